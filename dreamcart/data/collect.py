@@ -1,0 +1,198 @@
+"""Recording scripted play with several emulator processes, and reporting what it covered."""
+
+import hashlib
+import multiprocessing
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from dreamcart.config import CollectConfig
+from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION, ShardWriter
+from dreamcart.data.scripts import make_policy
+from dreamcart.errors import UserError
+from dreamcart.files import write_json
+from dreamcart.games.emulator import Emulator, open_emulator
+from dreamcart.games.spec import GameSpec, Script
+
+EPISODES_IN_SHARD = 10
+TEST_SEEDS = 1_000_000  # test episodes count their seeds from here, far from any training seed
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A planned episode."""
+
+    number: int
+    seed: int
+    script: Script
+    steps: int
+
+
+def plan_episodes(spec: GameSpec, config: CollectConfig, seed: int) -> tuple[list[Episode], list[Episode]]:
+    """The episodes to record for training and validation, and for the test: a function of params alone.
+
+    Scripts take turns in proportion to their shares (largest remainder first), so that any prefix of the
+    plan, and so any split, is mixed.
+    """
+    count = max(2, -(-config.frames // config.episode_steps))
+    play = _share_out(spec, count, config.episode_steps, seed * 10_000)
+    return play, _share_out(spec, config.test_episodes, config.episode_steps, TEST_SEEDS + seed * 10_000)
+
+
+def _share_out(spec: GameSpec, count: int, steps: int, first_seed: int) -> list[Episode]:
+    total = sum(script.share for script in spec.scripts)
+    given = [0] * len(spec.scripts)
+    episodes = []
+    for number in range(count):
+        owed = [script.share / total * (number + 1) - n for script, n in zip(spec.scripts, given, strict=True)]
+        choice = int(np.argmax(owed))
+        given[choice] += 1
+        episodes.append(Episode(number, first_seed + number, spec.scripts[choice], steps))
+    return episodes
+
+
+def record(spec: GameSpec, config: CollectConfig, seed: int, play: Path, test: Path) -> dict[str, Any]:
+    """Record all planned episodes into the folders `play` and `test`.
+
+    The content does not depend on the number of workers. Returns the coverage report: frames, share of
+    frames equal to the one before, steps each button was held, events, distinct frames.
+
+    Raises:
+        UserError: the game, its ROM, a state or a script is missing.
+    """
+    for script in spec.scripts:
+        make_policy(script.policy, spec)  # complain now, not in a worker
+    shards = []
+    for folder, episodes in zip((play, test), plan_episodes(spec, config, seed), strict=True):
+        shutil.rmtree(folder, ignore_errors=True)
+        for first in range(0, len(episodes), EPISODES_IN_SHARD):
+            path = folder / f"play-{first // EPISODES_IN_SHARD:05d}.parquet"
+            shards.append((spec, path, episodes[first : first + EPISODES_IN_SHARD]))
+    steps = sum(episode.steps for _, _, episodes in shards for episode in episodes)
+    report = Coverage(spec)
+    test_report = Coverage(spec)
+    context = multiprocessing.get_context("spawn")
+    versions: dict[str, str] = {}
+    bar = tqdm(total=steps, unit="frame", desc=f"play {spec.name}", smoothing=0.1)
+    with bar, context.Pool(min(config.workers, len(shards))) as pool:
+        for path, coverage, told in pool.imap_unordered(_record_shard, shards):
+            if isinstance(coverage, UserError):
+                raise coverage
+            (test_report if path.parent == test else report).merge(coverage)
+            versions = told
+            bar.update(coverage.steps)
+    for folder in (play, test):
+        write_json(folder / INFO_NAME, {"schema_version": SCHEMA_VERSION, "game": spec.to_dict(), **versions})
+    return {"play": report.summary(), "test": test_report.summary()}
+
+
+class Coverage:
+    """Counts of what recorded play met."""
+
+    def __init__(self, spec: GameSpec) -> None:
+        self.buttons = Counter(dict.fromkeys(spec.buttons, 0))
+        self.events = Counter(dict.fromkeys(spec.events, 0))
+        self.distinct: set[bytes] = set()
+        self.steps = self.episodes = self.repeats = 0
+
+    def merge(self, other: "Coverage") -> None:
+        for name in ("buttons", "events"):
+            getattr(self, name).update(getattr(other, name))
+        self.distinct |= other.distinct
+        self.steps += other.steps
+        self.episodes += other.episodes
+        self.repeats += other.repeats
+
+    def summary(self) -> dict[str, Any]:
+        """JSON-able numbers; `held` is the share of steps each button was down."""
+        return {
+            "episodes": self.episodes,
+            "frames": self.steps,
+            "distinct_frames": len(self.distinct),
+            "repeated_share": round(self.repeats / self.steps, 4),
+            "held": {name: round(n / self.steps, 4) for name, n in self.buttons.items()},
+            "events": dict(self.events),
+        }
+
+
+def _record_shard(task: tuple[GameSpec, Path, list[Episode]]) -> tuple[Path, Any, dict[str, str]]:
+    """Worker: record the episodes of one shard. A UserError comes back as a value, for one clean sentence."""
+    spec, path, episodes = task
+    try:
+        emulator = _worker_emulator(spec)
+        writer = ShardWriter(path)
+        coverage = Coverage(spec)
+        for episode in episodes:
+            for row in play_episode(emulator, spec, episode, coverage):
+                writer.add(row)
+        writer.close()
+        return path, coverage, emulator.versions()
+    except UserError as problem:
+        return path, problem, {}
+
+
+_emulator: Emulator | None = None
+
+
+def _worker_emulator(spec: GameSpec) -> Emulator:
+    """This process's emulator: stable-retro allows one a process, so it serves all the worker's shards."""
+    global _emulator
+    if _emulator is None:
+        _emulator = open_emulator(spec)
+    return _emulator
+
+
+def play_episode(emulator: Emulator, spec: GameSpec, episode: Episode, coverage: Coverage):
+    """Play one episode; yields its rows (see `schema`), N+1 for N actions, and counts them in `coverage`."""
+    rng = np.random.default_rng(episode.seed)
+    policy = make_policy(episode.script.policy, spec)
+    frame = emulator.reset(episode.script.state, episode.seed)
+    variables = emulator.variables()
+    coverage.episodes += 1
+    ended = False
+    for step in range(episode.steps):
+        pressed = policy.act(variables, rng)
+        action = spec.vector(pressed)
+        following, reward, terminated, truncated = emulator.step(action)
+        truncated = truncated or step + 1 == episode.steps
+        yield _row(episode, step, frame, variables, action, reward, terminated, truncated)
+        after = emulator.variables()
+        coverage.steps += 1
+        coverage.buttons.update(pressed)
+        coverage.repeats += int(np.array_equal(frame, following))
+        coverage.distinct.add(hashlib.blake2b(frame.tobytes(), digest_size=8).digest())
+        for event, name in spec.events.items():
+            coverage.events[event] += max(0, int(after[name]) - int(variables[name]))
+        frame, variables = following, after
+        ended = terminated or truncated
+        if ended:
+            break
+    yield _row(episode, step + 1, frame, variables, None, 0.0, False, False)
+
+
+def _row(
+    episode: Episode,
+    step: int,
+    frame: np.ndarray,
+    variables: dict[str, Any],
+    action: list[int] | None,
+    reward: float,
+    terminated: bool,
+    truncated: bool,
+) -> dict[str, Any]:
+    return {
+        "episode_id": episode.number,
+        "step": step,
+        "seed": episode.seed,
+        "observations": frame,
+        "actions": action,
+        "rewards": reward,
+        "terminations": terminated,
+        "truncations": truncated,
+        "infos": variables | {"start_state": episode.script.state} if step == 0 else variables,
+    }

@@ -1,0 +1,71 @@
+"""Reading a raw dataset episode by episode, in flat memory, refusing what is damaged."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dreamcart.data.schema import COLUMNS, read_info
+from dreamcart.errors import UserError
+from dreamcart.games.spec import GameSpec
+
+
+def read_episodes(folder: Path, columns: list[str] | None = None) -> Iterator[list[dict[str, Any]]]:
+    """Yield each episode as its list of rows in step order (images still encoded: `schema.decode_image`).
+
+    Args:
+        folder: a folder that `collect` wrote.
+        columns: the columns to read; all by default.
+
+    Raises:
+        UserError: no shards, a damaged or foreign shard, missing columns, an episode of length 1, or steps
+            that are not 0, 1, 2, ….
+    """
+    read_info(folder)
+    shards = sorted(folder.glob("*.parquet"))
+    if not shards:
+        raise UserError(f"{folder} holds no Parquet shards; run `dvc repro collect` to record them.")
+    wanted = sorted({*(columns or COLUMNS), "episode_id", "step"})
+    episode: list[dict[str, Any]] = []
+    for row in (row for shard in shards for row in _rows(shard, wanted)):
+        if episode and row["episode_id"] != episode[0]["episode_id"]:
+            yield _checked(episode, folder)
+            episode = []
+        episode.append(row)
+    if episode:
+        yield _checked(episode, folder)
+
+
+def count_rows(folder: Path) -> int:
+    """Rows of a raw dataset, from the shards' footers."""
+    return sum(pq.ParquetFile(shard).metadata.num_rows for shard in folder.glob("*.parquet"))
+
+
+def dataset_spec(folder: Path) -> GameSpec:
+    """The game that a raw dataset was recorded from."""
+    return GameSpec.from_dict(read_info(folder)["game"])
+
+
+def _rows(shard: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
+    try:
+        with pq.ParquetFile(shard) as file:
+            missing = [name for name in columns if name not in file.schema_arrow.names]
+            if missing:
+                raise UserError(f"{shard} lacks the column {missing[0]!r}; a raw dataset has {', '.join(COLUMNS)}.")
+            for batch in file.iter_batches(batch_size=256, columns=columns):
+                yield from batch.to_pylist()
+    except (pa.ArrowException, OSError) as problem:
+        if isinstance(problem, UserError):
+            raise
+        raise UserError(f"{shard} is damaged ({type(problem).__name__}); delete it and run `dvc repro collect` again.") from None
+
+
+def _checked(episode: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
+    name = episode[0]["episode_id"]
+    if len(episode) < 2:
+        raise UserError(f"Episode {name} of {folder} has a single observation; an episode needs two at least: leave it out.")
+    if [row["step"] for row in episode] != list(range(len(episode))):
+        raise UserError(f"Episode {name} of {folder} has steps missing or out of order; record it again or leave it out.")
+    return episode

@@ -1,0 +1,86 @@
+"""Scripted play that covers a game: what the buttons do, what a good player meets, and the edge cases.
+
+A policy is made once an episode and asked once a step: `act(variables, rng) -> set of button names`.
+"""
+
+import importlib.util
+from typing import Any, Protocol
+
+import numpy as np
+
+from dreamcart.errors import UserError
+from dreamcart.games.spec import GameSpec, game_files
+
+MENU_BUTTONS = {"START", "SELECT"}
+
+
+class Policy(Protocol):
+    """Presses buttons."""
+
+    def act(self, variables: dict[str, Any], rng: np.random.Generator) -> set[str]:
+        """Buttons to hold for the next step."""
+
+
+class Held:
+    """Holds a random choice of up to two buttons for a random while, as thumbs do, then another.
+
+    Short and long holds both matter: taps rotate once, long holds reach auto-repeat. `menu` is the chance
+    that a choice includes START or SELECT: rare in play, common in menus.
+    """
+
+    def __init__(self, spec: GameSpec, menu: float) -> None:
+        self.menu_buttons = [name for name in spec.buttons if name in MENU_BUTTONS]
+        self.buttons = [name for name in spec.buttons if name not in MENU_BUTTONS]
+        self.menu = menu
+        self.left = 0
+        self.held: set[str] = set()
+
+    def act(self, variables: dict[str, Any], rng: np.random.Generator) -> set[str]:
+        if self.left == 0:
+            count = int(rng.choice([0, 1, 2], p=[0.3, 0.6, 0.1]))
+            self.held = set(rng.choice(self.buttons, size=min(count, len(self.buttons)), replace=False).tolist())
+            self.left = int(rng.geometric(0.2))
+            if self.menu_buttons and rng.random() < self.menu:
+                self.held = {str(rng.choice(self.menu_buttons))}
+                self.left = int(rng.geometric(0.5))
+        self.left -= 1
+        return self.held
+
+
+class Bot:
+    """The game's own bot (games/<game>/bot.py), interrupted now and then by random holds.
+
+    The interruptions show the model what follows from buttons that no good player would press.
+    """
+
+    def __init__(self, spec: GameSpec) -> None:
+        self.bot = _load_bot(spec)
+        self.noise = Held(spec, menu=0.05)
+        self.noisy = 0
+
+    def act(self, variables: dict[str, Any], rng: np.random.Generator) -> set[str]:
+        if self.noisy == 0 and rng.random() < 0.01:
+            self.noisy = int(rng.integers(5, 40))
+        if self.noisy:
+            self.noisy -= 1
+            return self.noise.act(variables, rng)
+        return self.bot.act(variables, rng)
+
+
+def make_policy(name: str, spec: GameSpec) -> Policy:
+    """A fresh policy by name. Raises UserError for an unknown one."""
+    policies = {"held": lambda: Held(spec, menu=0.02), "menu": lambda: Held(spec, menu=0.35), "bot": lambda: Bot(spec)}
+    if name not in policies:
+        raise UserError(f"games/{spec.name}/game.yaml names a script {name!r}; there are {', '.join(policies)}.")
+    return policies[name]()
+
+
+def _load_bot(spec: GameSpec) -> Policy:
+    for path in game_files(spec.name):
+        source = path.parent / "bot.py"
+        if source.is_file():
+            module_spec = importlib.util.spec_from_file_location(f"bot_{path.parent.name}", source)
+            module = importlib.util.module_from_spec(module_spec)
+            module_spec.loader.exec_module(module)
+            return module.make_bot()
+    raise UserError(f"games/{spec.name} has no bot.py, which its script 'bot' needs; use 'held' in its game.yaml.")

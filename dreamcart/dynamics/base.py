@@ -1,0 +1,87 @@
+"""The Dynamics seam: from past latents and buttons to the next latent. One file a family, one line in `FAMILIES`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dreamcart.errors import UserError
+from dreamcart.representation.base import load_weights
+from dreamcart.tensors import load_tensors, save_tensors
+
+
+@dataclass(frozen=True)
+class History:
+    """A dream's state: what the model may look back on, oldest first. One frame is not Markov.
+
+    latents: float32 [B, F, *latent_shape]; actions: float32 [B, A - 1, buttons], those already taken.
+    """
+
+    latents: torch.Tensor
+    actions: torch.Tensor
+
+
+class Dynamics(nn.Module):
+    """Base of families that see a window of F past latents and A past button states.
+
+    Subclasses say in `forward(latents [B, F, *latent_shape], actions [B, A, buttons], temperature, generator)`
+    what the next latent is; the last action is the one being pressed.
+    """
+
+    def __init__(self, history_frames: int, history_actions: int) -> None:
+        super().__init__()
+        self.history_frames = history_frames
+        self.history_actions = history_actions
+
+    def start(self, latents: torch.Tensor, actions: torch.Tensor) -> History:
+        """The state after a real context.
+
+        Args:
+            latents: float32 [B, T, *latent_shape], oldest first, T >= 1.
+            actions: multi-hot [B, T - 1, buttons] between them.
+
+        What is missing before the context is filled as at an episode's begin: its first frame, no buttons.
+        """
+        lack = self.history_frames - latents.shape[1]
+        if lack > 0:
+            latents = torch.cat([latents[:, :1].expand(-1, lack, *latents.shape[2:]), latents], 1)
+        actions = actions.float()
+        lack = self.history_actions - 1 - actions.shape[1]
+        if lack > 0:
+            actions = torch.cat([actions.new_zeros(len(actions), lack, actions.shape[2]), actions], 1)
+        keep = self.history_actions - 1
+        return History(latents[:, latents.shape[1] - self.history_frames :], actions[:, actions.shape[1] - keep :])
+
+    def step(
+        self, state: History, action: torch.Tensor, temperature: float = 0.0, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, History]:
+        """Press `action`, multi-hot [B, buttons]. Returns the next latent [B, *latent_shape] and the new state."""
+        actions = torch.cat([state.actions, action.float()[:, None]], 1)
+        latent = self(state.latents, actions, temperature, generator).float()
+        return latent, History(torch.cat([state.latents[:, 1:], latent[:, None]], 1), actions[:, 1:])
+
+
+def make_dynamics(config: dict[str, Any]) -> Dynamics:
+    """A fresh model of the family `config["kind"]`; the other keys are that family's arguments."""
+    from dreamcart.dynamics.conv import ConvDynamics
+    from dreamcart.dynamics.mlp import MlpDynamics
+
+    families = {"mlp": MlpDynamics, "conv": ConvDynamics}
+    arguments = {key: value for key, value in config.items() if key != "kind"}
+    try:
+        return families[config["kind"]](**arguments)
+    except (KeyError, TypeError):
+        raise UserError("The model was made by another version of Dreamcart; run `dvc repro` to train it again.") from None
+
+
+def save_dynamics(path: Path, model: Dynamics, config: dict[str, Any]) -> None:
+    """Weights and the config that rebuilds the model, in one safetensors file."""
+    save_tensors(path, model.state_dict(), {"config": config})
+
+
+def load_dynamics(path: Path) -> Dynamics:
+    """The inverse of `save_dynamics`, in eval mode. Raises UserError on a damaged or foreign file."""
+    tensors, meta = load_tensors(path)
+    return load_weights(make_dynamics(meta.get("config", {})), tensors, path)

@@ -1,0 +1,68 @@
+"""The delta model's twin for latent grids: convolutions for the linear layers, so that position is kept.
+
+Two things that a plain stack of convolutions lacks are added, because games need them: the buttons reach
+every layer directly (FiLM, Perez et al. 2018), and a summary of the whole grid reaches every cell (a piece in
+the NEXT box appears at the other end of the board).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from dreamcart.dynamics.base import Dynamics
+
+GLOBAL_CHANNELS = 8  # channels of the grid's summary, before it is flattened
+GLOBAL_SIZE = 64
+
+
+class ConvDynamics(Dynamics):
+    """Normalise → 3x3 conv → two residual blocks → 3x3 conv; predicts the change of the latent grid.
+
+    Args:
+        latent_shape: (C, h, w).
+        buttons: entries of a multi-hot action.
+        hidden: channels of the hidden layers.
+        history_frames, history_actions: F and A.
+    """
+
+    def __init__(self, latent_shape: list[int], buttons: int, hidden: int, history_frames: int, history_actions: int) -> None:
+        super().__init__(history_frames, history_actions)
+        channels, height, width = latent_shape
+        self.position = nn.Parameter(torch.zeros(1, hidden, height, width))
+        self.first = nn.Conv2d(channels * history_frames, hidden, 3, 1, 1)
+        self.summary = nn.Conv2d(channels * history_frames, GLOBAL_CHANNELS, 1)
+        self.context = nn.Sequential(
+            nn.Linear(GLOBAL_CHANNELS * height * width + buttons * history_actions, GLOBAL_SIZE * 2),
+            nn.GELU(),
+            nn.Linear(GLOBAL_SIZE * 2, GLOBAL_SIZE),
+            nn.GELU(),
+        )
+        self.blocks = nn.ModuleList(_Block(hidden, GLOBAL_SIZE + buttons * history_actions) for _ in range(2))
+        self.last = nn.Conv2d(hidden, channels, 3, 1, 1)
+        nn.init.zeros_(self.last.weight)  # begin as "nothing changes", which is mostly true
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, latents: torch.Tensor, actions: torch.Tensor, temperature: float = 0.0, generator=None) -> torch.Tensor:
+        # [B, F, C, h, w] → [B, F * C, h, w]; past frames as differences to the newest: zero where still
+        newest = latents[:, -1:]
+        planes = torch.cat([latents[:, :-1] - newest, newest], 1).flatten(1, 2).contiguous(memory_format=torch.channels_last)
+        buttons = actions.flatten(1)
+        condition = torch.cat([self.context(torch.cat([self.summary(planes).flatten(1), buttons], 1)), buttons], 1)
+        hidden = self.first(planes) + self.position
+        for block in self.blocks:
+            hidden = block(hidden, condition)
+        return latents[:, -1] + self.last(F.gelu(hidden))
+
+
+class _Block(nn.Module):
+    """Residual 3x3 convolution whose input is scaled and shifted by the condition."""
+
+    def __init__(self, hidden: int, condition: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, hidden)
+        self.film = nn.Linear(condition, 2 * hidden)
+        self.conv = nn.Conv2d(hidden, hidden, 3, 1, 1)
+
+    def forward(self, hidden: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        scale, shift = self.film(condition)[:, :, None, None].chunk(2, 1)
+        return hidden + self.conv(F.gelu(self.norm(hidden) * (1 + scale) + shift))

@@ -1,0 +1,71 @@
+"""Frame metrics. Frames are uint8 [B, H, W, C]; errors are on [0, 1]; one value a frame comes back."""
+
+import warnings
+from urllib.error import URLError
+
+import numpy as np
+import torch
+from skimage.metrics import structural_similarity
+
+LPIPS_BATCH = 64
+MAX_PSNR = 100.0  # reported for equal frames, whose PSNR is infinite and would spoil a mean
+
+
+def frame_metrics(predicted: np.ndarray, true: np.ndarray, context: np.ndarray) -> dict[str, np.ndarray]:
+    """l1, psnr (dB), ssim (scikit-image, data_range 255), exact (0 or 1) and changed_l1, float64 [B] each.
+
+    `changed_l1` is the L1 over pixels in which `true` differs from the last `context` frame; NaN where none
+    does.
+    """
+    error = np.abs(predicted.astype(np.float64) - true) / 255
+    axes = (1, 2, 3)
+    mse = np.square(error).mean(axes)
+    changed = true != context
+    count = changed.sum(axes)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        psnr = np.minimum(-10 * np.log10(mse), MAX_PSNR)
+        changed_l1 = np.where(count > 0, (error * changed).sum(axes) / count, np.nan)
+    ssim = [structural_similarity(p, t, channel_axis=2, data_range=255) for p, t in zip(predicted, true, strict=True)]
+    return {
+        "l1": error.mean(axes),
+        "psnr": psnr,
+        "ssim": np.array(ssim),
+        "exact": (error.max(axes) == 0).astype(np.float64),
+        "changed_l1": changed_l1,
+    }
+
+
+class Lpips:
+    """Learned perceptual image patch similarity (Zhang et al. 2018, the `lpips` package, AlexNet).
+
+    Attributes:
+        key: "lpips", or "lpips_untrained" where AlexNet's weights cannot be had: a seeded random backbone
+            with equal layer weights, a different number that must not go by the same name.
+    """
+
+    def __init__(self) -> None:
+        import lpips
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                self.net = lpips.LPIPS(net="alex", verbose=False).eval()
+                self.key = "lpips"
+            except (URLError, OSError):
+                torch.manual_seed(0)
+                self.net = lpips.LPIPS(net="alex", pnet_rand=True, lpips=False, verbose=False).eval()
+                self.key = "lpips_untrained"
+
+    @torch.inference_mode()
+    def __call__(self, predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+        """uint8 [B, H, W, C] twice → distance, float64 [B]."""
+        values = []
+        for first in range(0, len(true), LPIPS_BATCH):
+            pair = [self._planes(x[first : first + LPIPS_BATCH]) for x in (predicted, true)]
+            values.append(self.net(*pair).flatten().double().numpy())
+        return np.concatenate(values)
+
+    @staticmethod
+    def _planes(frames: np.ndarray) -> torch.Tensor:
+        planes = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return planes.expand(-1, 3, -1, -1)

@@ -1,0 +1,131 @@
+"""The pictures of a run, for eyes: pairs, reconstructions, loss curves, filmstrip, and an animation."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import matplotlib
+import numpy as np
+from PIL import Image
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from dreamcart.data.processed import Split
+from dreamcart.representation.base import Representation
+from dreamcart.representation.train import reconstruct
+
+INK = {"savefig.bbox": "tight", "savefig.dpi": 100, "font.size": 9, "savefig.facecolor": "white"}
+
+
+def curve_picture(curve: list[dict[str, float]], unit: str, title: str, path: Path) -> None:
+    """Training and validation loss against steps."""
+    with plt.rc_context(INK):
+        figure, axes = plt.subplots(figsize=(6, 3.5))
+        steps = [point["step"] for point in curve]
+        for name, label in (("train", "training"), ("val", "validation")):
+            axes.plot(steps, [point[name] for point in curve], marker="o", markersize=3, label=label)
+        axes.set(xlabel="training step", ylabel=unit, title=title, yscale="log")
+        axes.grid(alpha=0.3, which="both")
+        axes.legend()
+        _save(figure, path)
+
+
+def pairs_picture(split: Split, seed: int, path: Path, count: int = 10) -> None:
+    """Random transitions in which something changes: frame, buttons, next frame, and what changed."""
+    index, at = split.index, split.transitions
+    changing = at[index["frame"][at] != index["frame"][at + 1]]
+    at = changing if len(changing) else at
+    chosen = np.random.default_rng(seed).choice(at, min(count, len(at)), replace=False)
+    rows = []
+    for i in chosen:
+        before, after = split.frames[index["frame"][i]], split.frames[index["frame"][i + 1]]
+        rows.append([before, after, np.abs(before.astype(int) - after).astype(np.uint8)])
+    names = ["+".join(b for b, on in zip(split.spec.buttons, index["action"][i], strict=True) if on) or "no button" for i in chosen]
+    _grid(list(map(list, zip(*rows, strict=True))), ["frame t", "frame t+1", "difference"], names, path)
+
+
+def reconstructions_picture(model: Representation, val: Split, seed: int, path: Path, count: int = 16) -> None:
+    """Sixteen distinct validation frames above their reconstructions."""
+    rows = np.sort(np.random.default_rng(seed).choice(len(val.frames), min(count, len(val.frames)), replace=False))
+    _before_after(model, val.frames[rows], [""] * len(rows), path, columns=8)
+
+
+def edge_cases_picture(model: Representation, train: Split, cases: dict[str, int], path: Path) -> None:
+    """The game's named edge cases (rows of the training frames) above their reconstructions."""
+    if cases:
+        _before_after(model, train.frames[list(cases.values())], list(cases), path, columns=8)
+
+
+def filmstrip_picture(real: np.ndarray, dream: np.ndarray, horizons: list[int], path: Path) -> None:
+    """One rollout: real, dreamed and difference at the horizons. Both uint8 [len(horizons), H, W, C]."""
+    difference = np.abs(real.astype(int) - dream).astype(np.uint8)
+    _grid([list(real), list(dream), list(difference)], ["real", "dream", "difference"], [f"+{h}" for h in horizons], path)
+
+
+def comparison_frames(real: np.ndarray, dream: np.ndarray) -> np.ndarray:
+    """uint8 [T, H, W, C] twice → real | dream | difference side by side, uint8 [T, H, 3 W + gaps, 3]."""
+    difference = np.abs(real.astype(int) - dream).astype(np.uint8)
+    panels = [np.broadcast_to(x, (*x.shape[:3], 3)) for x in (real, dream, difference)]
+    gap = np.full((*panels[0].shape[:2], 2, 3), 96, np.uint8)
+    return np.concatenate([panels[0], gap, panels[1], gap, panels[2]], axis=2)
+
+
+def horizons_picture(table: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
+    """SSIM and changed_l1 against the horizon, for the model, the baselines and the ceiling."""
+    with plt.rc_context(INK):
+        figure, panels = plt.subplots(1, 2, figsize=(8, 3.2))
+        for axes, metric in zip(panels, ("ssim", "changed_l1"), strict=True):
+            for source, by_horizon in table.items():
+                style = "-" if source == "model" else "--"
+                axes.plot([int(h) for h in by_horizon], [v[metric] for v in by_horizon.values()], style, marker="o", label=source)
+            axes.set(xlabel="steps ahead", ylabel=metric, xscale="log")
+            axes.grid(alpha=0.3)
+        panels[0].legend()
+        _save(figure, path)
+
+
+def save_gif(frames: np.ndarray | list[np.ndarray], path: Path, rate: float, scale: int = 2) -> None:
+    """uint8 [T, H, W, 1 or 3] → a looping GIF at about `rate` frames a second (GIF counts hundredths)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images = []
+    for frame in frames:
+        large = np.broadcast_to(frame, (*frame.shape[:2], 3)).repeat(scale, 0).repeat(scale, 1)
+        images.append(Image.fromarray(large).quantize(64, dither=Image.Dither.NONE))
+    images[0].save(path, save_all=True, append_images=images[1:], duration=max(20, round(1000 / rate)), loop=0, optimize=True)
+
+
+def _before_after(model: Representation, frames: np.ndarray, names: list[str], path: Path, columns: int) -> None:
+    _, decoded = next(reconstruct(model, frames))
+    grid, labels = [], []
+    for first in range(0, len(frames), columns):
+        pad = [np.zeros_like(frames[0])] * max(0, columns - len(frames[first : first + columns]))
+        grid += [[*frames[first : first + columns], *pad], [*decoded[first : first + columns], *pad]]
+        labels += ["original", "decoded"]
+    _grid(grid, labels, names[:columns], path)
+
+
+def _grid(rows: list[list[np.ndarray]], labels: list[str], names: list[str], path: Path) -> None:
+    """Pictures in rows with a label each and a name a column, drawn pixel for pixel (scaled by whole numbers)."""
+    height, width = rows[0][0].shape[:2]
+    scale = max(1, 120 // width)
+    with plt.rc_context(INK):
+        size = (1.6 * len(rows[0]), 1.6 * len(rows) * height / width + 0.3)
+        figure, axes = plt.subplots(len(rows), len(rows[0]), figsize=size, squeeze=False)
+        for r, row in enumerate(rows):
+            for c, picture in enumerate(row):
+                large = cv2.resize(np.ascontiguousarray(picture), None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
+                axes[r, c].imshow(large, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+                axes[r, c].set(xticks=[], yticks=[])
+                if r == 0 and c < len(names):
+                    axes[r, c].set_title(names[c], fontsize=7)
+                if c == 0:
+                    axes[r, c].set_ylabel(labels[r], fontsize=8)
+        figure.subplots_adjust(wspace=0.04, hspace=0.06)
+        _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Software": None})  # no version stamp: the same run gives the same bytes
+    plt.close(figure)

@@ -1,0 +1,117 @@
+"""N-step rollouts on held-out episodes (phase 1.5): real context, then free-running on the recorded buttons.
+
+Beside the model stand two baselines and a ceiling, scored on the same frames: `persistence` (the last context
+frame), `median` (the training frames' per-pixel median) and `reconstruction` (encode and decode of the true
+frame). A model predicts only where it beats both baselines in changed_l1.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from dreamcart.config import PreprocessConfig, RolloutConfig
+from dreamcart.data.preprocess import SplitWriter, process_episode
+from dreamcart.data.processed import Split, history
+from dreamcart.data.reader import dataset_spec, read_episodes
+from dreamcart.errors import UserError
+from dreamcart.evaluation.metrics import Lpips, frame_metrics
+from dreamcart.world_model import WorldModel
+
+SOURCES = ("model", "persistence", "median", "reconstruction")
+
+
+def load_test(raw: Path, config: PreprocessConfig, scratch: Path) -> Split:
+    """Process the test episodes into `scratch`, as the training frames were, and open them."""
+    spec = dataset_spec(raw)
+    writer = SplitWriter(scratch / "test", (config.height, config.width, 1 if config.color == "gray" else 3), len(spec.buttons))
+    for number, episode in enumerate(read_episodes(raw, ["observations", "actions"])):
+        writer.add(number, *process_episode(episode, config, spec.buttons, writer.row))
+    index = writer.close()
+    return Split(np.load(scratch / "test" / "frames.npy", mmap_mode="r"), index, spec)
+
+
+def choose_starts(test: Split, count: int, horizon: int, seed: int) -> np.ndarray:
+    """Records to start rollouts from, spread evenly over the test episodes, random within them."""
+    last = np.flatnonzero(np.diff(test.index["episode"], append=-1))
+    rng = np.random.default_rng([seed, 7])
+    usable = [np.arange(i - test.index["step"][i] + 1, i - horizon + 1) for i in last]
+    usable = [records for records in usable if len(records)]
+    if not usable:
+        raise UserError(f"No test episode is longer than {horizon} steps, the largest of rollout_eval.horizons; lower it.")
+    each = -(-count // len(usable))
+    return np.sort(np.concatenate([rng.choice(r, min(each, len(r)), replace=False) for r in usable]))
+
+
+@dataclass
+class Rollouts:
+    """What a batch of rollouts leaves for pictures: uint8 frames of the first few starts."""
+
+    real: np.ndarray  # [S, T, H, W, C]
+    dream: np.ndarray
+
+
+def evaluate_rollouts(
+    world: WorldModel, test: Split, median: np.ndarray, config: RolloutConfig, seed: int, keep: int = 4
+) -> tuple[dict[str, dict[str, dict[str, float]]], Rollouts]:
+    """Score `world` and the baselines at every horizon.
+
+    Returns {source: {horizon: {metric: mean over the starts}}} and the frames of the first `keep` of a spread
+    of the starts. `changed_l1` averages over starts at which something changed.
+    """
+    horizons = sorted(set(config.horizons))
+    starts = choose_starts(test, config.starts, horizons[-1], seed)
+    starts = np.random.default_rng([seed, 8]).permutation(starts)
+    lpips = Lpips()
+    values: dict[str, dict[int, dict[str, list[np.ndarray]]]] = {s: {h: {} for h in horizons} for s in SOURCES}
+    kept: list[tuple[np.ndarray, np.ndarray]] = []
+    total = -(-len(starts) // config.batch_size) * horizons[-1]
+    with tqdm(total=total, desc="rollouts", unit="step") as bar:
+        for first in range(0, len(starts), config.batch_size):
+            at = starts[first : first + config.batch_size]
+            context, dream = _context(world, test, at)
+            last = context[:, -1]
+            frames = []
+            for k in range(1, horizons[-1] + 1):
+                predicted, dream = world.step(dream, test.index["action"][at + k - 1])
+                if first == 0:
+                    frames.append(predicted[:keep])
+                if k in horizons:
+                    true = test.frames[test.index["frame"][at + k]]
+                    shown = {
+                        "model": predicted,
+                        "persistence": last,
+                        "median": np.broadcast_to(median, true.shape),
+                        "reconstruction": world.reconstruct(true),
+                    }
+                    for source, picture in shown.items():
+                        scores = frame_metrics(picture, true, last) | {lpips.key: lpips(picture, true)}
+                        for name, value in scores.items():
+                            values[source][k].setdefault(name, []).append(value)
+                bar.update()
+            if first == 0:
+                rows = test.index["frame"][at[:keep, None] + np.arange(1, horizons[-1] + 1)]
+                kept = [(test.frames[rows], np.stack(frames, 1))]
+    table = {
+        source: {
+            str(h): {name: round(float(np.nanmean(np.concatenate(v))), 6) for name, v in scores.items()}
+            for h, scores in by_horizon.items()
+        }
+        for source, by_horizon in values.items()
+    }
+    return table, Rollouts(*kept[0])
+
+
+def _context(world: WorldModel, test: Split, at: np.ndarray) -> tuple[np.ndarray, Any]:
+    """Real frames up to the records `at`, uint8 [B, F, H, W, C], and the dream's state after them."""
+    dynamics = world.dynamics
+    rows, buttons = history(test.index, test.episode_start, at, dynamics.history_frames, dynamics.history_actions)
+    context = test.frames[rows]
+    return context, world.start(context, buttons[:, :-1])
+
+
+def curve_rows(table: dict[str, dict[str, dict[str, float]]]) -> list[dict[str, Any]]:
+    """The table as rows for a CSV: source, step and every metric."""
+    return [{"source": s, "step": int(h), **scores} for s, by_horizon in table.items() for h, scores in by_horizon.items()]

@@ -1,0 +1,44 @@
+"""Phase 1.3's test: one step ahead from real frames, against the real next frame and against no change."""
+
+from typing import Any
+
+import numpy as np
+
+from dreamcart.data.processed import Split, history
+from dreamcart.world_model import WorldModel
+
+SAMPLE = 100
+
+
+def single_step_report(world: WorldModel, val: Split, seed: int) -> dict[str, dict[str, Any]]:
+    """Mean L1 on [0, 1] of single-step predictions, for four kinds of validation transitions.
+
+    `random`: 100 at random; `changed`: 100 in which the picture changes; `no_input`: 100 recorded without any
+    button, gravity included; `no_input_changed`: those of them that change. Each beside persistence (the
+    current frame as prediction).
+    """
+    rng = np.random.default_rng(seed)
+    index, everything = val.index, val.transitions
+    changes = index["frame"][everything] != index["frame"][everything + 1]
+    idle = index["action"][everything].sum(1) == 0
+    groups = {"random": everything, "changed": everything[changes], "no_input": everything[idle]}
+    groups["no_input_changed"] = everything[idle & changes]
+    report = {}
+    for name, group in groups.items():
+        if len(group):
+            chosen = np.sort(rng.choice(group, min(SAMPLE, len(group)), replace=False))
+            report[name] = {"count": len(chosen), **_errors(world, val, chosen)}
+    return report
+
+
+def _errors(world: WorldModel, val: Split, at: np.ndarray) -> dict[str, float]:
+    dynamics = world.dynamics
+    rows, buttons = history(val.index, val.episode_start, at, dynamics.history_frames, dynamics.history_actions)
+    context = val.frames[rows]
+    state = world.start(context, buttons[:, :-1])
+    predicted, _ = world.step(state, buttons[:, -1])
+    true = val.frames[val.index["frame"][at + 1]].astype(np.float32)
+    return {
+        "model_l1": round(float(np.abs(true - predicted).mean() / 255), 6),
+        "persistence_l1": round(float(np.abs(true - context[:, -1]).mean() / 255), 6),
+    }

@@ -1,0 +1,64 @@
+"""Writing files so that a power cut leaves either the old file or the new one, never half of one."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dreamcart.errors import UserError
+
+
+def replace_atomically(temporary: Path, final: Path) -> None:
+    """Flush `temporary` to the disk, then put it in the place of `final` in one step."""
+    with open(temporary, "rb") as handle:
+        os.fsync(handle.fileno())
+    os.replace(temporary, final)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as sorted, indented JSON, atomically; parent folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+    replace_atomically(temporary, path)
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON. Raises UserError where the file is missing or is not JSON."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise UserError(f"{path} is damaged (not JSON); delete it and run `dvc repro` again.") from None
+
+
+def fingerprint(*parts: Any) -> str:
+    """A short hash of JSON-able values and files (given as `Path`: their bytes count, not their names)."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Path):
+            with open(part, "rb") as handle:
+                digest.update(hashlib.file_digest(handle, "sha256").digest())
+        else:
+            digest.update(json.dumps(part, sort_keys=True, default=str).encode())
+    return digest.hexdigest()[:16]
+
+
+def write_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap:
+    """A new .npy file of that shape, mapped into memory for writing: rows go to disk, not to RAM."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+
+
+def read_array(path: Path) -> np.ndarray:
+    """A .npy file mapped read-only. Raises UserError where it is missing or truncated."""
+    try:
+        return np.load(path, mmap_mode="r")
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
+    except (ValueError, OSError, EOFError):
+        raise UserError(f"{path} is damaged (truncated or no .npy file); delete it and run `dvc repro` again.") from None

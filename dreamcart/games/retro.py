@@ -1,0 +1,140 @@
+"""stable-retro (NES, Mega Drive, …) behind the Emulator seam."""
+
+import hashlib
+import re
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dreamcart.errors import ROOT, UserError
+from dreamcart.games.spec import GameSpec
+
+
+class RetroEmulator:
+    """A stable-retro game, stepped `frame_skip` frames at a time with buttons by name."""
+
+    def __init__(self, spec: GameSpec) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import stable_retro
+        self.spec = spec
+        kind = stable_retro.data.Integrations.STABLE
+        if spec.integration:
+            kind = stable_retro.data.Integrations.CUSTOM_ONLY
+            kind.add_custom_path(str(ROOT / spec.integration))
+        self.inttype = kind
+        self.rom_sha1 = _check_rom(spec, stable_retro, kind)
+        try:
+            self.env = stable_retro.make(
+                spec.env,
+                state=stable_retro.State.NONE,
+                inttype=kind,
+                use_restricted_actions=stable_retro.Actions.ALL,
+                render_mode="rgb_array",
+            )
+        except RuntimeError as problem:  # "Cannot create multiple emulator instances per process"
+            raise UserError(f"Cannot start {spec.env}: {problem}; close the other emulator of this program first.") from None
+        names = [name or "" for name in self.env.buttons]
+        missing = [name for name in spec.buttons if name not in names]
+        if missing:
+            has = ", ".join(filter(None, names))
+            raise UserError(f"games/{spec.name}/game.yaml names a button {missing[0]!r} that {spec.env} lacks; it has {has}.")
+        self.order = [names.index(name) for name in spec.buttons]
+        self.arrays = _array_groups(self.env.data.lookup_all())
+        self.version = stable_retro.__version__
+        self.frame = np.zeros(0, np.uint8)
+
+    def reset(self, state: str, seed: int) -> np.ndarray:
+        """Load the start state named `state` and, where the game has one, poke its random seed."""
+        import stable_retro
+
+        try:
+            self.env.load_state(state, self.inttype)
+        except (OSError, TypeError):
+            known = ", ".join(sorted(stable_retro.data.list_states(self.spec.env, self.inttype)))
+            raise UserError(f"{self.spec.env} has no start state {state!r}; it has {known}.") from None
+        self.env.reset()
+        if self.spec.seed_variable:
+            self.env.data.set_value(self.spec.seed_variable, 1 + seed % 65535)
+        self.frame = self._crop(self.env.get_screen())
+        return self.frame
+
+    def step(self, action: Iterable[int]) -> tuple[np.ndarray, float, bool, bool]:
+        """Hold `action` for `frame_skip` frames; the picture is fetched once, after the last of them."""
+        buttons = np.zeros(len(self.env.buttons), np.uint8)
+        for place, pressed in zip(self.order, action, strict=True):
+            buttons[place] = pressed
+        reward, done = 0.0, False
+        # RetroEnv.step would copy the screen every frame, which costs as much as emulating it.
+        self.env.em.set_button_mask(buttons, 0)
+        for _ in range(self.spec.frame_skip):
+            self.env.em.step()
+            self.env.data.update_ram()
+            reward += float(self.env.data.current_reward())
+            done = done or bool(self.env.data.is_done())
+        self.frame = self._crop(self.env.get_screen())
+        return self.frame, reward, done and not self.spec.continuing, False
+
+    def variables(self) -> dict[str, Any]:
+        """RAM variables as ints, numbered ones gathered into uint8 arrays."""
+        values = self.env.data.lookup_all()
+        for name, members in self.arrays.items():
+            values[name] = np.array([values.pop(member) for member in members], np.uint8)
+        return values
+
+    def save(self) -> bytes:
+        return self.env.em.get_state()
+
+    def restore(self, state: bytes) -> None:
+        # The core draws only when it runs: the picture is current after the next step.
+        self.env.em.set_state(state)
+        self.env.data.update_ram()
+
+    def versions(self) -> dict[str, str]:
+        return {"emulator": "stable-retro", "emulator_version": self.version, "rom_sha1": self.rom_sha1}
+
+    def close(self) -> None:
+        self.env.close()
+
+    def _crop(self, frame: np.ndarray) -> np.ndarray:
+        top, bottom, left, right = self.spec.crop
+        height, width = frame.shape[:2]
+        return np.ascontiguousarray(frame[top : height - bottom, left : width - right])
+
+
+def _check_rom(spec: GameSpec, stable_retro: Any, kind: Any) -> str:
+    """The SHA-1 of the game's ROM as stable-retro counts it. Raises UserError where it is missing or another."""
+    try:
+        path = Path(stable_retro.data.get_romfile_path(spec.env, kind))
+    except FileNotFoundError:
+        known = stable_retro.data.list_games(kind)
+        if spec.env not in known and not (ROOT / spec.integration / spec.env).is_dir():
+            raise UserError(f"stable-retro knows no game {spec.env!r}; correct `env` in games/{spec.name}/game.yaml.") from None
+        raise UserError(
+            f"The ROM of {spec.title} is missing: import your own copy with `python -m stable_retro.import FOLDER`"
+            + (f" or restore {spec.integration}/{spec.env} with git." if spec.integration else ".")
+        ) from None
+    content = path.read_bytes()
+    # stable-retro's hash leaves out the 16-byte iNES header; ours is plain, and both are accepted.
+    found = {hashlib.sha1(content).hexdigest(), hashlib.sha1(content[16:]).hexdigest()}
+    hash_file = Path(path).parent / "rom.sha"
+    wanted = set(hash_file.read_text().split()) if hash_file.is_file() else found
+    if not found & wanted:
+        raise UserError(
+            f"{path.name} of {spec.title} is not the ROM that the integration was made for: its SHA-1 is "
+            f"{hashlib.sha1(content).hexdigest()}, wanted {sorted(wanted)[0]}; put the right file in its place."
+        )
+    return sorted(found & wanted)[0]
+
+
+def _array_groups(values: dict[str, Any]) -> dict[str, list[str]]:
+    """Variables named x_000, x_001, … -> {"x": [names in order]}."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(values):
+        match = re.fullmatch(r"(.+)_\d{3}", name)
+        if match:
+            groups.setdefault(match[1], []).append(name)
+    return groups

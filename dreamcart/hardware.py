@@ -1,0 +1,29 @@
+"""Which device and which precision: the best that this machine has, the same for training and for play."""
+
+import contextlib
+import os
+
+import torch
+
+
+def pick_device() -> torch.device:
+    """CUDA, else Apple's MPS, else the CPU; DREAMCART_DEVICE overrides ("cpu", "cuda:1", …)."""
+    name = os.environ.get("DREAMCART_DEVICE")
+    if not name:
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    return torch.device(name)
+
+
+def autocast(device: torch.device) -> contextlib.AbstractContextManager:
+    """bfloat16 where the hardware multiplies in it (2–5x faster there), nothing where it would be emulated."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.autocast("cuda", torch.bfloat16)
+    if device.type == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()):
+        return torch.autocast("cpu", torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def make_repeatable(seed: int) -> None:
+    """Same seed, same numbers, on the same machine."""
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)

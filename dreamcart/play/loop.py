@@ -1,0 +1,110 @@
+"""The play loop, the same with a window and without: read buttons, step, show, keep time."""
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from dreamcart.evaluation.pictures import save_gif
+from dreamcart.play.sources import Source
+
+GIF_SECONDS = 10
+
+
+@dataclass
+class Input:
+    """What the player wants of this turn of the loop."""
+
+    pressed: set[str] = field(default_factory=set)
+    quit: bool = False
+    restart: bool = False
+    pause: bool = False
+    save_gif: bool = False
+
+
+class Player(Protocol):
+    """Gives the input of each turn, and is shown the picture."""
+
+    def read(self) -> Input:
+        """Input of this turn."""
+
+    def show(self, frame: np.ndarray, paused: bool, message: str) -> None:
+        """Present uint8 [H, W, 3]; a window also waits here for its next frame time."""
+
+
+@dataclass
+class Report:
+    """How a session went."""
+
+    steps: int
+    seconds: list[float]
+
+    def sentence(self) -> str:
+        """Steps a second and the slowest percent, of the model alone (no waiting, no drawing)."""
+        if not self.seconds:
+            return "No steps were played."
+        times = np.array(self.seconds)
+        p99 = np.percentile(times, 99) * 1000
+        return f"{self.steps} steps; {1 / times.mean():.0f} steps/s, p50 {np.median(times) * 1000:.1f} ms, p99 {p99:.1f} ms a step"
+
+
+class Script:
+    """A player without a screen: plays a list of buttons, then stops."""
+
+    def __init__(self, steps: Iterable[set[str]], total: int) -> None:
+        self.steps = iter(steps)
+        self.bar = tqdm(total=total, unit="step", desc="dream", delay=2)
+
+    def read(self) -> Input:
+        try:
+            return Input(next(self.steps))
+        except StopIteration:
+            self.bar.close()
+            return Input(quit=True)
+
+    def show(self, frame: np.ndarray, paused: bool, message: str) -> None:
+        self.bar.update()
+
+
+def run(source: Source, player: Player, gif: Path | None = None, clips: Path | None = None) -> Report:
+    """Play until the player quits.
+
+    Args:
+        gif: where to save everything that was played, at the end.
+        clips: folder for GIFs of the last 10 seconds that the player asks for.
+    """
+    rate = source.spec.step_rate
+    recent: deque[np.ndarray] = deque(maxlen=round(rate * GIF_SECONDS))
+    everything: list[np.ndarray] = []
+    seconds: list[float] = []
+    frame, paused, message = source.reset(), False, ""
+    steps = 0
+    while True:
+        turn = player.read()
+        if turn.quit:
+            break
+        if turn.restart:
+            frame, message = source.reset(), "restarted"
+        if turn.pause:
+            paused = not paused
+        if turn.save_gif and recent and clips:
+            path = clips / f"{source.spec.name}-{time.strftime('%Y%m%d-%H%M%S')}.gif"
+            save_gif(list(recent), path, rate)
+            message = f"saved {path.name}"
+        if not paused and not turn.restart:
+            begin = time.perf_counter()
+            frame = source.step(turn.pressed)
+            seconds.append(time.perf_counter() - begin)
+            steps += 1
+            recent.append(frame)
+            if gif:
+                everything.append(frame)
+        player.show(frame, paused, message)
+    if gif and everything:
+        save_gif(everything, gif, rate)
+    return Report(steps, seconds)

@@ -1,0 +1,93 @@
+"""What can be played: the dream, the real game, or both side by side, behind one small seam."""
+
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from dreamcart.config import PreprocessConfig
+from dreamcart.data.preprocess import process_frame
+from dreamcart.errors import UserError
+from dreamcart.games.emulator import open_emulator
+from dreamcart.games.spec import GameSpec
+from dreamcart.world_model import WorldModel
+
+
+class Source(Protocol):
+    """Something that shows a picture for every step of held buttons."""
+
+    spec: GameSpec
+
+    def reset(self) -> np.ndarray:
+        """Back to the start screen. Returns the picture, uint8 [H, W, 3]."""
+
+    def step(self, pressed: set[str]) -> np.ndarray:
+        """Hold these buttons for one model step. Returns the picture, uint8 [H, W, 3]."""
+
+
+class Dream:
+    """The world model, free-running."""
+
+    def __init__(self, world: WorldModel, start: str | None, temperature: float = 0.0) -> None:
+        self.world, self.spec = world, world.spec
+        names = [*(name for name in world.spec.start_states if name in world.starts), *world.starts]
+        self.start_name = start or names[0]
+        if self.start_name not in world.starts:
+            raise UserError(f"{world.spec.title} has no start state {start!r}; the model has {', '.join(world.starts)}.")
+        self.temperature = temperature
+
+    def reset(self) -> np.ndarray:
+        first = self.world.starts[self.start_name]
+        self.state = self.world.start(first[None, None], np.zeros((1, 0, len(self.spec.buttons)), np.uint8))
+        return _colour(first)
+
+    def step(self, pressed: set[str]) -> np.ndarray:
+        action = np.array([self.spec.vector(pressed)], np.uint8)
+        frames, self.state = self.world.step(self.state, action, self.temperature)
+        return _colour(frames[0])
+
+
+class Real:
+    """The emulator, at its own resolution, or as the model would see it."""
+
+    def __init__(self, spec: GameSpec, start: str | None, seed: int, seen_as: PreprocessConfig | None = None) -> None:
+        self.spec, self.seed, self.seen_as = spec, seed, seen_as
+        self.start_name = start or (spec.start_states or [spec.scripts[0].state])[0]
+        self.emulator = open_emulator(spec)
+
+    def reset(self) -> np.ndarray:
+        return self._show(self.emulator.reset(self.start_name, self.seed))
+
+    def step(self, pressed: set[str]) -> np.ndarray:
+        return self._show(self.emulator.step(self.spec.vector(pressed))[0])
+
+    def _show(self, frame: np.ndarray) -> np.ndarray:
+        return _colour(process_frame(frame, self.seen_as)) if self.seen_as else frame
+
+
+class SideBySide:
+    """Real | dream | overlay: green where only the game is bright, red where only the dream, yellow both.
+
+    The dream is never corrected by the game.
+    """
+
+    def __init__(self, real: Real, dream: Dream) -> None:
+        self.real, self.dream, self.spec = real, dream, dream.spec
+
+    def reset(self) -> np.ndarray:
+        return self._panels(self.real.reset(), self.dream.reset())
+
+    def step(self, pressed: set[str]) -> np.ndarray:
+        return self._panels(self.real.step(pressed), self.dream.step(pressed))
+
+    @staticmethod
+    def _panels(real: np.ndarray, dream: np.ndarray) -> np.ndarray:
+        overlay = np.zeros_like(real)
+        overlay[:, :, 0] = cv2.cvtColor(dream, cv2.COLOR_RGB2GRAY)
+        overlay[:, :, 1] = cv2.cvtColor(real, cv2.COLOR_RGB2GRAY)
+        gap = np.full((len(real), 2, 3), 96, np.uint8)
+        return np.concatenate([real, gap, dream, gap, overlay], axis=1)
+
+
+def _colour(frame: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(np.broadcast_to(frame, (*frame.shape[:2], 3)))

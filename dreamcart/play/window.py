@@ -1,0 +1,109 @@
+"""A pygame window as player: keyboard by button name, scaled picture, key help."""
+
+import os
+import time
+from collections import deque
+
+import numpy as np
+
+from dreamcart.errors import UserError
+from dreamcart.games.spec import GameSpec
+from dreamcart.play.loop import Input
+
+OWN_KEYS = {"r": "restart", "p": "pause", "g": "save the last 10 s as GIF", "escape": "quit"}
+BACKGROUND, TEXT, BRIGHT = (16, 16, 24), (150, 150, 165), (255, 210, 90)
+MARGIN, LINE = 12, 20
+
+
+class Window:
+    """Opens on construction. Raises UserError where there is no display, or keys conflict."""
+
+    def __init__(self, spec: GameSpec, width: int, height: int, title: str, scale: int | None = None) -> None:
+        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+        import pygame
+
+        self.pygame, self.spec = pygame, spec
+        try:
+            pygame.display.init()
+            pygame.font.init()
+            self.keys = _bind(spec, pygame)
+            if scale is None:
+                room_x, room_y = pygame.display.get_desktop_sizes()[0]
+                scale = max(1, min(int(room_x * 0.7) // width, int(room_y * 0.7) // height, max(1, 560 // height)))
+            size = (max(width * scale, 400) + 2 * MARGIN, height * scale + 4 * LINE + 2 * MARGIN)
+            self.screen = pygame.display.set_mode(size, pygame.RESIZABLE)
+        except pygame.error as problem:
+            raise UserError(
+                f"Cannot open a window ({problem}); on a machine without a display use --headless --gif FILE."
+            ) from None
+        pygame.display.set_caption(title)
+        self.title = title
+        self.font = pygame.font.Font(None, 20)
+        self.clock = pygame.time.Clock()
+        self.times: deque[float] = deque(maxlen=60)
+
+    def read(self) -> Input:
+        """Keys held now are buttons; R, P, G and ESC act when they go down."""
+        pygame = self.pygame
+        turn = Input()
+        for event in pygame.event.get():
+            if event.type == pygame.QUIT:
+                turn.quit = True
+            elif event.type == pygame.KEYDOWN:
+                turn.quit |= event.key == pygame.K_ESCAPE
+                turn.restart |= event.key == pygame.K_r
+                turn.pause |= event.key == pygame.K_p
+                turn.save_gif |= event.key == pygame.K_g
+        held = pygame.key.get_pressed()
+        turn.pressed = {button for button, key in self.keys.items() if held[key]}
+        self.pressed = turn.pressed
+        return turn
+
+    def show(self, frame: np.ndarray, paused: bool, message: str) -> None:
+        """Draw the frame as large as fits with its aspect kept, the help under it, and wait for the next frame time."""
+        pygame = self.pygame
+        self.screen.fill(BACKGROUND)
+        width, height = self.screen.get_size()
+        height -= 4 * LINE
+        fits = min((width - 2 * MARGIN) / frame.shape[1], (height - 2 * MARGIN) / frame.shape[0])
+        factor = max(int(fits), 1) if fits >= 1 else fits  # whole factors keep pixels square and sharp
+        size = (max(1, round(frame.shape[1] * factor)), max(1, round(frame.shape[0] * factor)))
+        picture = pygame.transform.scale(pygame.surfarray.make_surface(frame.swapaxes(0, 1)), size)
+        self.screen.blit(picture, ((width - size[0]) // 2, (height - size[1]) // 2))
+        self.times.append(time.perf_counter())
+        span = self.times[-1] - self.times[0]
+        rate = (len(self.times) - 1) / span if span else 0.0
+        status = f"{rate:4.1f} FPS (real time: {self.spec.step_rate:.0f})" + ("   PAUSED" if paused else "") + f"   {message}"
+        self._line(status, 0, BRIGHT)
+        names = [f"{key}: {button}" for button, key in self.spec.keys.items()]
+        self._line("   ".join(names[: len(names) // 2]), 1, TEXT)
+        self._line("   ".join(names[len(names) // 2 :]), 2, TEXT)
+        self._line("   ".join(f"{key}: {what}" for key, what in OWN_KEYS.items()), 3, TEXT)
+        pygame.display.flip()
+        self.clock.tick(self.spec.step_rate)
+
+    def close(self) -> None:
+        self.pygame.quit()
+
+    def _line(self, text: str, number: int, colour: tuple[int, int, int]) -> None:
+        y = self.screen.get_height() - (4 - number) * LINE - MARGIN // 2
+        self.screen.blit(self.font.render(text, True, colour), (MARGIN, y))
+
+
+def _bind(spec: GameSpec, pygame: object) -> dict[str, int]:
+    """Button → pygame key code. Raises UserError for unknown keys, and for one key with two meanings."""
+    taken = dict.fromkeys(OWN_KEYS, "Dreamcart itself")
+    bound = {}
+    for button, key in spec.keys.items():
+        if button not in spec.buttons:
+            raise UserError(f"`keys` of {spec.title} binds {button!r}, which is none of its buttons ({', '.join(spec.buttons)}).")
+        if key in taken:
+            raise UserError(
+                f"`keys` of {spec.title} gives {key!r} to {button}, but {taken[key]} uses it; choose another in game.yaml."
+            )
+        taken[key] = button
+        try:
+            bound[button] = pygame.key.key_code(key)
+        except ValueError:
+            raise UserError(f"`keys` of {spec.title} names a key {key!r} that pygame does not know; see pygame.key.name.") from None
+    return bound

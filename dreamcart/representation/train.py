@@ -1,0 +1,99 @@
+"""Training and judging a representation on processed frames."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from skimage.metrics import structural_similarity
+
+from dreamcart.config import Params
+from dreamcart.data.processed import Split
+from dreamcart.hardware import autocast, make_repeatable, pick_device
+from dreamcart.representation.base import Representation, make_representation
+from dreamcart.training import Plan, fit, step_rng
+
+EVAL_BATCH = 128
+SSIM_SAMPLE = 500
+
+
+def representation_config(params: Params, shape: tuple[int, int, int]) -> dict[str, Any]:
+    """The self-describing config of the representation that `params` asks for."""
+    own = params.representation
+    return {
+        "kind": own.kind,
+        "shape": list(shape),
+        "latent_dim": params.latent_dim,
+        "channels": own.channels,
+        "grid_channels": own.grid_channels,
+        "noise_factor": own.noise_factor,
+    }
+
+
+def train_representation(
+    params: Params, train: Split, val: Split, median: np.ndarray, checkpoint: Path
+) -> tuple[Representation, dict[str, Any], list[dict[str, float]]]:
+    """Train on the distinct training frames, keep the weights with the least validation L1.
+
+    Returns the model (on the CPU, eval mode), its config and the loss curve.
+    """
+    own = params.representation
+    make_repeatable(params.seed)
+    device = pick_device()
+    config = representation_config(params, train.frames.shape[1:])
+    model = make_representation(config)
+    model.set_median(torch.from_numpy(median))
+    model = model.to(device, memory_format=torch.channels_last)
+    plan = Plan(own.steps, own.learning_rate, own.weight_decay, own.validate_every, own.checkpoint_every, params.seed)
+
+    def loss_at(step: int) -> torch.Tensor:
+        rows = step_rng(params.seed, step).integers(0, len(train.frames), own.batch_size)
+        batch = torch.from_numpy(train.frames[np.sort(rows)]).to(device)
+        with autocast(device):
+            return model.loss(batch)
+
+    def validate() -> float:
+        total = 0.0
+        for frames, decoded in reconstruct(model, val.frames):
+            total += np.abs(frames.astype(np.float32) - decoded).sum(dtype=np.float64)
+        return float(total / val.frames.size / 255)
+
+    curve = fit(model, plan, loss_at, validate, checkpoint, f"autoencoder, latent {params.latent_dim or 'grid'}")
+    return model.cpu(), config, curve
+
+
+@torch.inference_mode()
+def reconstruct(model: Representation, frames: np.ndarray):
+    """Yield (true, decoded) uint8 batches [B, H, W, C] over `frames`."""
+    device = next(model.parameters()).device
+    for first in range(0, len(frames), EVAL_BATCH):
+        true = np.ascontiguousarray(frames[first : first + EVAL_BATCH])
+        with autocast(device):
+            decoded = model.decode(model.encode(torch.from_numpy(true).to(device)))
+        yield true, decoded.cpu().numpy()
+
+
+def judge_representation(model: Representation, val: Split, median: np.ndarray) -> dict[str, float]:
+    """Reconstruction errors over the distinct validation frames, beside those of the median frame.
+
+    `l1` is over all pixels; `l1_changed` over those that differ from the median frame, where blur cannot
+    hide behind a still background. All on [0, 1]. `ssim` is over at most SSIM_SAMPLE frames.
+    """
+    sums = dict.fromkeys(("l1", "median_l1", "l1_changed", "median_l1_changed"), 0.0)
+    changed_pixels, ssims = 0, []
+    every = max(1, len(val.frames) // SSIM_SAMPLE)
+    seen = 0
+    for true, decoded in reconstruct(model, val.frames):
+        error = np.abs(true.astype(np.float32) - decoded) / 255
+        median_error = np.abs(true.astype(np.float32) - median) / 255
+        changed = median_error > 0
+        sums["l1"] += error.sum(dtype=np.float64)
+        sums["median_l1"] += median_error.sum(dtype=np.float64)
+        sums["l1_changed"] += error[changed].sum(dtype=np.float64)
+        sums["median_l1_changed"] += median_error[changed].sum(dtype=np.float64)
+        changed_pixels += int(changed.sum())
+        sample = range(-seen % every, len(true), every)
+        ssims += [structural_similarity(true[i], decoded[i], channel_axis=2, data_range=255) for i in sample]
+        seen += len(true)
+    report = {name: total / (changed_pixels if name.endswith("changed") else val.frames.size) for name, total in sums.items()}
+    return {name: round(float(value), 6) for name, value in {**report, "ssim": np.mean(ssims)}.items()}

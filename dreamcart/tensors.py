@@ -1,0 +1,43 @@
+"""Tensors on disk: safetensors with JSON metadata, never pickle; what is damaged is refused in one sentence."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from dreamcart.errors import UserError
+from dreamcart.files import replace_atomically
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, Any] | None = None) -> None:
+    """Save tensors and JSON metadata as one safetensors file, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(flat, temporary, {"json": json.dumps(metadata or {}, sort_keys=True)})
+    replace_atomically(temporary, path)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Load what `save_tensors` wrote.
+
+    Raises:
+        UserError: the file is missing, truncated or foreign, or holds NaN or infinity.
+    """
+    try:
+        with safe_open(path, framework="pt") as handle:
+            metadata = json.loads((handle.metadata() or {}).get("json", "{}"))
+            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run `dvc repro` to train it.") from None
+    except (SafetensorError, json.JSONDecodeError):
+        raise UserError(f"{path} is damaged (truncated or no safetensors file); delete it and run `dvc repro` again.") from None
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise UserError(
+                f"{path} holds NaN or infinity in {name!r}: that training diverged; lower the learning rate and run it again."
+            )
+    return tensors, metadata

@@ -1,0 +1,158 @@
+"""The training loop that every family shares: one-cycle AdamW, validation, best weights, checkpoints, resume.
+
+A batch is a function of (seed, step) and of nothing else, so a run that was killed and goes on from its
+checkpoint ends with the numbers of an uninterrupted one (bit for bit on the same machine's CPU).
+"""
+
+import csv
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from dreamcart.errors import UserError
+from dreamcart.files import replace_atomically
+from dreamcart.tensors import load_tensors, save_tensors
+
+WARM_UP = 0.1  # share of the steps over which the learning rate rises
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how to train."""
+
+    steps: int
+    learning_rate: float
+    weight_decay: float
+    validate_every: int
+    checkpoint_every: int
+    seed: int
+
+
+def step_rng(seed: int, step: int) -> np.random.Generator:
+    """The random generator of one training step."""
+    return np.random.default_rng([seed, step])
+
+
+def learning_rate_at(plan: Plan, step: int) -> float:
+    """One cycle: linear warm-up, then a half cosine to zero (Smith & Topin 2018)."""
+    warm = max(1, round(plan.steps * WARM_UP))
+    if step < warm:
+        return plan.learning_rate * (step + 1) / warm
+    return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, plan.steps - warm)))
+
+
+def fit(
+    model: nn.Module,
+    plan: Plan,
+    loss_at: Callable[[int], torch.Tensor],
+    validate: Callable[[], float],
+    checkpoint: Path,
+    title: str,
+) -> list[dict[str, float]]:
+    """Train `model` in place and leave the weights that validated best in it.
+
+    Args:
+        loss_at: training loss (a scalar) of step k; may depend on k and the model only.
+        validate: validation loss of the model as it is (in eval mode).
+        checkpoint: file to go on from, and to write to; it stays until the caller removes it.
+
+    Returns:
+        The curve: {"step", "train", "val"} at each validation; "train" is the mean since the one before.
+
+    Raises:
+        UserError: the loss is no longer a number.
+    """
+    parameters = list(model.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    run = _Run(model, optimizer)
+    if checkpoint.is_file():
+        run.load(checkpoint)
+    bar = tqdm(range(run.step, plan.steps), initial=run.step, total=plan.steps, unit="step", desc=title, smoothing=0.05)
+    for step in bar:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate_at(plan, step)
+        model.train()
+        torch.manual_seed(plan.seed * 1_000_003 + step)
+        loss = loss_at(step)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        value = loss.item()
+        if not math.isfinite(value):
+            raise UserError(
+                f"{title}: the loss became {value} at step {step}; lower its learning_rate in params.yaml and run again."
+            )
+        run.recent.append(value)
+        run.step = step + 1
+        if run.step % plan.validate_every == 0 or run.step == plan.steps:
+            model.eval()
+            with torch.inference_mode():
+                run.note(validate())
+            bar.set_postfix(train=f"{run.curve[-1]['train']:.5f}", val=f"{run.curve[-1]['val']:.5f}")
+        if run.step % plan.checkpoint_every == 0 or run.step == plan.steps:
+            run.save(checkpoint)
+    model.load_state_dict(run.best)
+    model.eval()
+    return run.curve
+
+
+class _Run:
+    """Everything a run needs to go on: weights, optimizer, step, curve, best weights, RNG state."""
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        self.model, self.optimizer = model, optimizer
+        self.step = 0
+        self.curve: list[dict[str, float]] = []
+        self.recent: list[float] = []
+        self.best = {k: v.clone() for k, v in model.state_dict().items()}
+
+    def note(self, val: float) -> None:
+        """Add a point to the curve; keep the weights if they are the best so far."""
+        if not self.curve or val < min(point["val"] for point in self.curve):
+            self.best = {k: v.clone() for k, v in self.model.state_dict().items()}
+        self.curve.append({"step": self.step, "train": sum(self.recent) / len(self.recent), "val": val})
+        self.recent = []
+
+    def save(self, path: Path) -> None:
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in self.best.items()}
+        for number, entry in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{k}": v for k, v in entry.items()}
+        tensors["rng"] = torch.get_rng_state()
+        save_tensors(path, tensors, {"step": self.step, "curve": self.curve, "recent": self.recent})
+
+    def load(self, path: Path) -> None:
+        tensors, meta = load_tensors(path)
+        self.model.load_state_dict(_under(tensors, "model."))
+        self.best = _under(tensors, "best.")
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in _under(tensors, "optimizer.").items():
+            number, key = name.split(".", 1)
+            state.setdefault(int(number), {})[key] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        torch.set_rng_state(tensors["rng"])
+        self.step, self.curve, self.recent = meta["step"], meta["curve"], meta["recent"]
+
+
+def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def write_curve(path: Path, curve: list[dict[str, Any]]) -> None:
+    """The curve as CSV, for `dvc plots`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "w", newline="") as handle:
+        writer = csv.DictWriter(handle, fieldnames=list(curve[0]))
+        writer.writeheader()
+        writer.writerows({k: f"{v:.8g}" if isinstance(v, float) else v for k, v in point.items()} for point in curve)
+    replace_atomically(temporary, path)

@@ -1,0 +1,88 @@
+"""WorldModel = game spec + representation + dynamics: the dream that evaluation, play and exporters share.
+
+On disk it is a folder: `representation.safetensors`, `dynamics.safetensors`, and `world.safetensors` with the
+game spec, the first frames of the game's start states and the median frame. No emulator is needed to use it.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dreamcart.dynamics.base import Dynamics, History, load_dynamics
+from dreamcart.errors import UserError
+from dreamcart.games.spec import GameSpec
+from dreamcart.hardware import autocast
+from dreamcart.representation.base import Representation, load_representation
+from dreamcart.tensors import load_tensors, save_tensors
+
+
+class WorldModel:
+    """A playable, batched dream.
+
+    Attributes:
+        spec: the game, with its buttons by name.
+        starts: start state name → first frame, uint8 [H, W, C].
+        shape: (H, W, C) of its frames.
+    """
+
+    def __init__(
+        self,
+        spec: GameSpec,
+        representation: Representation,
+        dynamics: Dynamics,
+        starts: dict[str, np.ndarray],
+        device: torch.device,
+    ) -> None:
+        self.spec, self.starts, self.device = spec, starts, device
+        self.representation = representation.to(device).eval()
+        self.dynamics = dynamics.to(device).eval()
+        self.shape = next(iter(starts.values())).shape
+
+    @torch.inference_mode()
+    def start(self, frames: np.ndarray, actions: np.ndarray) -> History:
+        """Begin from a real context: frames uint8 [B, T, H, W, C], multi-hot actions [B, T - 1, buttons]."""
+        batch, time = frames.shape[:2]
+        flat = torch.from_numpy(np.ascontiguousarray(frames).reshape(batch * time, *frames.shape[2:])).to(self.device)
+        with autocast(self.device):
+            latents = self.representation.encode(flat)
+        return self.dynamics.start(
+            latents.unflatten(0, (batch, time)), torch.from_numpy(np.ascontiguousarray(actions)).to(self.device)
+        )
+
+    @torch.inference_mode()
+    def step(
+        self, state: History, action: np.ndarray, temperature: float = 0.0, generator: torch.Generator | None = None
+    ) -> tuple[np.ndarray, History]:
+        """Press `action`, multi-hot [B, buttons]. Returns the next frames, uint8 [B, H, W, C], and the new state."""
+        with autocast(self.device):
+            latent, state = self.dynamics.step(state, torch.from_numpy(action).to(self.device), temperature, generator)
+            frames = self.representation.decode(latent)
+        return frames.cpu().numpy(), state
+
+    @torch.inference_mode()
+    def reconstruct(self, frames: np.ndarray) -> np.ndarray:
+        """Encode and decode uint8 [B, H, W, C]: the best that any rollout could look like."""
+        with autocast(self.device):
+            return self.representation.decode(self.representation.encode(torch.from_numpy(frames).to(self.device))).cpu().numpy()
+
+
+def save_world(path: Path, spec: GameSpec, starts: dict[str, np.ndarray], median: np.ndarray) -> None:
+    """Write world.safetensors: what a dream needs beside its two networks."""
+    tensors = {f"start.{name}": torch.from_numpy(np.ascontiguousarray(frame)) for name, frame in starts.items()}
+    save_tensors(path, tensors | {"median": torch.from_numpy(median)}, {"game": spec.to_dict(), "starts": list(starts)})
+
+
+def load_world(folder: Path, device: torch.device) -> WorldModel:
+    """Load a trained dream. Raises UserError where a part is missing, damaged or does not fit the others."""
+    if not (folder / "world.safetensors").is_file():
+        raise UserError(f"There is no trained model in {folder}; run `dvc repro` to train it, or choose another game.")
+    tensors, meta = load_tensors(folder / "world.safetensors")
+    representation = load_representation(folder / "representation.safetensors")
+    dynamics = load_dynamics(folder / "dynamics.safetensors")
+    try:
+        starts = {name: tensors[f"start.{name}"].numpy() for name in meta["starts"]}
+        spec = GameSpec.from_dict(meta["game"])
+    except KeyError:
+        raise UserError(f"{folder / 'world.safetensors'} is damaged; delete it and run `dvc repro` again.") from None
+    return WorldModel(spec, representation, dynamics, starts, device)

@@ -1,0 +1,46 @@
+"""Stage 1: record scripted play from the emulator, or import recordings, as a raw dataset.
+
+python -m stages.collect  →  data/<game>/raw, data/<game>/raw_test, metrics/<game>/collect.json
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from dreamcart.config import load_params
+from dreamcart.data.collect import record
+from dreamcart.data.external import import_recordings
+from dreamcart.errors import run_stage
+from dreamcart.files import write_json
+from dreamcart.games.spec import load_game
+from dreamcart.paths import Paths
+from dreamcart.tables import print_table
+
+
+def main() -> None:
+    params = load_params()
+    paths = Paths(params.game)
+    spec = load_game(params.game)
+    if params.collect.source == "emulator":
+        report = record(spec, params.collect, params.seed, paths.raw, paths.raw_test)
+        print_table(
+            f"Recorded {spec.title}",
+            ["", "episodes", "frames", "distinct", "repeated", *spec.events],
+            [
+                [name, r["episodes"], r["frames"], r["distinct_frames"], r["repeated_share"], *r["events"].values()]
+                for name, r in report.items()
+            ],
+        )
+        print_table("Share of steps each button was held", spec.buttons, [list(report["play"]["held"].values())])
+    else:
+        report = import_recordings(spec, params.collect, paths.raw, paths.raw_test)
+        print_table("Imported", list(report), [list(report.values())])
+    size = sum(file.stat().st_size for file in paths.raw.glob("*.parquet"))
+    frames = report["play"]["frames"] if "play" in report else report["frames"]
+    print(f"{size / 2**20:.1f} MiB in {paths.raw}, {size / frames:.0f} bytes a frame")
+    write_json(paths.metrics / "collect.json", report)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,31 @@
+"""Stage 2: resize, split by episode, keep each distinct frame once; draw ten random transitions.
+
+python -m stages.preprocess  →  data/<game>/processed, metrics/<game>/preprocess.json, plots/<game>/pairs.png
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from dreamcart.config import load_params
+from dreamcart.data.preprocess import preprocess
+from dreamcart.data.processed import load_split
+from dreamcart.errors import run_stage
+from dreamcart.evaluation.pictures import pairs_picture
+from dreamcart.files import write_json
+from dreamcart.paths import Paths
+from dreamcart.tables import print_table
+
+
+def main() -> None:
+    params = load_params()
+    paths = Paths(params.game)
+    report = preprocess(paths.raw, paths.processed, params.preprocess, params.seed)
+    print_table("Processed", ["split", *report["train"]], [[name, *r.values()] for name, r in report.items()])
+    pairs_picture(load_split(paths.processed, "train"), params.seed, paths.plots / "pairs.png")
+    write_json(paths.metrics / "preprocess.json", report)
+
+
+if __name__ == "__main__":
+    run_stage(main)

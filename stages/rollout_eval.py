@@ -1,0 +1,63 @@
+"""Stage 6: how far the dream holds against the real game, on test episodes no other stage has opened.
+
+python -m stages.rollout_eval  →  metrics/<game>/rollout.json, plots/<game>/rollout.csv + .png + .gif,
+                                  filmstrip.png
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from dreamcart.config import load_params
+from dreamcart.data.reader import read_info
+from dreamcart.errors import run_stage
+from dreamcart.evaluation.control import controllability
+from dreamcart.evaluation.pictures import comparison_frames, filmstrip_picture, horizons_picture, save_gif
+from dreamcart.evaluation.rollout import curve_rows, evaluate_rollouts, load_test
+from dreamcart.files import write_json
+from dreamcart.games.emulator import open_emulator
+from dreamcart.hardware import make_repeatable, pick_device
+from dreamcart.paths import Paths
+from dreamcart.tables import print_table
+from dreamcart.tensors import load_tensors
+from dreamcart.training import write_curve
+from dreamcart.world_model import load_world
+
+
+def main() -> None:
+    params = load_params()
+    paths = Paths(params.game)
+    config = params.rollout_eval
+    make_repeatable(params.seed)
+    world = load_world(paths.models, pick_device())
+    median = load_tensors(paths.models / "world.safetensors")[0]["median"].numpy()
+    with tempfile.TemporaryDirectory() as scratch:
+        test = load_test(paths.raw_test, params.preprocess, Path(scratch))
+        table, shown = evaluate_rollouts(world, test, median, config, params.seed)
+    report, rows = dict(table), curve_rows(table)
+    if "lpips_untrained" in rows[0]:
+        print("AlexNet's weights could not be downloaded: lpips_untrained, of a random backbone, stands in for LPIPS.")
+    if config.control_states and "emulator" in read_info(paths.raw_test):
+        emulator = open_emulator(test.spec)
+        report["controllability"] = controllability(
+            emulator, test.spec, world, params.preprocess, config.control_states, params.seed
+        )
+        emulator.close()
+    horizons = sorted(set(config.horizons))
+    at = [h - 1 for h in horizons]
+    filmstrip_picture(shown.real[0, at], shown.dream[0, at], horizons, paths.plots / "filmstrip.png")
+    horizons_picture(table, paths.plots / "rollout.png")
+    clips = [comparison_frames(real, dream) for real, dream in zip(shown.real, shown.dream, strict=True)]
+    save_gif([frame for clip in clips for frame in clip], paths.plots / "rollout.gif", test.spec.step_rate)
+    write_curve(paths.plots / "rollout.csv", rows)
+    print_table(f"{test.spec.title}: dream against game", list(rows[0]), [list(row.values()) for row in rows])
+    if "controllability" in report:
+        control = report["controllability"]
+        print_table("Controllability, IoU", ["all", *control["by_button"]], [[control["iou"], *control["by_button"].values()]])
+    write_json(paths.metrics / "rollout.json", report)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,46 @@
+"""Stage 3: train the representation; report its errors beside the median frame's; draw reconstructions.
+
+python -m stages.train_ae  →  models/<game>/representation.safetensors, metrics/<game>/train_ae.json,
+                              plots/<game>/train_ae.csv + .png, reconstructions.png, edge_cases.png
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from dreamcart.config import load_params
+from dreamcart.data.processed import load_split
+from dreamcart.errors import run_stage
+from dreamcart.evaluation.pictures import curve_picture, edge_cases_picture, reconstructions_picture
+from dreamcart.files import fingerprint, read_array, read_json, write_json
+from dreamcart.paths import Paths
+from dreamcart.representation.base import save_representation
+from dreamcart.representation.train import judge_representation, representation_config, train_representation
+from dreamcart.tables import print_table
+from dreamcart.training import write_curve
+
+
+def main() -> None:
+    params = load_params()
+    paths = Paths(params.game)
+    train, val = load_split(paths.processed, "train"), load_split(paths.processed, "val")
+    median = read_array(paths.processed / "median.npy")
+    config = representation_config(params, train.frames.shape[1:])
+    key = fingerprint(config, params.representation.__dict__, params.seed, *sorted(paths.processed.glob("*/*.npy")))
+    checkpoint = paths.checkpoint("train_ae", key)
+    model, config, curve = train_representation(params, train, val, median, checkpoint)
+    report = judge_representation(model, val, median)
+    print_table("Reconstruction of distinct validation frames", list(report), [list(report.values())])
+    save_representation(paths.models / "representation.safetensors", model, config)
+    write_curve(paths.plots / "train_ae.csv", curve)
+    curve_picture(curve, "L1", "Representation", paths.plots / "train_ae.png")
+    reconstructions_picture(model, val, params.seed, paths.plots / "reconstructions.png")
+    cases = read_json(paths.processed / "meta.json")["edge_cases"]
+    edge_cases_picture(model, train, cases, paths.plots / "edge_cases.png")
+    write_json(paths.metrics / "train_ae.json", report)
+    checkpoint.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,16 @@
+"""One emulator for these tests (stable-retro permits one a process)."""
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+
+@pytest.fixture(scope="module")
+def console():
+    pytest.importorskip("stable_retro")
+    from blockfall_console import Console
+    c = Console()
+    yield c
+    c.env.close()
