@@ -44,13 +44,20 @@ class Report:
     steps: int
     seconds: list[float]
 
+    def numbers(self) -> dict[str, float]:
+        """Steps a second and milliseconds a step of the model alone (no waiting, no drawing)."""
+        times = np.array(self.seconds) * 1000
+        return {
+            "steps/s": round(1000 / times.mean(), 1),
+            "p50 ms": round(float(np.median(times)), 2),
+            "p99 ms": round(float(np.percentile(times, 99)), 2),
+        }
+
     def sentence(self) -> str:
-        """Steps a second and the slowest percent, of the model alone (no waiting, no drawing)."""
+        """The numbers in words."""
         if not self.seconds:
             return "No steps were played."
-        times = np.array(self.seconds)
-        p99 = np.percentile(times, 99) * 1000
-        return f"{self.steps} steps; {1 / times.mean():.0f} steps/s, p50 {np.median(times) * 1000:.1f} ms, p99 {p99:.1f} ms a step"
+        return f"{self.steps} steps; " + ", ".join(f"{name} {value}" for name, value in self.numbers().items())
 
 
 class Script:

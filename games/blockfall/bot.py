@@ -4,6 +4,7 @@ Serves to show a neural network competent play and to test the ROM. It looks
 one piece ahead only, which is enough to clear lines for as long as gravity
 leaves it time.
 """
+
 import json
 from pathlib import Path
 
@@ -14,9 +15,10 @@ WIDTH, HEIGHT = 10, 20
 
 def drop(board, cells, x, y):
     """The row at which a piece at (x, y) comes to rest, or None."""
+
     def fits(y):
-        return all(0 <= x + dx < WIDTH and 0 <= y + dy < HEIGHT
-                   and not board[y + dy, x + dx] for dx, dy in cells)
+        return all(0 <= x + dx < WIDTH and 0 <= y + dy < HEIGHT and not board[y + dy, x + dx] for dx, dy in cells)
+
     if not fits(y):
         return None
     while fits(y + 1):
@@ -43,9 +45,9 @@ class Bot:
         self.reset()
 
     def reset(self):
-        self.piece = None      # count of the piece that the plan is for
-        self.plan = None       # (rotation, x)
-        self.held = set()      # what the last step held
+        self.piece = None  # count of the piece that the plan is for
+        self.plan = None  # (rotation, x)
+        self.held = set()  # what the last step held
 
     def choose(self, board, info, rng):
         """The best (rotation, x) that can be reached at the present height."""

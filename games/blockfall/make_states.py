@@ -4,6 +4,7 @@ A state is taken right after the frame whose logic drew the first pieces or
 registered START. reset() runs one frame, so that an agent's first frame of
 two is the one in which timers, all even, come due.
 """
+
 import gzip
 import json
 import sys
@@ -49,10 +50,12 @@ NEAR_CLEAR = """
 def make():
     stable_retro.data.Integrations.add_custom_path(str(HERE))
     return stable_retro.make(
-        GAME, state=stable_retro.State.NONE,
+        GAME,
+        state=stable_retro.State.NONE,
         inttype=stable_retro.data.Integrations.CUSTOM_ONLY,
         use_restricted_actions=stable_retro.Actions.ALL,
-        render_mode="rgb_array")
+        render_mode="rgb_array",
+    )
 
 
 def step(env, *names):
@@ -66,8 +69,7 @@ def poke(env, board="", **values):
     for y, row in enumerate(rows, start=20 - len(rows)):
         assert len(row) == 10 and "." in row, row
         for x, cell in enumerate(row):
-            env.data.set_value("board_%03d" % (y * 10 + x),
-                               0 if cell == "." else int(cell))
+            env.data.set_value("board_%03d" % (y * 10 + x), 0 if cell == "." else int(cell))
     for name, value in values.items():
         env.data.set_value(name, value)
     env.data.set_value("redraw", 1)
@@ -83,8 +85,7 @@ def main():
 
     def save(name):
         # mtime 0 keeps the bytes the same from run to run
-        (out / (name + ".state")).write_bytes(
-            gzip.compress(env.em.get_state(), 9, mtime=0))
+        (out / (name + ".state")).write_bytes(gzip.compress(env.em.get_state(), 9, mtime=0))
 
     for _ in range(10):
         step(env)
@@ -113,8 +114,7 @@ def main():
     restart(play)
     names, order = PIECES["names"], PIECES["mode_a_order"]
     following = order[(order.index("I") + 1) % 7]
-    poke(env, NEAR_CLEAR, piece_type=names.index("I"),
-         next_type=names.index(following))
+    poke(env, NEAR_CLEAR, piece_type=names.index("I"), next_type=names.index(following))
     save("NearClearA")
     restart(play)
     poke(env, lines=30, level=6)

@@ -1,4 +1,5 @@
 """Buttons in, RAM and frames out: the emulator as these tests use it."""
+
 import importlib.util
 import json
 from pathlib import Path
@@ -23,12 +24,12 @@ class Console:
 
     def __init__(self):
         import stable_retro
+
         self.custom = stable_retro.data.Integrations.CUSTOM_ONLY
         stable_retro.data.Integrations.add_custom_path(str(GAME_DIR))
         self.env = stable_retro.make(
-            GAME, state="PlayA", inttype=self.custom,
-            use_restricted_actions=stable_retro.Actions.ALL,
-            render_mode="rgb_array")
+            GAME, state="PlayA", inttype=self.custom, use_restricted_actions=stable_retro.Actions.ALL, render_mode="rgb_array"
+        )
         self.buttons = self.env.unwrapped.buttons
 
     def load(self, state, **poked):
@@ -47,8 +48,7 @@ class Console:
         """The lowest rows; "." is empty. Redrawn by the next frame."""
         rows = rows.split()
         cells = "." * (200 - 10 * len(rows)) + "".join(rows)
-        self.poke(redraw=1, **{"board_%03d" % i: 0 if c == "." else int(c)
-                               for i, c in enumerate(cells)})
+        self.poke(redraw=1, **{"board_%03d" % i: 0 if c == "." else int(c) for i, c in enumerate(cells)})
 
     def frame(self, *held, times=1):
         mask = np.array([b in held for b in self.buttons], np.uint8)
@@ -70,8 +70,7 @@ class Console:
             raise AttributeError(name) from None
 
     def board(self):
-        return np.array([self.info["board_%03d" % i] for i in range(200)],
-                        np.uint8).reshape(20, 10)
+        return np.array([self.info["board_%03d" % i] for i in range(200)], np.uint8).reshape(20, 10)
 
     def where(self):
         return self.piece_x, self.piece_y, self.piece_rot

@@ -1,4 +1,5 @@
 """One emulator for these tests (stable-retro permits one a process)."""
+
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 def console():
     pytest.importorskip("stable_retro")
     from blockfall_console import Console
+
     c = Console()
     yield c
     c.env.close()

@@ -1,4 +1,5 @@
 """Every rule of the game, seen from outside: buttons in, RAM and frames out."""
+
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ I, O, T = (NAMES.index(n) for n in "IOT")
 
 
 # ---- the picture that RAM calls for ----------------------------------------
+
 
 class Artist:
     """Draws the screen from the variables, with the ROM's own tiles."""
@@ -55,21 +57,18 @@ class Artist:
         def put(at, values):
             values = np.atleast_2d(values)
             h, w = values.shape
-            cells[at[1]:at[1] + h, at[0]:at[0] + w] = values
+            cells[at[1] : at[1] + h, at[0] : at[0] + w] = values
 
         def number(at, value, count):
             d = [int(c) for c in "%0*d" % (count, value)]
-            put(at, [[tile["top_" + a.TOPS[i]] for i in d],
-                     [tile["low_" + a.LOWS[i]] for i in d]])
+            put(at, [[tile["top_" + a.TOPS[i]] for i in d], [tile["low_" + a.LOWS[i]] for i in d]])
 
-        board = np.array([info["board_%03d" % i] for i in range(200)],
-                         np.uint8).reshape(20, 10)
+        board = np.array([info["board_%03d" % i] for i in range(200)], np.uint8).reshape(20, 10)
         if info["phase"] == 2:
             board[board.all(axis=1)] = tile["CLEAR"]
         elif info["scene"] == 1 and info["phase"] == 0:
             for dx, dy in CELLS[info["piece_type"]][info["piece_rot"]]:
-                board[info["piece_y"] + dy, info["piece_x"] + dx] = \
-                    info["piece_type"] + 1
+                board[info["piece_y"] + dy, info["piece_x"] + dx] = info["piece_type"] + 1
         put(a.BOARD, board)
         following = np.zeros((2, 4), np.uint8)
         for dx, dy in CELLS[info["next_type"]][0]:
@@ -79,8 +78,7 @@ class Artist:
         number(a.LINES, info["lines"], 3)
         number(a.LEVEL, info["level"], 2)
         put(a.TYPE, tile["'" + "AB"[info["mode"]]])
-        words = ("  PAUSED  " if info["paused"] else
-                 "GAME  OVER" if info["game_over"] else " " * 10)
+        words = "  PAUSED  " if info["paused"] else "GAME  OVER" if info["game_over"] else " " * 10
         put(a.TEXT, [tile["empty" if c == " " else "'" + c] for c in words])
         bar = tile["BAR" if words.strip() else "empty"]
         for dy in (-1, 1):
@@ -117,7 +115,7 @@ def random_play(frames, seed, hold):
     """Random buttons, with enough DOWN and START for every event."""
     rng = np.random.default_rng(seed)
     names = ["LEFT", "RIGHT", "DOWN", "A", "B", "UP", "SELECT", "START"]
-    chance = [.2, .2, .5, .2, .1, .05, .05, .03]
+    chance = [0.2, 0.2, 0.5, 0.2, 0.1, 0.05, 0.05, 0.03]
     held = []
     for i in range(frames):
         if i % hold == 0:
@@ -155,8 +153,7 @@ def test_two_frame_steps_show_what_ram_holds(console, artist, state):
     console.load(state)
     for held in random_play(300, seed=7, hold=1):
         console.frame(*held)
-        first = {k: v for k, v in console.info.items()
-                 if k not in ("gravity", "shift", "clearing", "soft", "start_wait")}
+        first = {k: v for k, v in console.info.items() if k not in ("gravity", "shift", "clearing", "soft", "start_wait")}
         console.frame(*held)
         assert {k: console.info[k] for k in first} == first
         assert np.array_equal(console.screen, artist.draw(console.info))
@@ -171,16 +168,17 @@ def test_replay_is_byte_identical(console, state):
             console.frame(*held)
             out.append(console.screen.tobytes() + console.env.get_ram().tobytes())
         return out
+
     assert run() == run()
 
 
 # ---- title and start --------------------------------------------------------
 
+
 def test_title_chooses_the_mode(console):
     console.load("Title")
     assert (console.scene, console.mode) == (0, 0)
-    for button, mode in (("DOWN", 1), ("DOWN", 1), ("UP", 0), ("SELECT", 1),
-                         ("SELECT", 0), ("UP", 0)):
+    for button, mode in (("DOWN", 1), ("DOWN", 1), ("UP", 0), ("SELECT", 1), ("SELECT", 0), ("UP", 0)):
         console.frame(button, times=2)
         assert console.mode == mode
         console.frame(times=2)
@@ -233,7 +231,7 @@ def test_mode_b_draws_from_rng_alone(console):
     assert len({tuple(g) for g in games}) == 4
     assert len({tuple(g[:2]) for g in games}) > 1
     assert game(2, ("LEFT", "A")) == games[1]  # buttons do not matter
-    assert game(0, ()) == games[0]             # 0 is no seed
+    assert game(0, ()) == games[0]  # 0 is no seed
 
 
 def test_mode_b_is_uniform():
@@ -251,6 +249,7 @@ def test_mode_b_is_uniform():
 
 # ---- moving -----------------------------------------------------------------
 
+
 @pytest.mark.parametrize("button,step", [("LEFT", -1), ("RIGHT", 1)])
 def test_shift_and_auto_shift(console, button, step):
     console.load("PlayA", next_type=I)
@@ -260,7 +259,7 @@ def test_shift_and_auto_shift(console, button, step):
         if console.frame(button)["piece_x"] != x:
             x = console.piece_x
             moved.append(n)
-    assert moved == [0, 10, 14, 18][:len(moved)] and len(moved) >= 3
+    assert moved == [0, 10, 14, 18][: len(moved)] and len(moved) >= 3
     console.frame(button, times=60)
     at_wall = console.piece_x
     console.frame()
@@ -320,6 +319,7 @@ def test_locked_cells_stop_a_shift(console):
 
 # ---- falling ----------------------------------------------------------------
 
+
 @pytest.mark.parametrize("level", range(16))
 def test_gravity(console, level):
     console.load("PlayA", level=level, gravity=0)
@@ -373,6 +373,7 @@ def test_lock_and_entry_delay(console):
 
 # ---- lines ------------------------------------------------------------------
 
+
 def clear(console, rows, **poked):
     """Drops an upright I into column 5 of this many rows with that gap."""
     console.load("PlayA", piece_type=I, piece_rot=1, **poked)
@@ -389,7 +390,7 @@ def test_line_clear(console, rows, points):
     assert console.lines_event == 0
     board = np.zeros((20, 10), np.uint8)
     board[19, 0] = O + 1
-    board[16 + rows:, 5] = I + 1    # what remains of the I
+    board[16 + rows :, 5] = I + 1  # what remains of the I
     assert np.array_equal(console.board(), board)
     assert console.until(lambda v: v["pieces"] == 2) == 4
 
@@ -420,7 +421,24 @@ def test_numbers_saturate(console):
     assert (console.lines, console.score, console.level) == (999, 65530, 15)
 
 
+def test_slowest_frame_is_in_time(console, artist):
+    """Four lines under a tall stack, with the digits that take longest."""
+    console.load("PlayA", piece_type=I, piece_rot=1, piece_y=3, lines=995, score=59899, level=15)
+    console.poke_board("777.7.7777 " * 12 + "11111.1111 " * 4)
+    console.frame(times=3)
+    console.poke(lag=0)  # redrawing on a poke may take longer
+    before = dict(console.info)
+    while console.lines < 999:
+        console.frame("DOWN")
+        assert np.array_equal(console.screen, artist.draw(before))
+        before = dict(console.info)
+    assert console.frame()["lag"] == 0
+    assert np.array_equal(console.screen, artist.draw(before))
+    assert console.score == 59999
+
+
 # ---- the end and the pause ----------------------------------------------------
+
 
 @pytest.mark.parametrize("mode", [0, 1])
 def test_game_over_and_again(console, mode):
@@ -462,6 +480,7 @@ def test_pause_freezes_and_restores(console):
 
 
 # ---- start states and the player ------------------------------------------------
+
 
 def test_start_states(console):
     assert console.load("NearClearA").piece_type == I

@@ -1,0 +1,65 @@
+"""Recording against bare emulation: frames a second of `collect`, over those of the emulator with nothing kept.
+
+python benchmarks/collect.py [--game NAME] [--frames N]
+
+Both sides play the same episodes with the same buttons on the same number of processes, one after the other.
+"""
+
+import argparse
+import multiprocessing
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from dreamcart.config import load_params
+from dreamcart.data.collect import plan_episodes, record
+from dreamcart.games.emulator import open_emulator
+from dreamcart.games.spec import load_game
+from dreamcart.tables import print_table
+
+
+def bare(task) -> float:
+    """Step the emulator through episodes, pressing nothing and keeping nothing. Returns seconds."""
+    spec, episodes = task
+    emulator = open_emulator(spec)
+    nothing = spec.vector(set())
+    begin = time.perf_counter()
+    for episode in episodes:
+        emulator.reset(episode.script.state, episode.seed)
+        for _ in range(episode.steps):
+            emulator.step(nothing)
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--game")
+    parser.add_argument("--frames", type=int, default=24000)
+    args = parser.parse_args()
+    params = load_params()
+    spec = load_game(args.game or params.game)
+    config = replace(params.collect, source="emulator", frames=args.frames, test_episodes=1)
+    play, test = plan_episodes(spec, config, params.seed)
+    frames = sum(episode.steps for episode in play + test)
+    shares = [(spec, (play + test)[i :: config.workers]) for i in range(config.workers)]
+    with multiprocessing.get_context("spawn").Pool(config.workers) as pool:
+        bare_rate = frames / max(pool.map(bare, shares))
+    with tempfile.TemporaryDirectory() as scratch:
+        raw = Path(scratch) / "raw"
+        begin = time.perf_counter()
+        record(spec, config, params.seed, raw, Path(scratch) / "test")
+        rate = frames / (time.perf_counter() - begin)
+        size = sum(file.stat().st_size for file in raw.glob("*.parquet")) / (frames - config.episode_steps)
+    print_table(
+        f"{spec.title}, {config.workers} processes, frame skip {spec.frame_skip}, start of the processes included in recording",
+        ["bare frames/s", "recorded frames/s", "ratio", "bytes a frame"],
+        [[round(bare_rate), round(rate), rate / bare_rate, round(size)]],
+    )
+
+
+if __name__ == "__main__":
+    main()
