@@ -52,6 +52,8 @@ class RepresentationConfig:
     learning_rate: Rate
     weight_decay: Scale
     noise_factor: Scale
+    l1_weight: Annotated[float, (0.0, 1000.0)]
+    mse_weight: Annotated[float, (0.0, 1000.0)]
     validate_every: Positive
     checkpoint_every: Positive
 
@@ -60,6 +62,7 @@ class RepresentationConfig:
 class DynamicsConfig:
     kind: Literal["auto", "mlp", "conv"]
     hidden: Positive
+    channels: Positive
     history_frames: Annotated[int, (1, 256)]
     history_actions: Annotated[int, (1, 256)]
     steps: Positive

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xxhash
 from PIL import Image
 
 from dreamcart.errors import UserError
@@ -86,21 +87,25 @@ class ShardWriter:
             write_page_index=False,
         )
         self.rows: list[dict[str, Any]] = []
-        self.images: dict[bytes, bytes] = {}
+        self.images: dict[bytes, bytes] = {}  # by the frame's hash: all that this shard holds
+        self.last: tuple[np.ndarray | None, bytes] = (None, b"")
 
     def add(self, row: dict[str, Any]) -> None:
         """Append a row with the keys of COLUMNS; `observations` a uint8 frame, `infos` a dict."""
-        frame = np.ascontiguousarray(row["observations"])
-        key = frame.tobytes()
-        image = self.images.get(key)
-        if image is None:
-            if len(self.images) >= 64:  # repeats are close in time
-                self.images.pop(next(iter(self.images)))
-            image = self.images[key] = encode_image(frame)
+        image = self._image(row["observations"])
         infos = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in row["infos"].items()}
         self.rows.append(row | {"observations": {"bytes": image, "path": None}, "infos": json.dumps(infos, separators=(",", ":"))})
         if len(self.rows) == ROWS_IN_GROUP:
             self._flush()
+
+    def _image(self, frame: np.ndarray) -> bytes:
+        """The encoded frame; a frame seen before (the last one: the very same array) costs next to nothing."""
+        if frame is not self.last[0]:
+            key = xxhash.xxh3_128_digest(np.ascontiguousarray(frame))
+            if key not in self.images:
+                self.images[key] = encode_image(frame)
+            self.last = (frame, self.images[key])
+        return self.last[1]
 
     def close(self) -> None:
         """Write what is left and give the shard its name."""

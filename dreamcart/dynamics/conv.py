@@ -21,24 +21,24 @@ class ConvDynamics(Dynamics):
     Args:
         latent_shape: (C, h, w).
         buttons: entries of a multi-hot action.
-        hidden: channels of the hidden layers.
+        channels: C of the hidden layers.
         history_frames, history_actions: F and A.
     """
 
-    def __init__(self, latent_shape: list[int], buttons: int, hidden: int, history_frames: int, history_actions: int) -> None:
+    def __init__(self, latent_shape: list[int], buttons: int, channels: int, history_frames: int, history_actions: int) -> None:
         super().__init__(history_frames, history_actions)
-        channels, height, width = latent_shape
-        self.position = nn.Parameter(torch.zeros(1, hidden, height, width))
-        self.first = nn.Conv2d(channels * history_frames, hidden, 3, 1, 1)
-        self.summary = nn.Conv2d(channels * history_frames, GLOBAL_CHANNELS, 1)
+        depth, height, width = latent_shape
+        self.position = nn.Parameter(torch.zeros(1, channels, height, width))
+        self.first = nn.Conv2d(depth * history_frames, channels, 3, 1, 1)
+        self.summary = nn.Conv2d(depth * history_frames, GLOBAL_CHANNELS, 1)
         self.context = nn.Sequential(
             nn.Linear(GLOBAL_CHANNELS * height * width + buttons * history_actions, GLOBAL_SIZE * 2),
             nn.GELU(),
             nn.Linear(GLOBAL_SIZE * 2, GLOBAL_SIZE),
             nn.GELU(),
         )
-        self.blocks = nn.ModuleList(_Block(hidden, GLOBAL_SIZE + buttons * history_actions) for _ in range(2))
-        self.last = nn.Conv2d(hidden, channels, 3, 1, 1)
+        self.blocks = nn.ModuleList(_Block(channels, GLOBAL_SIZE + buttons * history_actions) for _ in range(2))
+        self.last = nn.Conv2d(channels, depth, 3, 1, 1)
         nn.init.zeros_(self.last.weight)  # begin as "nothing changes", which is mostly true
         nn.init.zeros_(self.last.bias)
 

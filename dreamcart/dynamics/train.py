@@ -65,11 +65,12 @@ class Windows:
 def dynamics_config(params: Params, latent_shape: tuple[int, ...], buttons: int) -> dict[str, Any]:
     """The self-describing config of the dynamics that `params` asks for."""
     own = params.dynamics
+    kind = own.kind if own.kind != "auto" else "mlp" if params.latent_dim else "conv"
     return {
-        "kind": own.kind if own.kind != "auto" else "mlp" if params.latent_dim else "conv",
+        "kind": kind,
         "latent_shape": list(latent_shape),
         "buttons": buttons,
-        "hidden": own.hidden,
+        **({"hidden": own.hidden} if kind == "mlp" else {"channels": own.channels}),
         "history_frames": own.history_frames,
         "history_actions": own.history_actions,
     }

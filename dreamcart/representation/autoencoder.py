@@ -2,8 +2,9 @@
 
 Stride-2 convolutions halve the picture, a linear layer makes the latent vector (or, for latent_dim 0, a 1 x 1
 convolution makes a latent grid), and the decoder mirrors it. Plain L1 on mostly dark frames has a trap: the
-median frame is a local optimum. Hence batch normalisation, and the median frame as the decoder's starting
-point: the network spends itself on what differs from it. The latent is normalised to unit scale by a last
+median frame is a local optimum. Hence batch normalisation, the median frame as the decoder's starting point,
+so that the network spends itself on what differs from it, and an MSE term beside L1, because L1 alone leaves
+rare things (a digit that is mostly 0) at their median. The latent is normalised to unit scale by a last
 batch normalisation without parameters, so that noise and dynamics need no scale of their own.
 """
 
@@ -15,13 +16,14 @@ from dreamcart.representation.base import Representation
 
 
 class Autoencoder(Representation):
-    """Convolutional autoencoder trained with L1.
+    """Convolutional autoencoder trained with l1_weight * L1 + mse_weight * MSE.
 
     Args:
         shape: (H, W, C) of the frames; H and W multiples of 2 ** len(channels).
         latent_dim: numbers in the latent vector; 0 for a grid [grid_channels, H / 2^n, W / 2^n].
         channels: output channels of the n stride-2 convolutions.
         grid_channels: channels of a latent grid.
+        l1_weight, mse_weight: weights of the two loss terms.
         noise_factor: standard deviation of the Gaussian noise added to latents in training.
     """
 
@@ -32,12 +34,15 @@ class Autoencoder(Representation):
         channels: list[int],
         grid_channels: int,
         noise_factor: float,
+        l1_weight: float,
+        mse_weight: float,
     ) -> None:
         super().__init__()
         height, width, colors = shape
         shrink = 2 ** len(channels)
         inner = (channels[-1], height // shrink, width // shrink)
         self.noise_factor = noise_factor
+        self.l1_weight, self.mse_weight = l1_weight, mse_weight
         encoder: list[nn.Module] = []
         for before, after in zip([colors, *channels], channels, strict=False):
             encoder += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.GELU()]
@@ -81,7 +86,8 @@ class Autoencoder(Representation):
         latents = self.encode(frames)
         if self.training and self.noise_factor:
             latents = latents + self.noise_factor * torch.randn_like(latents)
-        return F.l1_loss(self.decode_planes(latents), _to_planes(frames))
+        decoded, true = self.decode_planes(latents), _to_planes(frames)
+        return self.l1_weight * F.l1_loss(decoded, true) + self.mse_weight * F.mse_loss(decoded, true)
 
 
 def _to_planes(frames: torch.Tensor) -> torch.Tensor:

@@ -27,6 +27,8 @@ def representation_config(params: Params, shape: tuple[int, int, int]) -> dict[s
         "channels": own.channels,
         "grid_channels": own.grid_channels,
         "noise_factor": own.noise_factor,
+        "l1_weight": own.l1_weight,
+        "mse_weight": own.mse_weight,
     }
 
 

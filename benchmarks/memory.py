@@ -1,0 +1,64 @@
+"""Peak memory of every stage, at some number of frames and at four times as many.
+
+python benchmarks/memory.py [--frames N]
+
+Runs the stages in a copy of the checkout, with the default sizes of pictures, models and batches but few
+training steps, and prints each stage's peak resident memory (its largest process).
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import yaml
+
+from dreamcart.errors import ROOT
+from dreamcart.tables import print_table
+
+STAGES = ("collect", "preprocess", "train_ae", "encode_latents", "train_dynamics", "rollout_eval")
+FEW_STEPS = 20
+
+
+def peaks(frames: int) -> dict[str, int]:
+    """Stage → peak MiB."""
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "copy"
+        for folder in ("dreamcart", "stages", "games"):
+            shutil.copytree(ROOT / folder, copy / folder)
+        params = yaml.safe_load((ROOT / "params.yaml").read_text())
+        params["collect"] |= {"frames": frames}
+        params["representation"] |= {"steps": FEW_STEPS}
+        params["dynamics"] |= {"steps": FEW_STEPS}
+        (copy / "params.yaml").write_text(yaml.safe_dump(params))
+        found = {}
+        for stage in STAGES:
+            process = subprocess.Popen(
+                [sys.executable, f"stages/{stage}.py"], cwd=copy, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            _, status, usage = os.wait4(process.pid, 0)
+            if status:
+                raise SystemExit(f"the stage {stage} failed; run `dvc repro` to see why")
+            found[stage] = usage.ru_maxrss // 1024
+        return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=9000)
+    args = parser.parse_args()
+    small, large = peaks(args.frames), peaks(4 * args.frames)
+    print_table(
+        "Peak resident memory, MiB",
+        ["stage", f"{args.frames} frames", f"{4 * args.frames} frames", "ratio"],
+        [[stage, small[stage], large[stage], large[stage] / small[stage]] for stage in STAGES],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Run a list of experiments through DVC, one after another, and write their table.
+
+python experiments/run.py experiments/latent_dim.yaml   →  experiments/latent_dim.md
+
+Each run is `dvc exp run --temp -n NAME -S …` on the committed state; one that exists already is not run again,
+so a stopped list goes on where it was.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import yaml
+
+from dreamcart.config import load_params
+from dreamcart.errors import ROOT, UserError, run_stage
+
+ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def call(*command: str) -> str:
+    """Output of a command in the repository. Raises UserError where it fails."""
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, text=True, capture_output=True, check=False)
+    if done.returncode:
+        raise UserError(
+            f"`{' '.join(command)}` failed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'no message'}"
+        )
+    return done.stdout
+
+
+def references() -> dict[str, str]:
+    """Experiments by name: their git reference, the newest where a name is there twice."""
+    found = call("git", "for-each-ref", "--sort=creatordate", "--format=%(refname)", "refs/exps/").split()
+    return {ref.rsplit("/", 1)[1]: ref for ref in found}
+
+
+def read(revision: str, game: str, path: str) -> Any:
+    """A metric of an experiment: "file.key.key"."""
+    file, *keys = path.split(".")
+    value = json.loads(call("git", "show", f"{revision}:metrics/{game}/{file}.json"))
+    for key in keys:
+        value = value[key]
+    return value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("list", type=Path)
+    args = parser.parse_args()
+    plan = yaml.safe_load(args.list.read_text())
+    game = load_params().game
+    for name, overrides in plan["runs"].items():
+        if name in references():
+            print(f"{name}: done already")
+            continue
+        command = ["dvc", "exp", "run", "--temp", "-n", name, *(part for o in overrides for part in ("-S", o))]
+        print("+", " ".join(command), flush=True)
+        if subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, check=False).returncode:
+            raise UserError(f"The run {name} failed; its messages are above. Run the same command again to go on.")
+    lines = [f"# {plan['title']}", "", f"`python experiments/run.py {args.list.as_posix()}`, game `{game}`.", ""]
+    lines += ["| | " + " | ".join(plan["runs"]) + " |", "|---|" + "---|" * len(plan["runs"])]
+    for label, path in plan["columns"].items():
+        cells = [f"{read(references()[name], game, path):.4g}" for name in plan["runs"]]
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    args.list.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    run_stage(main)

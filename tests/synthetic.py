@@ -1,0 +1,116 @@
+"""A made-up game, its recordings and its params, which the tests share."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from dreamcart.config import Params, PreprocessConfig, build
+from dreamcart.data.preprocess import preprocess
+from dreamcart.data.processed import Split, index_dtype, load_split
+from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION, ShardWriter
+from dreamcart.errors import ROOT
+from dreamcart.files import write_json
+from dreamcart.games.spec import GameSpec
+
+GOLDEN = Path(__file__).resolve().parent / "golden"
+BUTTONS = ["A", "B", "SELECT", "START", "UP", "DOWN", "LEFT", "RIGHT"]
+SEEN_AS = PreprocessConfig(height=16, width=16, color="gray", resize="area", val_share=0.25)
+
+
+def make_spec(**changes: Any) -> GameSpec:
+    """The game "toy": the NES's eight buttons, ten model steps a second."""
+    values = {
+        "name": "toy",
+        "title": "Toy",
+        "backend": "retro",
+        "env": "Toy-Nes-v0",
+        "buttons": BUTTONS,
+        "keys": {"A": "x", "LEFT": "left", "RIGHT": "right"},
+        "fps": 20.0,
+        "frame_skip": 2,
+        "scripts": [{"policy": "held", "state": "Begin", "share": 1.0}],
+        "start_states": ["Begin"],
+    }
+    return GameSpec.from_dict(values | changes)
+
+
+def make_params(**changes: Any) -> Params:
+    """The repository's params.yaml with some values changed; `representation__steps` is representation.steps."""
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for name, value in changes.items():
+        *section, key = name.split("__")
+        (values[section[0]] if section else values)[key] = value
+    return build(Params, values, "")
+
+
+def make_frame(number: int, height: int = 24, width: int = 32) -> np.ndarray:
+    """uint8 [height, width, 3]: a bright block on a dark ground, at another place for each of 20 numbers."""
+    frame = np.full((height, width, 3), (10, 20, 40), np.uint8)
+    y, x = 4 * (number // 5 % 4), 5 * (number % 5)
+    frame[y : y + 6, x : x + 6] = (250, 200 - 8 * (number % 20), 90)
+    return frame
+
+
+def make_rows(episode: int, length: int, first: int = 0, shape: tuple[int, int] = (24, 32)) -> list[dict[str, Any]]:
+    """The `length` rows of an episode whose picture moves every second step."""
+    return [
+        {
+            "episode_id": episode,
+            "step": step,
+            "seed": 100 + episode,
+            "observations": make_frame(first + step // 2, *shape),
+            "actions": [int((step + episode) % 8 == b) for b in range(8)] if step < length - 1 else None,
+            "rewards": 0.5 * step,
+            "terminations": False,
+            "truncations": step == length - 2,
+            "infos": {"x": step, "board": np.array([0, step], np.uint8)} | ({"start_state": "Begin"} if step == 0 else {}),
+        }
+        for step in range(length)
+    ]
+
+
+def write_raw(folder: Path, episodes: list[list[dict[str, Any]]], spec: GameSpec | None = None) -> Path:
+    """Write episodes as a raw dataset of one shard."""
+    writer = ShardWriter(folder / "play-00000.parquet")
+    for row in (row for episode in episodes for row in episode):
+        writer.add(row)
+    writer.close()
+    write_json(folder / INFO_NAME, {"schema_version": SCHEMA_VERSION, "game": (spec or make_spec()).to_dict()})
+    return folder
+
+
+def make_processed(folder: Path, episodes: list[list[dict[str, Any]]], config: PreprocessConfig = SEEN_AS) -> dict[str, Split]:
+    """Record, preprocess and open: {"train": …, "val": …}. The raw dataset stays in `folder`/raw."""
+    preprocess(write_raw(folder / "raw", episodes), folder / "processed", config, seed=0)
+    return {name: load_split(folder / "processed", name) for name in ("train", "val")}
+
+
+def make_split(lengths: list[int], shape: tuple[int, int, int] = (16, 16, 1), seed: int = 0) -> Split:
+    """Episodes of these many observations with random frames and buttons, straight into memory."""
+    rng = np.random.default_rng(seed)
+    index = np.zeros(sum(lengths), index_dtype(len(BUTTONS)))
+    index["episode"] = np.repeat(np.arange(len(lengths)), lengths)
+    index["step"] = np.concatenate([np.arange(n) for n in lengths])
+    index["frame"] = rng.integers(0, 12, len(index))
+    index["action"] = rng.integers(0, 2, (len(index), len(BUTTONS)))
+    index["action"][np.cumsum(lengths) - 1] = 0
+    return Split(rng.integers(0, 256, (12, *shape), np.uint8), index, make_spec())
+
+
+def copy_checkout(to: Path) -> Path:
+    """The code, the games and params.yaml of this checkout: enough to run a stage by hand."""
+    for name in ("dreamcart", "stages", "games"):
+        shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__", "build"))
+    shutil.copy(ROOT / "params.yaml", to)
+    return to
+
+
+def assert_sentence(problem: BaseException) -> None:
+    """A message for a person: one line, one full stop at its end, no Python in it."""
+    text = str(problem)
+    assert "\n" not in text, text
+    assert text.endswith("."), text
+    assert "Traceback" not in text, text

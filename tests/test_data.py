@@ -1,0 +1,361 @@
+"""Recorded and processed data: the schema, what is refused, and that nothing is lost or mixed up on the way."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from synthetic import BUTTONS, GOLDEN, SEEN_AS, assert_sentence, make_processed, make_rows, make_spec, make_split, write_raw
+
+from dreamcart.config import PreprocessConfig
+from dreamcart.data.preprocess import preprocess, process_frame, split_episodes
+from dreamcart.data.processed import history, load_split
+from dreamcart.data.reader import count_rows, dataset_spec, read_episodes
+from dreamcart.data.schema import INFO_NAME, ShardWriter, decode_image
+from dreamcart.dynamics.train import Windows
+from dreamcart.errors import ROOT, UserError
+
+RAW_V1 = GOLDEN / "raw_v1"
+SHARD = "play-00000.parquet"
+GOLDEN_LENGTHS = (6, 4)
+
+
+def golden_episodes() -> list[list[dict]]:
+    """What the golden shard was made from."""
+    return [make_rows(number, length, first=3 * number) for number, length in enumerate(GOLDEN_LENGTHS)]
+
+
+def make_golden() -> None:
+    """Write the golden shard again (python tests/test_data.py), after a change of the schema with a new version."""
+    write_raw(RAW_V1, golden_episodes())
+
+
+# The raw schema
+
+
+def test_golden_shard_still_reads_identically():
+    """Data recorded by an earlier Dreamcart stays readable, to the last pixel."""
+    read = list(read_episodes(RAW_V1))
+    assert [len(episode) for episode in read] == list(GOLDEN_LENGTHS)
+    for episode, expected in zip(read, golden_episodes(), strict=True):
+        for row, wanted in zip(episode, expected, strict=True):
+            np.testing.assert_array_equal(decode_image(row.pop("observations")["bytes"]), wanted["observations"])
+            infos = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in wanted["infos"].items()}
+            assert json.loads(row.pop("infos")) == infos
+            assert row == {key: value for key, value in wanted.items() if key in row}
+    assert dataset_spec(RAW_V1) == make_spec()
+
+
+def test_plain_datasets_library_opens_a_shard(tmp_path):
+    """A recording is of use without Dreamcart: Hugging Face `datasets` sees images, losslessly."""
+    datasets = pytest.importorskip("datasets")
+    opened = datasets.load_dataset("parquet", data_files=str(RAW_V1 / SHARD), split="train", cache_dir=str(tmp_path))
+    assert isinstance(opened.features["observations"], datasets.Image)
+    wanted = [row for episode in golden_episodes() for row in episode]
+    assert len(opened) == len(wanted)
+    for row, expected in zip(opened, wanted, strict=True):
+        np.testing.assert_array_equal(np.asarray(row["observations"].convert("RGB")), expected["observations"])
+        assert row["actions"] == expected["actions"]
+
+
+def test_an_episode_has_one_observation_more_than_actions():
+    """The final observation is kept: without it the last action leads nowhere."""
+    for episode in read_episodes(RAW_V1):
+        assert [row["actions"] is None for row in episode] == [False] * (len(episode) - 1) + [True]
+    assert count_rows(RAW_V1) == sum(GOLDEN_LENGTHS)
+
+
+def test_a_shard_has_its_name_only_when_whole(tmp_path):
+    """A recording that was killed must not look like a finished one."""
+    writer = ShardWriter(tmp_path / SHARD)
+    writer.add(make_rows(0, 2)[0])
+    assert not (tmp_path / SHARD).exists()
+    writer.close()
+    assert [path.name for path in tmp_path.iterdir()] == [SHARD]
+
+
+# What is refused
+
+
+def forget_info(folder):
+    (folder / INFO_NAME).unlink()
+
+
+def future_version(folder):
+    info = json.loads((folder / INFO_NAME).read_text())
+    (folder / INFO_NAME).write_text(json.dumps(info | {"schema_version": 99}))
+
+
+def drop_column(folder):
+    pq.write_table(pq.read_table(folder / SHARD).drop_columns(["actions"]), folder / SHARD)
+
+
+def foreign_images(folder):
+    table = pq.read_table(folder / SHARD)
+    images = pa.array([f"{number}.png" for number in range(len(table))])
+    pq.write_table(table.set_column(table.column_names.index("observations"), "observations", images), folder / SHARD)
+
+
+def truncate(folder):
+    content = (folder / SHARD).read_bytes()
+    (folder / SHARD).write_bytes(content[: len(content) // 2])
+
+
+def garble(folder):
+    content = bytearray((folder / SHARD).read_bytes())
+    content[40:200] = b"\xff" * 160
+    (folder / SHARD).write_bytes(content)
+
+
+def no_parquet(folder):
+    (folder / SHARD).write_text("no Parquet at all")
+
+
+def no_shards(folder):
+    (folder / SHARD).unlink()
+
+
+def shorten(folder):
+    table = pq.read_table(folder / SHARD)
+    pq.write_table(pa.concat_tables([table.slice(0, 1), table.slice(GOLDEN_LENGTHS[0])]), folder / SHARD)
+
+
+def shuffle(folder):
+    table = pq.read_table(folder / SHARD)
+    pq.write_table(table.take([0, 2, 1, *range(3, len(table))]), folder / SHARD)
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        (forget_info, INFO_NAME),
+        (future_version, "version 99"),
+        (drop_column, "'actions'"),
+        (foreign_images, "'observations'"),
+        (truncate, "damaged"),
+        (garble, "damaged"),
+        (no_parquet, "damaged"),
+        (no_shards, "no Parquet shards"),
+        (shorten, "single observation"),
+        (shuffle, "out of order"),
+    ],
+)
+def test_a_bad_dataset_is_refused_in_one_sentence(tmp_path, damage, named):
+    """Whatever is wrong with recorded data, a person is told so before a model learns from it."""
+    damage(write_raw(tmp_path, golden_episodes()))
+    with pytest.raises(UserError, match=named) as caught:
+        list(read_episodes(tmp_path))
+    assert_sentence(caught.value)
+    assert tmp_path.name in str(caught.value)
+
+
+def test_no_flipped_bit_passes_as_data(tmp_path):
+    """A failing disk must not put other pixels or buttons into a recording: read it right, or refuse it."""
+
+    def read() -> list:
+        rows = [row for episode in read_episodes(tmp_path) for row in episode]
+        return [row | {"observations": decode_image(row["observations"]["bytes"]).tobytes()} for row in rows]
+
+    shard = write_raw(tmp_path, golden_episodes()) / SHARD
+    content, wanted, passed = shard.read_bytes(), read(), []
+    footer = int.from_bytes(content[-8:-4], "little") + 8
+    for at in range(4, len(content) - footer, 29):
+        shard.write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
+        try:
+            if read() != wanted:
+                passed.append(at)
+        except UserError:
+            continue
+    assert not passed
+
+
+def test_a_damaged_image_is_refused():
+    """Parquet may be whole and the picture in it broken."""
+    with pytest.raises(UserError, match="damaged") as caught:
+        decode_image(b"RIFF no image")
+    assert_sentence(caught.value)
+
+
+def test_actions_for_another_game_are_refused(tmp_path):
+    """Data of a game with other buttons would be learnt as nonsense."""
+    write_raw(tmp_path / "raw", [make_rows(n, 4) for n in range(3)], make_spec(buttons=["A", "LEFT"], keys={}))
+    with pytest.raises(UserError, match="2 buttons") as caught:
+        preprocess(tmp_path / "raw", tmp_path / "processed", SEEN_AS, 0)
+    assert_sentence(caught.value)
+
+
+@pytest.mark.parametrize("name", ["frames.npy", "index.npy"])
+def test_half_a_processed_split_is_refused(tmp_path, name):
+    """A truncated array must be refused when it is opened, not deep in training."""
+    make_processed(tmp_path, [make_rows(n, 6) for n in range(4)])
+    path = tmp_path / "processed" / "train" / name
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(UserError, match="damaged") as caught:
+        load_split(tmp_path / "processed", "train")
+    assert_sentence(caught.value)
+
+
+def test_splits_of_two_datasets_are_refused(tmp_path):
+    """An index that points beyond its frames is half of another dataset."""
+    make_processed(tmp_path, [make_rows(n, 6) for n in range(4)])
+    frames = tmp_path / "processed" / "train" / "frames.npy"
+    np.save(frames, np.load(frames)[:1])
+    with pytest.raises(UserError, match="does not fit together"):
+        load_split(tmp_path / "processed", "train")
+
+
+# Preprocessing
+
+
+@pytest.fixture(scope="module")
+def processed(tmp_path_factory):
+    """Eight episodes, processed: (folder, splits)."""
+    folder = tmp_path_factory.mktemp("processed")
+    return folder, make_processed(folder, [make_rows(n, 9 + n, first=2 * n) for n in range(8)])
+
+
+def test_every_step_leads_to_its_own_frame(processed):
+    """Frames are stored once each, and every step still finds exactly the picture that was recorded."""
+    folder, splits = processed
+    raw = list(read_episodes(folder / "raw"))
+    seen = set()
+    for split in splits.values():
+        for number in np.unique(split.index["episode"]):
+            seen.add(int(number))
+            records = split.index[split.index["episode"] == number]
+            wanted = [process_frame(decode_image(row["observations"]["bytes"]), SEEN_AS) for row in raw[number]]
+            np.testing.assert_array_equal(split.frames[records["frame"]], np.stack(wanted))
+            np.testing.assert_array_equal(records["action"], [row["actions"] or [0] * len(BUTTONS) for row in raw[number]])
+            np.testing.assert_array_equal(records["step"], np.arange(len(raw[number])))
+    assert seen == set(range(8))
+
+
+def test_splits_share_no_episode(processed):
+    """A validation that knew its episodes from training would say nothing."""
+    _, splits = processed
+    train, val = (set(splits[name].index["episode"].tolist()) for name in ("train", "val"))
+    assert not train & val
+    assert (len(train), len(val)) == (6, 2)
+
+
+def test_splits_share_no_frame_store(processed):
+    """Each split's frames are those of its own episodes, each once: nothing leaks through the store."""
+    _, splits = processed
+    for split in splits.values():
+        np.testing.assert_array_equal(np.unique(split.index["frame"]), np.arange(len(split.frames)))
+        assert len({frame.tobytes() for frame in split.frames}) == len(split.frames)
+
+
+def test_the_median_is_that_of_the_training_frames(processed):
+    """A baseline made with validation or test frames would be no baseline."""
+    folder, splits = processed
+    train = splits["train"]
+    expected = np.median(train.frames[train.index["frame"]], axis=0).astype(np.uint8)
+    np.testing.assert_array_equal(np.load(folder / "processed" / "median.npy"), expected)
+
+
+@pytest.mark.parametrize(("count", "share", "chosen"), [(10, 0.2, 2), (3, 0.01, 1), (2, 0.9, 1)])
+def test_both_splits_have_an_episode(count, share, chosen):
+    """Whatever the share, neither training nor validation may be empty."""
+    assert split_episodes(count, share, 0).sum() == chosen
+
+
+def test_one_episode_cannot_be_split():
+    """A single episode would have to be both seen and unseen."""
+    with pytest.raises(UserError, match="two at least"):
+        split_episodes(1, 0.2, 0)
+
+
+def test_the_split_depends_on_the_seed_alone():
+    """The same seed gives the same split, another seed another."""
+    assert np.array_equal(split_episodes(50, 0.2, 3), split_episodes(50, 0.2, 3))
+    assert not np.array_equal(split_episodes(50, 0.2, 3), split_episodes(50, 0.2, 4))
+
+
+@pytest.mark.parametrize(("color", "resize"), [("gray", "area"), ("rgb", "nearest"), ("rgb", "linear")])
+def test_frames_have_the_shape_that_params_ask_for(color, resize):
+    """Height, width and colour are params, and not square by accident."""
+    config = PreprocessConfig(height=16, width=24, color=color, resize=resize, val_share=0.2)
+    frame = process_frame(make_rows(0, 2)[0]["observations"], config)
+    assert (frame.shape, frame.dtype) == ((16, 24, 1 if color == "gray" else 3), np.uint8)
+
+
+PEAK = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from dreamcart.config import PreprocessConfig
+from dreamcart.data.preprocess import preprocess
+preprocess(Path(sys.argv[2]), Path(sys.argv[3]), PreprocessConfig(160, 160, "gray", "area", 0.2), 0)
+print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
+def test_memory_stays_flat_when_frames_grow(tmp_path):
+    """Four times the frames must not need more memory; holding them would add 100 MB here."""
+    peaks = []
+    for episodes in (8, 32):
+        raw = write_raw(tmp_path / f"raw{episodes}", [make_rows(n, 180) for n in range(episodes)])
+        command = [sys.executable, "-c", PEAK, str(ROOT), str(raw), str(tmp_path / f"out{episodes}")]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout.split()[-1]) / 1024)
+    assert peaks[1] - peaks[0] < 25
+
+
+# What a model sees
+
+
+@pytest.mark.parametrize(("frames", "actions"), [(1, 1), (4, 3), (3, 6)])
+def test_history_repeats_the_first_frame_and_stays_in_its_episode(frames, actions):
+    """What came before an episode's begin belongs to another one, and must never be seen."""
+    split = make_split([7, 5, 9])
+    at = split.transitions
+    rows, buttons = history(split.index, split.episode_start, at, frames, actions)
+    for record, seen, pressed in zip(at, rows, buttons, strict=True):
+        begin = record - split.index["step"][record]
+        assert seen.tolist() == [split.index["frame"][max(record - k, begin)] for k in reversed(range(frames))]
+        expected = [split.index["action"][record - k] if record - k >= begin else [0] * 8 for k in reversed(range(actions))]
+        np.testing.assert_array_equal(pressed, expected)
+
+
+def test_transitions_stay_in_their_episode():
+    """The last observation of an episode has no successor."""
+    split = make_split([3, 2, 4])
+    assert split.transitions.tolist() == [0, 1, 3, 5, 6, 7]
+
+
+def test_a_batch_is_128_frames_and_128_actions(tmp_path):
+    """P1.1: a batch is frames (128, 1, 80, 80) and actions (128, 8), with the next frame's latent beside them."""
+    config = PreprocessConfig(height=80, width=80, color="gray", resize="area", val_share=0.25)
+    train = make_processed(tmp_path, [make_rows(n, 60) for n in range(4)], config)["train"]
+    latents = np.arange(len(train.frames), dtype=np.float32)[:, None]
+    windows = Windows(train, latents, frames=1, actions=1)
+    at, weight = windows.draw(np.random.default_rng(0), 128, 0.5)
+    past, buttons, following = windows.get(at, torch.device("cpu"))
+    planes = torch.from_numpy(train.frames[past[:, 0, 0].long().numpy()]).permute(0, 3, 1, 2)
+    assert planes.shape == (128, 1, 80, 80)
+    assert buttons[:, 0].shape == (128, 8)
+    np.testing.assert_array_equal(following[:, 0].numpy(), train.index["frame"][at + 1])
+    np.testing.assert_array_equal(buttons[:, 0].numpy(), train.index["action"][at])
+    assert weight.shape == (128,)
+
+
+def test_the_favour_for_changes_is_undone_by_weights():
+    """Drawing changes more often must not change what is learnt, only how fast."""
+    split = make_split([200, 200])
+    windows = Windows(split, np.zeros((12, 1), np.float32), 1, 1)
+    at, weight = windows.draw(np.random.default_rng(0), 100, 0.5)
+    changed = np.isin(at, windows.changed)
+    assert changed.sum() == 50
+    assert weight.mean() == pytest.approx(1)
+    assert weight[changed].sum() / weight.sum() == pytest.approx(len(windows.changed) / len(windows.all))
+
+
+if __name__ == "__main__":
+    make_golden()

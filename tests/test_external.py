@@ -1,0 +1,177 @@
+"""Recordings made elsewhere: both column styles become the canonical dataset, and what is unfit is refused."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from synthetic import SEEN_AS, assert_sentence, make_frame, make_rows, make_spec, write_raw
+
+from dreamcart.config import CollectConfig
+from dreamcart.data.external import NES_ORDER, import_recordings, to_buttons
+from dreamcart.data.preprocess import preprocess
+from dreamcart.data.reader import read_episodes
+from dreamcart.data.schema import COLUMNS, decode_image
+from dreamcart.errors import UserError
+
+datasets = pytest.importorskip("datasets")
+
+SPEC = make_spec()
+RIGHT = [int(name == "RIGHT") for name in NES_ORDER]
+
+
+def encoded(number: int, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(make_frame(number)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def recorder_rows(lengths: list[int], kind: str = "PNG") -> list[dict[str, Any]]:
+    """Rows as gymnasium-recorder writes them: every one holds an action, RIGHT and nothing in turns."""
+    return [
+        {
+            "episode_id": 40 + episode,
+            "timestamp": step / 60,
+            "image": {"bytes": encoded(episode + step, kind), "path": None},
+            "step": step,
+            "action": RIGHT if step % 2 else [0] * 9,
+        }
+        for episode, length in enumerate(lengths)
+        for step in range(length)
+    ]
+
+
+def write_recorder(folder, rows: list[dict[str, Any]]) -> str:
+    data = datasets.Dataset.from_list(rows)
+    data = data.cast_column("image", datasets.Image()) if "image" in data.column_names else data
+    folder.mkdir()
+    data.to_parquet(folder / "train-00000-of-00001.parquet")
+    return str(folder)
+
+
+def run_import(tmp_path, source: str, test_episodes: int = 1, revision: str = "") -> dict[str, Any]:
+    config = CollectConfig(source, revision, frames=100, episode_steps=10, test_episodes=test_episodes, workers=1)
+    return import_recordings(SPEC, config, tmp_path / "raw", tmp_path / "raw_test")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_gymnasium_recorder_style_is_imported(tmp_path, kind):
+    """Frames arrive as they were recorded, buttons under their names, and the last episode is held out."""
+    report = run_import(tmp_path, write_recorder(tmp_path / "source", recorder_rows([4, 5, 3], kind)))
+    play, test = (list(read_episodes(tmp_path / name)) for name in ("raw", "raw_test"))
+    assert ([len(episode) for episode in play], [len(episode) for episode in test]) == ([4, 5], [3])
+    assert (report["episodes"], report["test_episodes"], report["frames"]) == (3, 1, 12)
+    for number, episode in enumerate([*play, *test]):
+        for step, row in enumerate(episode):
+            recorded = np.asarray(Image.open(io.BytesIO(encoded(number + step, kind))).convert("RGB"))
+            np.testing.assert_array_equal(decode_image(row["observations"]["bytes"]), recorded)
+        held = [SPEC.vector({"RIGHT"} if step % 2 else set()) for step in range(len(episode) - 1)]
+        assert [row["actions"] for row in episode] == [*held, None]
+        assert [row["truncations"] for row in episode] == [False] * (len(episode) - 2) + [True, False]
+
+
+def test_a_saved_dataset_folder_is_imported(tmp_path):
+    """`save_to_disk` is the other way in which people keep a dataset in a folder."""
+    datasets.Dataset.from_list(recorder_rows([3, 3, 3])).cast_column("image", datasets.Image()).save_to_disk(tmp_path / "source")
+    run_import(tmp_path, str(tmp_path / "source"))
+    assert [len(episode) for episode in read_episodes(tmp_path / "raw")] == [3, 3]
+
+
+def test_canonical_style_is_imported_unchanged(tmp_path):
+    """What Dreamcart wrote it reads back, RAM variables and start states included: play and edge cases need them."""
+    source = write_raw(tmp_path / "source", [make_rows(n, 4 + n, first=n) for n in range(3)])
+    run_import(tmp_path, str(source))
+    wanted = list(read_episodes(source))
+    got = [*read_episodes(tmp_path / "raw"), *read_episodes(tmp_path / "raw_test")]
+    for name in COLUMNS:
+        assert [[row[name] for row in episode] for episode in got] == [[row[name] for row in episode] for episode in wanted], name
+
+
+def test_imported_recordings_can_be_preprocessed(tmp_path):
+    """The pipeline goes on from an import as from a recording of its own."""
+    run_import(tmp_path, write_recorder(tmp_path / "source", recorder_rows([4, 5, 3])))
+    report = preprocess(tmp_path / "raw", tmp_path / "processed", SEEN_AS, 0)
+    assert sum(split["transitions"] for split in report.values()) == 7
+
+
+def test_nine_entries_are_the_nes_order_with_its_null_button():
+    """stable-retro's order differs from the game's, and its second place is no button."""
+    for name in SPEC.buttons:
+        assert to_buttons([int(other == name) for other in NES_ORDER], SPEC) == SPEC.vector({name})
+    assert to_buttons([0, 1, 0, 0, 0, 0, 0, 0, 0], SPEC) == SPEC.vector(set())
+
+
+def without(rows, column):
+    return [{name: value for name, value in row.items() if name != column} for row in rows]
+
+
+def with_action(rows, action):
+    return [row | {"action": action if number == 1 else row["action"]} for number, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "named"),
+    [
+        (without(recorder_rows([3, 3, 3]), "action"), "'action'"),
+        (without(recorder_rows([3, 3, 3]), "image"), "'observations'"),
+        (without(recorder_rows([3, 3, 3]), "episode_id"), "'episode_id'"),
+        (with_action(recorder_rows([3, 3, 3]), [0, 0, 0, 0, 2, 0, 0, 0, 0]), "no list of 0 and 1"),
+        (with_action(recorder_rows([3, 3, 3]), [0, 1]), "2 entries"),
+        (with_action(recorder_rows([3, 3, 3]), None), "0 entries"),
+        (recorder_rows([9]), "1 episodes"),
+        (recorder_rows([3, 1, 3]), "single observation"),
+        (recorder_rows([4, 4, 4])[::-1], "out of order"),
+    ],
+)
+def test_a_bad_recording_is_refused_in_one_sentence(tmp_path, rows, named):
+    """Whatever a stranger's dataset lacks, the sentence says what, and no half-made dataset stays."""
+    source = write_recorder(tmp_path / "source", rows)
+    with pytest.raises(UserError, match=named) as caught:
+        run_import(tmp_path, source)
+    assert_sentence(caught.value)
+    assert not list(tmp_path.glob("raw*/*.parquet"))
+
+
+@pytest.mark.parametrize("action", [[0.5] * 8, ["LEFT"], "LEFT", 3])
+def test_an_action_that_is_no_list_of_buttons_is_refused(action):
+    """Half a press, a name or a number cannot be pressed, and must not be rounded to something that can."""
+    with pytest.raises(UserError) as caught:
+        to_buttons(action, SPEC)
+    assert_sentence(caught.value)
+
+
+def test_an_image_that_is_not_there_is_refused(tmp_path):
+    """Rows may name image files, and folders get moved without them."""
+    rows = [row | {"image": {"bytes": None, "path": str(tmp_path / "gone.png")}} for row in recorder_rows([3, 3, 3])]
+    image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    columns = {name: pa.array([row[name] for row in rows], image if name == "image" else None) for name in rows[0]}
+    (tmp_path / "source").mkdir()
+    pq.write_table(pa.table(columns), tmp_path / "source" / "play.parquet")
+    with pytest.raises(UserError, match=r"gone\.png") as caught:
+        run_import(tmp_path, str(tmp_path / "source"))
+    assert_sentence(caught.value)
+
+
+def test_a_folder_without_a_dataset_is_refused(tmp_path):
+    """A wrong folder is told by its name."""
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="empty") as caught:
+        run_import(tmp_path, str(tmp_path / "empty"))
+    assert_sentence(caught.value)
+
+
+def test_a_hub_dataset_needs_its_revision(tmp_path):
+    """A branch moves: without a commit the run could not be repeated."""
+    with pytest.raises(UserError, match=r"collect\.revision") as caught:
+        run_import(tmp_path, "somebody/some-game")
+    assert str(caught.value).startswith("collect.source")
+
+
+def test_a_hub_dataset_out_of_reach_is_refused(tmp_path):
+    """No network is no crash."""
+    with pytest.raises(UserError, match="somebody/some-game") as caught:
+        run_import(tmp_path, "somebody/some-game", revision="0" * 40)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,191 @@
+"""params.yaml, its checks, and dvc.yaml's knowledge of it."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from synthetic import assert_sentence
+
+from dreamcart.config import Params, build, load_params
+from dreamcart.errors import ROOT, UserError
+
+VALUES = yaml.safe_load((ROOT / "params.yaml").read_text())
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+KEYS = [f"{k}.{inner}" if isinstance(v, dict) else k for k, v in VALUES.items() for inner in (v if isinstance(v, dict) else [k])]
+
+PLUMBING = {f"dreamcart/{name}.py" for name in ("errors", "files", "tensors", "tables", "paths", "config")}
+# Imported, but without influence on what the stage writes; each with its reason.
+WITHOUT_INFLUENCE = {
+    # evaluation/pictures.py imports the models for other pictures than preprocess's pairs.
+    "preprocess": {"dreamcart/representation", "dreamcart/training.py", "dreamcart/hardware.py"},
+    # encode_split stands in dynamics/train.py, and uses no dynamics.
+    "encode_latents": {
+        "dreamcart/dynamics/base.py",
+        "dreamcart/dynamics/conv.py",
+        "dreamcart/dynamics/mlp.py",
+        "dreamcart/training.py",
+    },
+}
+
+
+def imported_modules(file: Path) -> set[Path]:
+    """The dreamcart modules that a file imports, wherever in it."""
+    names = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    files = [ROOT / (name.replace(".", "/") + ".py") for name in names if name.startswith("dreamcart.")]
+    return {path for path in files if path.is_file()}
+
+
+def all_modules(stage: str) -> set[str]:
+    """The dreamcart modules that a stage imports, directly or through others."""
+    found: set[Path] = set()
+    waiting = [ROOT / "stages" / f"{stage}.py"]
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting += imported_modules(file)
+    return {path.relative_to(ROOT).as_posix() for path in found}
+
+
+def is_under(file: str, places: set[str]) -> bool:
+    return any(file == place or file.startswith(f"{place}/") for place in places)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_key_is_tracked_by_a_stage(key):
+    """`dvc exp run -S` on a key that no stage tracks silently runs nothing."""
+    tracked = {name for stage in STAGES.values() for name in stage.get("params", [])}
+    assert key in tracked or key.split(".")[0] in tracked
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_depends_on_the_code_it_runs(stage):
+    """A stage whose code changed must run again, also where the code is imported by an import."""
+    deps = {dep for dep in STAGES[stage]["deps"] if not dep.startswith(("data/", "models/"))}
+    missing = [
+        file
+        for file in sorted(all_modules(stage))
+        if not is_under(file, deps) and not is_under(file, PLUMBING | WITHOUT_INFLUENCE.get(stage, set()))
+    ]
+    assert not missing, f"dvc.yaml: {stage} lacks the deps {missing}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_exist(stage):
+    """A dep that is not there stops the pipeline; those that stages make are left out."""
+    made = ("data/", "models/")
+    assert [dep for dep in STAGES[stage]["deps"] if not dep.startswith(made) and not (ROOT / dep).exists()] == []
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_key_has_its_sentence(key):
+    """Whoever opens params.yaml finds what a key means right above it."""
+    lines = (ROOT / "params.yaml").read_text().splitlines()
+    section, _, name = key.rpartition(".")
+    begin = lines.index(f"{section}:") if section else 0
+    at = next(i for i in range(begin, len(lines)) if re.match(rf"{'  ' if section else ''}{name}:", lines[i]))
+    assert re.fullmatch(r" *# .*\.", lines[at - 1])
+
+
+def test_the_repositorys_own_params_are_valid():
+    """The defaults must pass the checks they are held to."""
+    assert load_params().game == VALUES["game"]
+
+
+def with_value(key: str, value: object) -> dict:
+    changed = {k: dict(v) if isinstance(v, dict) else v for k, v in VALUES.items()}
+    section, _, name = key.rpartition(".")
+    (changed[section] if section else changed)[name] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("collect.workers", True, "a whole number"),
+        ("collect.frames", "many", "a whole number"),
+        ("collect.frames", 10.5, "a whole number"),
+        ("preprocess.val_share", "half", "a number"),
+        ("game", 7, "a text"),
+        ("collect.frames", None, "a whole number"),
+        ("representation.channels", 32, "a list"),
+        ("rollout_eval.horizons", [1, "five"], "a whole number"),
+        ("rollout_eval.horizons", [0], "1 to"),
+        ("preprocess.val_share", 0.95, "0.01 to 0.9"),
+        ("preprocess.val_share", float("nan"), "0.01 to 0.9"),
+        ("seed", -1, "0 to"),
+        ("latent_dim", 5000, "0 to 4096"),
+        ("collect.workers", 0, "1 to 256"),
+        ("preprocess.color", "grey", "'gray', 'rgb'"),
+        ("dynamics.kind", "transformer", "'auto', 'mlp', 'conv'"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(key, value, allowed):
+    """The sentence must name the key, the value and what would be right, so that nobody has to search."""
+    with pytest.raises(UserError) as caught:
+        build(Params, with_value(key, value), "")
+    assert_sentence(caught.value)
+    assert key in str(caught.value)
+    assert repr(value[-1] if isinstance(value, list) and value else value) in str(caught.value)
+    assert allowed in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["latent_dims", "collect.frame", "dynamics.learning_rate "])
+def test_an_unknown_key_is_named(key):
+    """A typing error must not pass as a default."""
+    with pytest.raises(UserError, match=re.escape(repr(key))) as caught:
+        build(Params, with_value(key, 1), "")
+    assert_sentence(caught.value)
+    assert "learning_rate" in str(caught.value) if key.startswith("dynamics") else "allowed" in str(caught.value)
+
+
+def test_a_missing_key_is_named():
+    """A deleted line must not become a silent default."""
+    values = with_value("seed", 0)
+    del values["collect"]["frames"]
+    with pytest.raises(UserError, match=re.escape("'collect.frames'")):
+        build(Params, values, "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"dynamics.kind": "mlp", "latent_dim": 0}, ["dynamics.kind", "'mlp'", "latent_dim", "'conv'"]),
+        ({"dynamics.kind": "conv", "latent_dim": 32}, ["dynamics.kind", "'conv'", "latent_dim", "32", "'mlp'"]),
+        ({"representation.channels": []}, ["representation.channels", "at least one"]),
+        ({"preprocess.height": 84}, ["preprocess.height", "84", "multiple of 8"]),
+        ({"preprocess.width": 100, "representation.channels": [8, 8, 8, 8]}, ["preprocess.width", "100", "multiple of 16"]),
+    ],
+)
+def test_values_that_do_not_fit_each_other_are_refused(changes, named):
+    """Combinations that would fail an hour later must fail at once, naming the ways out."""
+    values = VALUES
+    for key, value in changes.items():
+        section, _, name = key.rpartition(".")
+        values = values | ({section: values[section] | {name: value}} if section else {name: value})
+    with pytest.raises(UserError) as caught:
+        build(Params, values, "")
+    assert_sentence(caught.value)
+    assert [part for part in named if part not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize(("text", "named"), [("game: [", "params.yaml"), ("", "mapping"), ("- 1\n- 2\n", "mapping")])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, text, named):
+    """A broken params.yaml is a person's mistake, not a crash."""
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(UserError, match=named) as caught:
+        load_params(tmp_path / "params.yaml")
+    assert_sentence(caught.value)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    """The sentence names the file and the way to get it back."""
+    with pytest.raises(UserError, match="git checkout"):
+        load_params(tmp_path / "params.yaml")
