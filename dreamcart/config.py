@@ -104,6 +104,11 @@ class Params:
             )
         if not self.representation.channels or not self.rollout_eval.horizons:
             raise UserError("representation.channels and rollout_eval.horizons need at least one entry each.")
+        if max(self.rollout_eval.horizons) >= self.collect.episode_steps:
+            raise UserError(
+                f"rollout_eval.horizons reaches {max(self.rollout_eval.horizons)} steps, but collect.episode_steps is "
+                f"{self.collect.episode_steps}: episodes must be longer than the largest horizon."
+            )
         shrink = 2 ** len(self.representation.channels)
         for side in ("height", "width"):
             if getattr(self.preprocess, side) % shrink:

@@ -1,5 +1,6 @@
 """Writing files so that a power cut leaves either the old file or the new one, never half of one."""
 
+import csv
 import hashlib
 import json
 import os
@@ -34,6 +35,17 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise UserError(f"{path} is damaged (not JSON); delete it and run `dvc repro` again.") from None
+
+
+def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Rows with the same keys as CSV, atomically, for `dvc plots`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "w", newline="") as handle:
+        writer = csv.DictWriter(handle, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows({k: f"{v:.8g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+    replace_atomically(temporary, path)
 
 
 def fingerprint(*parts: Any) -> str:

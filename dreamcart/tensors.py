@@ -18,6 +18,7 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[st
     temporary = path.with_name(path.name + ".tmp")
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(flat, temporary, {"json": json.dumps(metadata or {}, sort_keys=True)})
+    temporary.chmod(0o644)  # safetensors writes 0600
     replace_atomically(temporary, path)
 
 

@@ -4,7 +4,6 @@ A batch is a function of (seed, step) and of nothing else, so a run that was kil
 checkpoint ends with the numbers of an uninterrupted one (bit for bit on the same machine's CPU).
 """
 
-import csv
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from torch import nn
 from tqdm import tqdm
 
 from dreamcart.errors import UserError
-from dreamcart.files import replace_atomically
 from dreamcart.tensors import load_tensors, save_tensors
 
 WARM_UP = 0.1  # share of the steps over which the learning rate rises
@@ -131,6 +129,12 @@ class _Run:
 
     def load(self, path: Path) -> None:
         tensors, meta = load_tensors(path)
+        try:
+            self._restore(tensors, meta)
+        except (RuntimeError, KeyError, ValueError):
+            raise UserError(f"The checkpoint {path} was made by another version of the model; delete it and run again.") from None
+
+    def _restore(self, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:
         self.model.load_state_dict(_under(tensors, "model."))
         self.best = _under(tensors, "best.")
         state: dict[int, dict[str, torch.Tensor]] = {}
@@ -145,14 +149,3 @@ class _Run:
 
 def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def write_curve(path: Path, curve: list[dict[str, Any]]) -> None:
-    """The curve as CSV, for `dvc plots`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w", newline="") as handle:
-        writer = csv.DictWriter(handle, fieldnames=list(curve[0]))
-        writer.writeheader()
-        writer.writerows({k: f"{v:.8g}" if isinstance(v, float) else v for k, v in point.items()} for point in curve)
-    replace_atomically(temporary, path)

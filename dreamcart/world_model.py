@@ -83,6 +83,14 @@ def load_world(folder: Path, device: torch.device) -> WorldModel:
     try:
         starts = {name: tensors[f"start.{name}"].numpy() for name in meta["starts"]}
         spec = GameSpec.from_dict(meta["game"])
+        fits = (
+            bool(starts)
+            and all(frame.shape == tuple(representation.shape) for frame in (*starts.values(), tensors["median"]))
+            and dynamics.latent_shape == tuple(representation.latent_shape)
+            and dynamics.buttons == len(spec.buttons)
+        )
     except KeyError:
         raise UserError(f"{folder / 'world.safetensors'} is damaged; delete it and run `dvc repro` again.") from None
+    if not fits:
+        raise UserError(f"The parts of the model in {folder} do not fit each other; run `dvc repro` to train it again.")
     return WorldModel(spec, representation, dynamics, starts, device)

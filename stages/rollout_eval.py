@@ -16,13 +16,12 @@ from dreamcart.errors import run_stage
 from dreamcart.evaluation.control import controllability
 from dreamcart.evaluation.pictures import comparison_frames, filmstrip_picture, horizons_picture, save_gif
 from dreamcart.evaluation.rollout import curve_rows, evaluate_rollouts, load_test
-from dreamcart.files import write_json
+from dreamcart.files import write_csv, write_json
 from dreamcart.games.emulator import open_emulator
 from dreamcart.hardware import make_repeatable, pick_device
 from dreamcart.paths import Paths
 from dreamcart.tables import print_table
 from dreamcart.tensors import load_tensors
-from dreamcart.training import write_curve
 from dreamcart.world_model import load_world
 
 
@@ -51,7 +50,7 @@ def main() -> None:
     horizons_picture(table, paths.plots / "rollout.png")
     clips = [comparison_frames(real, dream) for real, dream in zip(shown.real, shown.dream, strict=True)]
     save_gif([frame for clip in clips for frame in clip], paths.plots / "rollout.gif", test.spec.step_rate)
-    write_curve(paths.plots / "rollout.csv", rows)
+    write_csv(paths.plots / "rollout.csv", rows)
     print_table(f"{test.spec.title}: dream against game", list(rows[0]), [list(row.values()) for row in rows])
     if "controllability" in report:
         control = report["controllability"]

@@ -9,16 +9,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import numpy as np
+
 from dreamcart.config import load_params
 from dreamcart.data.processed import load_split
 from dreamcart.errors import run_stage
-from dreamcart.evaluation.pictures import curve_picture, edge_cases_picture, reconstructions_picture
-from dreamcart.files import fingerprint, read_array, read_json, write_json
+from dreamcart.evaluation.pictures import before_after_picture, curve_picture
+from dreamcart.files import fingerprint, read_array, read_json, write_csv, write_json
 from dreamcart.paths import Paths
 from dreamcart.representation.base import save_representation
+from dreamcart.representation.encode import reconstruct
 from dreamcart.representation.train import judge_representation, representation_config, train_representation
 from dreamcart.tables import print_table
-from dreamcart.training import write_curve
+
+GRID = 16  # frames in the picture of reconstructions
 
 
 def main() -> None:
@@ -33,11 +37,13 @@ def main() -> None:
     report = judge_representation(model, val, median)
     print_table("Reconstruction of distinct validation frames", list(report), [list(report.values())])
     save_representation(paths.models / "representation.safetensors", model, config)
-    write_curve(paths.plots / "train_ae.csv", curve)
+    write_csv(paths.plots / "train_ae.csv", curve)
     curve_picture(curve, "L1", "Representation", paths.plots / "train_ae.png")
-    reconstructions_picture(model, val, params.seed, paths.plots / "reconstructions.png")
+    rows = np.sort(np.random.default_rng(params.seed).choice(len(val.frames), min(GRID, len(val.frames)), replace=False))
+    before_after_picture(*next(reconstruct(model, val.frames[rows])), [""] * len(rows), paths.plots / "reconstructions.png")
     cases = read_json(paths.processed / "meta.json")["edge_cases"]
-    edge_cases_picture(model, train, cases, paths.plots / "edge_cases.png")
+    shown = next(reconstruct(model, train.frames[list(cases.values())]), (median[:0], median[:0]))
+    before_after_picture(*shown, list(cases), paths.plots / "edge_cases.png")
     write_json(paths.metrics / "train_ae.json", report)
     checkpoint.unlink(missing_ok=True)
 

@@ -16,11 +16,10 @@ from dreamcart.dynamics.train import dynamics_config, train_dynamics
 from dreamcart.errors import run_stage
 from dreamcart.evaluation.pictures import curve_picture
 from dreamcart.evaluation.single_step import single_step_report
-from dreamcart.files import fingerprint, read_array, read_json, write_json
+from dreamcart.files import fingerprint, read_array, read_json, write_csv, write_json
 from dreamcart.hardware import pick_device
 from dreamcart.paths import Paths
 from dreamcart.tables import print_table
-from dreamcart.training import write_curve
 from dreamcart.world_model import load_world, save_world
 
 
@@ -45,7 +44,7 @@ def main() -> None:
         ["transitions", "count", "model", "persistence"],
         [[name, r["count"], r["model_l1"], r["persistence_l1"]] for name, r in report.items()],
     )
-    write_curve(paths.plots / "train_dynamics.csv", curve)
+    write_csv(paths.plots / "train_dynamics.csv", curve)
     curve_picture(curve, "MSE of the latent", "Dynamics", paths.plots / "train_dynamics.png")
     write_json(paths.metrics / "train_dynamics.json", {"val_mse": round(min(p["val"] for p in curve), 6), **report})
     checkpoint.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from synthetic import GOLDEN, assert_sentence, copy_checkout, make_spec
 
@@ -20,6 +21,7 @@ from dreamcart.world_model import load_world
 
 SPEC = make_spec()
 WORLD_V1 = GOLDEN / "world_v1"
+CPU = torch.device("cpu")
 
 # Action lists
 
@@ -175,7 +177,7 @@ def test_a_gif_under_another_name_is_no_crash(tmp_path):
 
 def test_the_dream_restarts_the_same():
     """After a restart the same buttons dream the same pictures: no history of the first play is left."""
-    dream = Dream(load_world(WORLD_V1, "cpu"), None)
+    dream = Dream(load_world(WORLD_V1, CPU), None)
     plays = [[dream.reset(), *(dream.step({"LEFT", "A"}) for _ in range(4))] for _ in range(2)]
     np.testing.assert_array_equal(plays[0], plays[1])
     assert (plays[0][0].shape, plays[0][0].dtype) == ((16, 16, 3), np.uint8)
@@ -185,7 +187,7 @@ def test_the_dream_restarts_the_same():
 def test_an_unknown_start_is_named():
     """A start state that the model does not have cannot be dreamt from."""
     with pytest.raises(UserError, match=r"'Nowhere'.*Begin") as caught:
-        Dream(load_world(WORLD_V1, "cpu"), "Nowhere")
+        Dream(load_world(WORLD_V1, CPU), "Nowhere")
     assert_sentence(caught.value)
 
 

@@ -68,13 +68,15 @@ def record(spec: GameSpec, config: CollectConfig, seed: int, play: Path, test: P
         make_policy(script.policy, spec)  # complain now, not in a worker
     shards = []
     for folder, episodes in zip((play, test), plan_episodes(spec, config, seed), strict=True):
-        shutil.rmtree(folder, ignore_errors=True)
         for first in range(0, len(episodes), EPISODES_IN_SHARD):
             path = folder / f"play-{first // EPISODES_IN_SHARD:05d}.parquet"
             shards.append((spec, path, episodes[first : first + EPISODES_IN_SHARD]))
     steps = sum(episode.steps for _, _, episodes in shards for episode in episodes)
     report = Coverage(spec)
     test_report = Coverage(spec)
+    open_emulator(spec).close()  # complain about the game or its ROM before anything is deleted
+    for folder in (play, test):
+        shutil.rmtree(folder, ignore_errors=True)
     context = multiprocessing.get_context("spawn")
     versions: dict[str, str] = {}
     bar = tqdm(total=steps, unit="frame", desc=f"play {spec.name}", smoothing=0.1)

@@ -4,6 +4,7 @@ Two column styles are read: Dreamcart's own (see `schema`) and the gymnasium-rec
 (`episode_id, timestamp, image, step, action`). Both become the canonical raw dataset.
 """
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,10 +124,13 @@ def _canonical(episode: list[dict[str, Any]], number: int, spec: GameSpec) -> It
     """
     if len(episode) < 2:
         raise UserError(f"Episode {episode[0]['episode_id']} of the dataset has a single observation; leave it out.")
+    steps = [row.get("step", step) for step, row in enumerate(episode)]
+    if [int(step) - int(steps[0]) for step in steps] != list(range(len(episode))):
+        raise UserError(
+            f"Episode {episode[0]['episode_id']} of the dataset has steps missing or out of order; sort it or leave it out."
+        )
     for step, row in enumerate(episode):
-        content = row["_image"]["bytes"]
-        if content is None:
-            content = Path(row["_image"]["path"]).read_bytes()
+        content = _image_bytes(row["_image"])
         last = step == len(episode) - 1
         before_last = step == len(episode) - 2
         terminated = bool(row.get("terminations", False))
@@ -139,8 +143,26 @@ def _canonical(episode: list[dict[str, Any]], number: int, spec: GameSpec) -> It
             "rewards": float(row.get("rewards") or 0.0),
             "terminations": terminated,
             "truncations": before_last and not terminated,
-            "infos": {},
+            "infos": _infos(row.get("infos")),
         }
+
+
+def _image_bytes(image: dict[str, Any]) -> bytes:
+    if image["bytes"] is not None:
+        return image["bytes"]
+    try:
+        return Path(image["path"]).read_bytes()
+    except (OSError, TypeError):
+        raise UserError(f"The dataset's image file {image['path']} is missing; copy the images along with it.") from None
+
+
+def _infos(value: Any) -> dict[str, Any]:
+    """Emulator variables, where the recording has them as a JSON object or a mapping."""
+    try:
+        value = json.loads(value) if isinstance(value, str) else value
+    except json.JSONDecodeError:
+        value = None
+    return value if isinstance(value, dict) else {}
 
 
 def to_buttons(action: Any, spec: GameSpec) -> list[int]:
@@ -149,9 +171,10 @@ def to_buttons(action: Any, spec: GameSpec) -> list[int]:
     Lists as long as the game has buttons are taken as they are; nine entries for a retro game are
     stable-retro's NES order with its null button. Raises UserError on anything else.
     """
-    values = [int(v) for v in np.asarray(action).reshape(-1)] if action is not None else []
+    values = list(np.asarray(action).reshape(-1)) if action is not None else []
     if any(v not in (0, 1) for v in values):
         raise UserError(f"The dataset has the action {action!r}, which is no list of 0 and 1 for {', '.join(spec.buttons)}.")
+    values = [int(v) for v in values]
     if len(values) == len(spec.buttons):
         return values
     if spec.backend == "retro" and len(values) == len(NES_ORDER):

@@ -92,9 +92,9 @@ def preprocess(raw: Path, out: Path, config: PreprocessConfig, seed: int) -> dic
     """
     spec = dataset_spec(raw)
     shape = (config.height, config.width, 1 if config.color == "gray" else 3)
-    shutil.rmtree(out, ignore_errors=True)
     episodes = sum(1 for _ in read_episodes(raw, ["step"]))
     is_val = split_episodes(episodes, config.val_share, seed)
+    shutil.rmtree(out, ignore_errors=True)
     writers = {name: SplitWriter(out / name, shape, len(spec.buttons)) for name in ("train", "val")}
     starts: dict[str, int] = {}
     cases = EdgeCases(spec)
@@ -159,7 +159,7 @@ def process_episode(
         stored.append(kept)
     actions = [row["actions"] for row in episode[:-1]]
     for step, action in enumerate(actions):
-        if action is None or len(action) != len(buttons):
+        if action is None or len(action) != len(buttons) or not set(action) <= {0, 1}:
             raise UserError(
                 f"Episode {episode[0]['episode_id']} has the action {action} at step {step}, where "
                 f"{len(buttons)} buttons ({', '.join(buttons)}) were expected; correct the dataset or the game's buttons."

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dreamcart.data.schema import COLUMNS, read_info
+from dreamcart.data.schema import COLUMNS, SCHEMA, read_info
 from dreamcart.errors import UserError
 from dreamcart.games.spec import GameSpec
 
@@ -50,16 +50,25 @@ def dataset_spec(folder: Path) -> GameSpec:
 
 def _rows(shard: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
     try:
-        with pq.ParquetFile(shard) as file:
+        with pq.ParquetFile(shard, page_checksum_verification=True) as file:
             missing = [name for name in columns if name not in file.schema_arrow.names]
             if missing:
                 raise UserError(f"{shard} lacks the column {missing[0]!r}; a raw dataset has {', '.join(COLUMNS)}.")
+            for name in columns:
+                if not _same_type(file.schema_arrow.field(name).type, SCHEMA.field(name).type):
+                    found = file.schema_arrow.field(name).type
+                    raise UserError(f"{shard} has {found} in the column {name!r}, which must be {SCHEMA.field(name).type}.")
             for batch in file.iter_batches(batch_size=256, columns=columns):
                 yield from batch.to_pylist()
-    except (pa.ArrowException, OSError) as problem:
-        if isinstance(problem, UserError):
-            raise
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:
         raise UserError(f"{shard} is damaged ({type(problem).__name__}); delete it and run `dvc repro collect` again.") from None
+
+
+def _same_type(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Equal, names of list entries and whether something may be null aside (other writers choose otherwise)."""
+    if pa.types.is_list(wanted):
+        return pa.types.is_list(found) and found.value_type == wanted.value_type
+    return found == wanted
 
 
 def _checked(episode: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:

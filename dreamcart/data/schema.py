@@ -84,7 +84,7 @@ class ShardWriter:
             compression_level=9,
             use_dictionary=["observations.bytes", "actions.list.element", "episode_id", "seed"],
             dictionary_pagesize_limit=256 * 2**20,
-            write_page_index=False,
+            write_page_checksum=True,  # a flipped bit must not pass as data
         )
         self.rows: list[dict[str, Any]] = []
         self.images: dict[bytes, bytes] = {}  # by the frame's hash: all that this shard holds

@@ -1,4 +1,4 @@
-"""The Dynamics seam: from past latents and buttons to the next latent. One file a family, one line in `FAMILIES`."""
+"""The Dynamics seam: from past latents and buttons to the next latent. One file a family, one line in `make_dynamics`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +30,10 @@ class Dynamics(nn.Module):
     what the next latent is; the last action is the one being pressed.
     """
 
-    def __init__(self, history_frames: int, history_actions: int) -> None:
+    def __init__(self, latent_shape: list[int], buttons: int, history_frames: int, history_actions: int) -> None:
         super().__init__()
+        self.latent_shape = tuple(latent_shape)
+        self.buttons = buttons
         self.history_frames = history_frames
         self.history_actions = history_actions
 
@@ -40,7 +42,7 @@ class Dynamics(nn.Module):
 
         Args:
             latents: float32 [B, T, *latent_shape], oldest first, T >= 1.
-            actions: multi-hot [B, T - 1, buttons] between them.
+            actions: multi-hot [B, T - 1, buttons] between them; more of the past may be given.
 
         What is missing before the context is filled as at an episode's begin: its first frame, no buttons.
         """
@@ -63,7 +65,7 @@ class Dynamics(nn.Module):
         return latent, History(torch.cat([state.latents[:, 1:], latent[:, None]], 1), actions[:, 1:])
 
 
-def make_dynamics(config: dict[str, Any]) -> Dynamics:
+def make_dynamics(config: dict[str, Any], source: object = "its config") -> Dynamics:
     """A fresh model of the family `config["kind"]`; the other keys are that family's arguments."""
     from dreamcart.dynamics.conv import ConvDynamics
     from dreamcart.dynamics.mlp import MlpDynamics
@@ -73,7 +75,7 @@ def make_dynamics(config: dict[str, Any]) -> Dynamics:
     try:
         return families[config["kind"]](**arguments)
     except (KeyError, TypeError):
-        raise UserError("The model was made by another version of Dreamcart; run `dvc repro` to train it again.") from None
+        raise UserError(f"The model in {source} is foreign or of another Dreamcart; run `dvc repro` to train it again.") from None
 
 
 def save_dynamics(path: Path, model: Dynamics, config: dict[str, Any]) -> None:
@@ -84,4 +86,4 @@ def save_dynamics(path: Path, model: Dynamics, config: dict[str, Any]) -> None:
 def load_dynamics(path: Path) -> Dynamics:
     """The inverse of `save_dynamics`, in eval mode. Raises UserError on a damaged or foreign file."""
     tensors, meta = load_tensors(path)
-    return load_weights(make_dynamics(meta.get("config", {})), tensors, path)
+    return load_weights(make_dynamics(meta.get("config", {}), path), tensors, path)

@@ -26,7 +26,7 @@ class ConvDynamics(Dynamics):
     """
 
     def __init__(self, latent_shape: list[int], buttons: int, channels: int, history_frames: int, history_actions: int) -> None:
-        super().__init__(history_frames, history_actions)
+        super().__init__(latent_shape, buttons, history_frames, history_actions)
         depth, height, width = latent_shape
         self.position = nn.Parameter(torch.zeros(1, channels, height, width))
         self.first = nn.Conv2d(depth * history_frames, channels, 3, 1, 1)

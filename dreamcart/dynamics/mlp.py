@@ -17,7 +17,7 @@ class MlpDynamics(Dynamics):
     """
 
     def __init__(self, latent_shape: list[int], buttons: int, hidden: int, history_frames: int, history_actions: int) -> None:
-        super().__init__(history_frames, history_actions)
+        super().__init__(latent_shape, buttons, history_frames, history_actions)
         (size,) = latent_shape
         inputs = size * history_frames + buttons * history_actions
         self.net = nn.Sequential(

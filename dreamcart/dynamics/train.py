@@ -5,30 +5,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from dreamcart.config import Params
 from dreamcart.data.processed import Split, history
 from dreamcart.dynamics.base import Dynamics, make_dynamics
-from dreamcart.files import write_array
 from dreamcart.hardware import autocast, make_repeatable, pick_device
-from dreamcart.representation.base import Representation
 from dreamcart.training import Plan, fit, step_rng
 
-ENCODE_BATCH = 256
+VAL_BATCH = 256
 JUDGE_SAMPLE = 4096  # validation transitions that a validation looks at
-
-
-def encode_split(model: Representation, split: Split, path: Path, title: str) -> None:
-    """Write the latent of every distinct frame: float32 [U, *latent_shape] in the rows of frames.npy."""
-    device = pick_device()
-    model = model.to(device)
-    latents = write_array(path, (len(split.frames), *model.latent_shape), "<f4")
-    with torch.inference_mode(), autocast(device):
-        for first in tqdm(range(0, len(split.frames), ENCODE_BATCH), desc=f"encode {title}", unit="batch"):
-            batch = torch.from_numpy(np.ascontiguousarray(split.frames[first : first + ENCODE_BATCH])).to(device)
-            latents[first : first + ENCODE_BATCH] = model.encode(batch).cpu().numpy()
-    latents.flush()
 
 
 class Windows:
@@ -107,8 +92,8 @@ def train_dynamics(
 
     def validate() -> float:
         total = 0.0
-        for first in range(0, len(fixed), ENCODE_BATCH):
-            past, buttons, following = windows["val"].get(fixed[first : first + ENCODE_BATCH], device)
+        for first in range(0, len(fixed), VAL_BATCH):
+            past, buttons, following = windows["val"].get(fixed[first : first + VAL_BATCH], device)
             with autocast(device):
                 predicted = model(past, buttons)
             total += float((predicted.float() - following).square().flatten(1).mean(1).sum())

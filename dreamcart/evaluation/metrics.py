@@ -8,6 +8,7 @@ import torch
 from skimage.metrics import structural_similarity
 
 LPIPS_BATCH = 64
+LPIPS_PIXELS = 64  # AlexNet cannot take much less: smaller frames are enlarged
 MAX_PSNR = 100.0  # reported for equal frames, whose PSNR is infinite and would spoil a mean
 
 
@@ -68,4 +69,7 @@ class Lpips:
     @staticmethod
     def _planes(frames: np.ndarray) -> torch.Tensor:
         planes = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        enlarge = -(-LPIPS_PIXELS // min(planes.shape[2:]))
+        if enlarge > 1:
+            planes = planes.repeat_interleave(enlarge, 2).repeat_interleave(enlarge, 3)
         return planes.expand(-1, 3, -1, -1)

@@ -12,8 +12,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from dreamcart.data.processed import Split
-from dreamcart.representation.base import Representation
-from dreamcart.representation.train import reconstruct
 
 INK = {"savefig.bbox": "tight", "savefig.dpi": 100, "font.size": 9, "savefig.facecolor": "white"}
 
@@ -45,16 +43,20 @@ def pairs_picture(split: Split, seed: int, path: Path, count: int = 10) -> None:
     _grid(list(map(list, zip(*rows, strict=True))), ["frame t", "frame t+1", "difference"], names, path)
 
 
-def reconstructions_picture(model: Representation, val: Split, seed: int, path: Path, count: int = 16) -> None:
-    """Sixteen distinct validation frames above their reconstructions."""
-    rows = np.sort(np.random.default_rng(seed).choice(len(val.frames), min(count, len(val.frames)), replace=False))
-    _before_after(model, val.frames[rows], [""] * len(rows), path, columns=8)
-
-
-def edge_cases_picture(model: Representation, train: Split, cases: dict[str, int], path: Path) -> None:
-    """The game's named edge cases (rows of the training frames) above their reconstructions."""
-    if cases:
-        _before_after(model, train.frames[list(cases.values())], list(cases), path, columns=8)
+def before_after_picture(frames: np.ndarray, decoded: np.ndarray, names: list[str], path: Path, columns: int = 8) -> None:
+    """Frames above their reconstructions, both uint8 [N, H, W, C], in rows of `columns`, with a name each."""
+    with plt.rc_context(INK):
+        lines = max(1, -(-len(frames) // columns))
+        figure, axes = plt.subplots(2 * lines, columns, figsize=(1.6 * columns, 3.5 * lines), squeeze=False)
+        for axis in axes.flat:
+            axis.axis("off")
+        for n, name in enumerate(names):
+            line, column = divmod(n, columns)
+            for offset, picture in enumerate((frames[n], decoded[n])):
+                _show(axes[2 * line + offset, column], picture)
+            axes[2 * line, column].set_title(name, fontsize=7)
+        figure.subplots_adjust(wspace=0.04, hspace=0.06)
+        _save(figure, path)
 
 
 def filmstrip_picture(real: np.ndarray, dream: np.ndarray, horizons: list[int], path: Path) -> None:
@@ -78,7 +80,13 @@ def horizons_picture(table: dict[str, dict[str, dict[str, float]]], path: Path) 
         for axes, metric in zip(panels, ("ssim", "changed_l1"), strict=True):
             for source, by_horizon in table.items():
                 style = "-" if source == "model" else "--"
-                axes.plot([int(h) for h in by_horizon], [v[metric] for v in by_horizon.values()], style, marker="o", label=source)
+                axes.plot(
+                    [int(h) for h in by_horizon],
+                    [np.nan if v[metric] is None else v[metric] for v in by_horizon.values()],
+                    style,
+                    marker="o",
+                    label=source,
+                )
             axes.set(xlabel="steps ahead", ylabel=metric, xscale="log")
             axes.grid(alpha=0.3)
         panels[0].legend()
@@ -92,30 +100,27 @@ def save_gif(frames: np.ndarray | list[np.ndarray], path: Path, rate: float, sca
     for frame in frames:
         large = np.broadcast_to(frame, (*frame.shape[:2], 3)).repeat(scale, 0).repeat(scale, 1)
         images.append(Image.fromarray(large).quantize(64, dither=Image.Dither.NONE))
-    images[0].save(path, save_all=True, append_images=images[1:], duration=max(20, round(1000 / rate)), loop=0, optimize=True)
+    images[0].save(
+        path, "GIF", save_all=True, append_images=images[1:], duration=max(20, round(1000 / rate)), loop=0, optimize=True
+    )
 
 
-def _before_after(model: Representation, frames: np.ndarray, names: list[str], path: Path, columns: int) -> None:
-    _, decoded = next(reconstruct(model, frames))
-    grid, labels = [], []
-    for first in range(0, len(frames), columns):
-        pad = [np.zeros_like(frames[0])] * max(0, columns - len(frames[first : first + columns]))
-        grid += [[*frames[first : first + columns], *pad], [*decoded[first : first + columns], *pad]]
-        labels += ["original", "decoded"]
-    _grid(grid, labels, names[:columns], path)
+def _show(axis: Any, picture: np.ndarray) -> None:
+    """Draw a picture with square, sharp pixels."""
+    scale = max(1, 120 // picture.shape[1])
+    large = cv2.resize(np.ascontiguousarray(picture), None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
+    axis.imshow(large, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
 
 
 def _grid(rows: list[list[np.ndarray]], labels: list[str], names: list[str], path: Path) -> None:
     """Pictures in rows with a label each and a name a column, drawn pixel for pixel (scaled by whole numbers)."""
     height, width = rows[0][0].shape[:2]
-    scale = max(1, 120 // width)
     with plt.rc_context(INK):
         size = (1.6 * len(rows[0]), 1.6 * len(rows) * height / width + 0.3)
         figure, axes = plt.subplots(len(rows), len(rows[0]), figsize=size, squeeze=False)
         for r, row in enumerate(rows):
             for c, picture in enumerate(row):
-                large = cv2.resize(np.ascontiguousarray(picture), None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
-                axes[r, c].imshow(large, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+                _show(axes[r, c], picture)
                 axes[r, c].set(xticks=[], yticks=[])
                 if r == 0 and c < len(names):
                     axes[r, c].set_title(names[c], fontsize=7)

@@ -41,8 +41,9 @@ def choose_starts(test: Split, count: int, horizon: int, seed: int) -> np.ndarra
     usable = [records for records in usable if len(records)]
     if not usable:
         raise UserError(f"No test episode is longer than {horizon} steps, the largest of rollout_eval.horizons; lower it.")
-    each = -(-count // len(usable))
-    return np.sort(np.concatenate([rng.choice(r, min(each, len(r)), replace=False) for r in usable]))
+    each = np.full(len(usable), count // len(usable))
+    each[rng.permutation(len(usable))[: count % len(usable)]] += 1
+    return np.sort(np.concatenate([rng.choice(r, min(n, len(r)), replace=False) for r, n in zip(usable, each, strict=True)]))
 
 
 @dataclass
@@ -55,7 +56,7 @@ class Rollouts:
 
 def evaluate_rollouts(
     world: WorldModel, test: Split, median: np.ndarray, config: RolloutConfig, seed: int, keep: int = 4
-) -> tuple[dict[str, dict[str, dict[str, float]]], Rollouts]:
+) -> tuple[dict[str, dict[str, dict[str, float | None]]], Rollouts]:
     """Score `world` and the baselines at every horizon.
 
     Returns {source: {horizon: {metric: mean over the starts}}} and the frames of the first `keep` of a spread
@@ -95,13 +96,15 @@ def evaluate_rollouts(
                 rows = test.index["frame"][at[:keep, None] + np.arange(1, horizons[-1] + 1)]
                 kept = [(test.frames[rows], np.stack(frames, 1))]
     table = {
-        source: {
-            str(h): {name: round(float(np.nanmean(np.concatenate(v))), 6) for name, v in scores.items()}
-            for h, scores in by_horizon.items()
-        }
+        source: {str(h): {name: _mean(np.concatenate(v)) for name, v in scores.items()} for h, scores in by_horizon.items()}
         for source, by_horizon in values.items()
     }
     return table, Rollouts(*kept[0])
+
+
+def _mean(values: np.ndarray) -> float | None:
+    """Mean over the starts that have a value; None (null in JSON, which knows no NaN) where none has."""
+    return round(float(np.nanmean(values)), 6) if not np.isnan(values).all() else None
 
 
 def _context(world: WorldModel, test: Split, at: np.ndarray) -> tuple[np.ndarray, Any]:

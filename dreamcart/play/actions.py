@@ -10,6 +10,7 @@ from pathlib import Path
 from dreamcart.errors import UserError
 from dreamcart.games.spec import GameSpec
 
+MAX_STEPS = 1_000_000
 _ITEM = re.compile(r"(?P<buttons>\.|[A-Za-z0-9_]+(?:\+[A-Za-z0-9_]+)*)(?:\*(?P<count>\d+))?")
 
 
@@ -28,5 +29,8 @@ def parse_actions(text: str, spec: GameSpec) -> list[set[str]]:
             raise UserError(f"Cannot read the action {item!r}; write buttons as LEFT+A*5 (together, five steps) or . (none).")
         pressed = set() if match["buttons"] == "." else {name.upper() for name in match["buttons"].split("+")}
         spec.vector(pressed)  # refuses unknown names
-        steps += [pressed] * int(match["count"] or 1)
+        count = int(match["count"] or 1)
+        if len(steps) + count > MAX_STEPS:
+            raise UserError(f"The actions run over {MAX_STEPS} steps at {item!r}; that is a night's play: shorten them.")
+        steps += [pressed] * count
     return steps

@@ -45,7 +45,7 @@ class Window:
     def read(self) -> Input:
         """Keys held now are buttons; R, P, G and ESC act when they go down."""
         pygame = self.pygame
-        turn = Input()
+        turn, tapped = Input(), set()
         for event in pygame.event.get():
             if event.type == pygame.QUIT:
                 turn.quit = True
@@ -54,9 +54,9 @@ class Window:
                 turn.restart |= event.key == pygame.K_r
                 turn.pause |= event.key == pygame.K_p
                 turn.save_gif |= event.key == pygame.K_g
+                tapped.add(event.key)  # down and up again since the last look is a press all the same
         held = pygame.key.get_pressed()
-        turn.pressed = {button for button, key in self.keys.items() if held[key]}
-        self.pressed = turn.pressed
+        turn.pressed = {button for button, key in self.keys.items() if held[key] or key in tapped}
         return turn
 
     def show(self, frame: np.ndarray, paused: bool, message: str) -> None:

@@ -41,6 +41,7 @@ class Autoencoder(Representation):
         height, width, colors = shape
         shrink = 2 ** len(channels)
         inner = (channels[-1], height // shrink, width // shrink)
+        self.shape = tuple(shape)
         self.noise_factor = noise_factor
         self.l1_weight, self.mse_weight = l1_weight, mse_weight
         encoder: list[nn.Module] = []

@@ -1,4 +1,4 @@
-"""The Representation seam: frames to latents and back. One file a family; a family is one line in `FAMILIES`."""
+"""The Representation seam: frames to latents and back. One file a family, one line in `make_representation`."""
 
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ class Representation(nn.Module):
     Frames are uint8 [B, H, W, C]; latents are float32 [B, *latent_shape], each number of about unit scale.
     """
 
+    shape: tuple[int, int, int]  # (H, W, C)
     latent_shape: tuple[int, ...]
 
     def encode(self, frames: torch.Tensor) -> torch.Tensor:
@@ -31,7 +32,7 @@ class Representation(nn.Module):
         raise NotImplementedError
 
 
-def make_representation(config: dict[str, Any]) -> Representation:
+def make_representation(config: dict[str, Any], source: object = "its config") -> Representation:
     """A fresh model of the family `config["kind"]`; the other keys are that family's arguments."""
     from dreamcart.representation.autoencoder import Autoencoder
 
@@ -40,7 +41,7 @@ def make_representation(config: dict[str, Any]) -> Representation:
     try:
         return families[config["kind"]](**arguments)
     except (KeyError, TypeError):
-        raise UserError("The model was made by another version of Dreamcart; run `dvc repro` to train it again.") from None
+        raise UserError(f"The model in {source} is foreign or of another Dreamcart; run `dvc repro` to train it again.") from None
 
 
 def save_representation(path: Path, model: Representation, config: dict[str, Any]) -> None:
@@ -51,7 +52,7 @@ def save_representation(path: Path, model: Representation, config: dict[str, Any
 def load_representation(path: Path) -> Representation:
     """The inverse of `save_representation`, in eval mode. Raises UserError on a damaged or foreign file."""
     tensors, meta = load_tensors(path)
-    return load_weights(make_representation(meta.get("config", {})), tensors, path)
+    return load_weights(make_representation(meta.get("config", {}), path), tensors, path)
 
 
 def load_weights(model: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> Any:

@@ -11,9 +11,9 @@ from dreamcart.config import Params
 from dreamcart.data.processed import Split
 from dreamcart.hardware import autocast, make_repeatable, pick_device
 from dreamcart.representation.base import Representation, make_representation
+from dreamcart.representation.encode import reconstruct
 from dreamcart.training import Plan, fit, step_rng
 
-EVAL_BATCH = 128
 SSIM_SAMPLE = 500
 
 
@@ -62,17 +62,6 @@ def train_representation(
 
     curve = fit(model, plan, loss_at, validate, checkpoint, f"autoencoder, latent {params.latent_dim or 'grid'}")
     return model.cpu(), config, curve
-
-
-@torch.inference_mode()
-def reconstruct(model: Representation, frames: np.ndarray):
-    """Yield (true, decoded) uint8 batches [B, H, W, C] over `frames`."""
-    device = next(model.parameters()).device
-    for first in range(0, len(frames), EVAL_BATCH):
-        true = np.ascontiguousarray(frames[first : first + EVAL_BATCH])
-        with autocast(device):
-            decoded = model.decode(model.encode(torch.from_numpy(true).to(device)))
-        yield true, decoded.cpu().numpy()
 
 
 def judge_representation(model: Representation, val: Split, median: np.ndarray) -> dict[str, float]:

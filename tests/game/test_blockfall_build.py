@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import pytest
-
 from blockfall_console import GAME, GAME_DIR
 
 ROM = GAME_DIR / GAME / "rom.nes"
@@ -15,7 +14,8 @@ ROM = GAME_DIR / GAME / "rom.nes"
 
 def test_rom_format_and_sum():
     rom = ROM.read_bytes()
-    assert rom[:8] == b"NES\x1a\x02\x01\x01\x00" and len(rom) == 16 + 0x8000 + 0x2000
+    assert rom[:8] == b"NES\x1a\x02\x01\x01\x00"
+    assert len(rom) == 16 + 0x8000 + 0x2000
     # stable-retro's sum for NES leaves the header out
     assert (ROM.parent / "rom.sha").read_text().split() == [hashlib.sha1(rom[16:]).hexdigest()]
 
@@ -23,7 +23,7 @@ def test_rom_format_and_sum():
 @pytest.mark.skipif(not (shutil.which("cl65") and shutil.which("make")), reason="needs cc65 and make")
 def test_rom_builds_byte_for_byte(tmp_path):
     subprocess.run(
-        ["make", "-s", "-C", str(GAME_DIR), "BUILD=%s" % tmp_path, "PYTHON=" + sys.executable, "%s/rom.nes" % tmp_path], check=True
+        ["make", "-s", "-C", str(GAME_DIR), f"BUILD={tmp_path}", "PYTHON=" + sys.executable, f"{tmp_path}/rom.nes"], check=True
     )
     assert (tmp_path / "rom.nes").read_bytes() == ROM.read_bytes()
 
@@ -33,7 +33,8 @@ def test_start_states_are_made_from_the_rom(tmp_path):
     subprocess.run([sys.executable, str(GAME_DIR / "make_states.py"), str(tmp_path)], check=True)
     made = {p.name: p.read_bytes() for p in tmp_path.glob("*.state")}
     kept = {p.name: p.read_bytes() for p in ROM.parent.glob("*.state")}
-    assert made == kept and len(kept) == 6
+    assert made == kept
+    assert len(kept) == 6
 
 
 def test_variables_are_where_the_source_puts_them():
@@ -41,6 +42,6 @@ def test_variables_are_where_the_source_puts_them():
     source = (GAME_DIR / "src" / "ram.s").read_text()
     for name, entry in info.items():
         if not name.startswith("board_"):
-            line = next(x for x in source.splitlines() if " _%s," % name in x)
-            assert "; $%04X" % entry["address"] in line, name
+            line = next(x for x in source.splitlines() if f" _{name}," in x)
+            assert "; ${:04X}".format(entry["address"]) in line, name
     assert [info["board_%03d" % i]["address"] for i in range(200)] == list(range(0x400, 0x4C8))

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from blockfall_console import CELLS, GAME_DIR, PIECES, load_module
 
 NAMES = PIECES["names"]
@@ -103,7 +102,7 @@ def artist(console):
 
 def test_screen_is_a_grid_of_few_tiles(console):
     seen = set()
-    for state in "Title PlayA PlayB HighA NearClearA FastA".split():
+    for state in ["Title", "PlayA", "PlayB", "HighA", "NearClearA", "FastA"]:
         screen = console.load(state).screen
         assert screen.shape == (224, 240, 3)
         grid = screen.reshape(28, 8, 30, 8, 3).swapaxes(1, 2).reshape(-1, 192)
@@ -119,7 +118,7 @@ def random_play(frames, seed, hold):
     held = []
     for i in range(frames):
         if i % hold == 0:
-            held = [n for n, p in zip(names, chance) if rng.random() < p]
+            held = [n for n, p in zip(names, chance, strict=False) if rng.random() < p]
         yield held
 
 
@@ -140,7 +139,8 @@ def test_every_frame_is_whole(console, artist, state):
         events |= {(before["scene"], before["phase"], before["paused"])}
     assert console.lag == 0
     if state == "HighA":
-        assert (1, 1, 0) in events and (2, 1, 0) in events
+        assert (1, 1, 0) in events
+        assert (2, 1, 0) in events
         assert any(paused for *_, paused in events)
     if state == "NearClearA":
         assert (1, 2, 0) in events
@@ -185,13 +185,15 @@ def test_title_chooses_the_mode(console):
     console.frame("DOWN", times=2)
     console.frame("START")
     assert console.until(lambda v: v["scene"] == 1, "START") == 4
-    assert console.mode == 1 and console.pieces == 1
+    assert console.mode == 1
+    assert console.pieces == 1
 
 
 def test_mode_a_is_one_fixed_cycle(console):
     console.load("PlayA")
     assert (console.piece_type, console.next_type) == (ORDER[0], ORDER[1])
-    assert not console.board().any() and console.pieces == 1
+    assert not console.board().any()
+    assert console.pieces == 1
     for n in range(2, 9):
         console.until(lambda v: v["pieces"] == n or v["game_over"], "DOWN")
         assert console.piece_type == ORDER[(n - 1) % 7]
@@ -224,7 +226,8 @@ def test_mode_b_draws_from_rng_alone(console):
             if console.pieces != n:
                 rng = xorshift(rng)
                 drawn.append(console.next_type)
-            assert console.rng == rng and console.next_type == drawn[-1]
+            assert console.rng == rng
+            assert console.next_type == drawn[-1]
         return drawn[:7]
 
     games = [game(seed, ()) for seed in (1, 2, 3, 0xBEEF)]
@@ -250,7 +253,7 @@ def test_mode_b_is_uniform():
 # ---- moving -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("button,step", [("LEFT", -1), ("RIGHT", 1)])
+@pytest.mark.parametrize(("button", "step"), [("LEFT", -1), ("RIGHT", 1)])
 def test_shift_and_auto_shift(console, button, step):
     console.load("PlayA", next_type=I)
     x = console.piece_x
@@ -259,7 +262,8 @@ def test_shift_and_auto_shift(console, button, step):
         if console.frame(button)["piece_x"] != x:
             x = console.piece_x
             moved.append(n)
-    assert moved == [0, 10, 14, 18][: len(moved)] and len(moved) >= 3
+    assert moved == [0, 10, 14, 18][: len(moved)]
+    assert len(moved) >= 3
     console.frame(button, times=60)
     at_wall = console.piece_x
     console.frame()
@@ -278,7 +282,8 @@ def test_up_and_select_do_nothing(console):
     console.load("PlayA")
     console.frame("UP", "SELECT", times=8)
     console.frame(times=2)
-    assert console.where() == (3, 0, 0) and not console.paused
+    assert console.where() == (3, 0, 0)
+    assert not console.paused
 
 
 @pytest.mark.parametrize("kind", range(7))
@@ -348,7 +353,8 @@ def test_auto_shift_goes_on_over_a_spawn(console):
     console.load("PlayA")
     console.until(lambda v: v["phase"] == 1, "DOWN")
     console.frame("RIGHT", times=4)
-    assert console.pieces == 2 and console.piece_x == 3
+    assert console.pieces == 2
+    assert console.piece_x == 3
     moved = console.until(lambda v: v["piece_x"] == 4, "RIGHT")
     assert moved == 7  # the press was 11 frames ago, the first one at 0
 
@@ -360,7 +366,8 @@ def test_lock_and_entry_delay(console):
     assert not console.board().any()
     n = console.until(lambda v: v["phase"] == 1)
     assert n in (19, 20)  # by gravity, counted from the last row drop
-    assert console.where() == before and console.clearing == 4
+    assert console.where() == before
+    assert console.clearing == 4
     picture = console.frame() and console.screen
     board = console.board()
     for dx, dy in CELLS[T][0]:
@@ -381,7 +388,7 @@ def clear(console, rows, **poked):
     console.until(lambda v: v["phase"] == 2, "DOWN")
 
 
-@pytest.mark.parametrize("rows,points", [(1, 10), (2, 30), (3, 60), (4, 100)])
+@pytest.mark.parametrize(("rows", "points"), [(1, 10), (2, 30), (3, 60), (4, 100)])
 def test_line_clear(console, rows, points):
     clear(console, rows)
     assert (console.lines_event, console.clearing, console.lines) == (rows, 12, 0)
@@ -444,10 +451,12 @@ def test_slowest_frame_is_in_time(console, artist):
 def test_game_over_and_again(console, mode):
     console.load("HighA", mode=mode)
     console.until(lambda v: v["game_over"], "DOWN")
-    assert console.scene == 2 and console.done
+    assert console.scene == 2
+    assert console.done
     board, rng, score = console.board(), console.rng, console.score
     console.frame("A", "DOWN", "LEFT", times=40)
-    assert np.array_equal(console.board(), board) and console.score == score
+    assert np.array_equal(console.board(), board)
+    assert console.score == score
     console.frame("START")
     assert (console.scene, console.game_over, console.mode) == (1, 0, mode)
     assert not console.board().any()
@@ -487,22 +496,24 @@ def test_start_states(console):
     assert (console.board()[-4:] == 0).sum() == 4
     assert console.load("FastA").level == 6
     board = console.load("HighA").board()
-    assert board.any(axis=1).sum() >= 14 and not board.all(axis=1).any()
+    assert board.any(axis=1).sum() >= 14
+    assert not board.all(axis=1).any()
 
 
-@pytest.mark.parametrize("state,seed", [("PlayA", 0), ("PlayB", 5)])
+@pytest.mark.parametrize(("state", "seed"), [("PlayA", 0), ("PlayB", 5)])
 def test_bot_clears_lines(console, state, seed):
     bot = load_module(GAME_DIR / "bot.py").Bot(PIECES)
     console.load(state)
     if seed:
         console.poke(rng=seed)
     rng = np.random.default_rng(0)
-    for step in range(6000):
+    for _step in range(6000):
         info = dict(console.info, board=console.board().ravel())
         console.frame(*bot.act(info, rng), times=2)
         if console.lines >= 10:
             break
-    assert console.lines >= 10 and console.lag == 0
+    assert console.lines >= 10
+    assert console.lag == 0
 
 
 def test_data_names_agree_with_ram(console):
