@@ -68,9 +68,11 @@ class DynamicsConfig:
     steps: Positive
     batch_size: Annotated[int, (2, 10**6)]
     changed_share: Share
+    rare_power: Annotated[float, (0.0, 2.0)]
     learning_rate: Rate
     weight_decay: Scale
     input_noise: Scale
+    self_fed_steps: Annotated[int, (0, 256)]
     validate_every: Positive
     checkpoint_every: Positive
 

@@ -1,8 +1,8 @@
 """The delta model's twin for latent grids: convolutions for the linear layers, so that position is kept.
 
 Two things that a plain stack of convolutions lacks are added, because games need them: the buttons reach
-every layer directly (FiLM, Perez et al. 2018), and a summary of the whole grid reaches every cell (a piece in
-the NEXT box appears at the other end of the board).
+every layer directly (FiLM, Perez et al. 2018), and a summary of the whole grid reaches every cell, through FiLM and
+through a linear layer that draws on all of them (a piece in the NEXT box appears at the other end of the board).
 """
 
 import torch
@@ -38,20 +38,23 @@ class ConvDynamics(Dynamics):
             nn.GELU(),
         )
         self.blocks = nn.ModuleList(_Block(channels, GLOBAL_SIZE + buttons * history_actions) for _ in range(2))
+        self.draw = nn.Linear(GLOBAL_SIZE, depth * height * width)
         self.last = nn.Conv2d(channels, depth, 3, 1, 1)
-        nn.init.zeros_(self.last.weight)  # begin as "nothing changes", which is mostly true
-        nn.init.zeros_(self.last.bias)
+        for layer in (self.draw, self.last):  # begin as "nothing changes", which is mostly true
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, latents: torch.Tensor, actions: torch.Tensor, temperature: float = 0.0, generator=None) -> torch.Tensor:
         # [B, F, C, h, w] → [B, F * C, h, w]; past frames as differences to the newest: zero where still
         newest = latents[:, -1:]
         planes = torch.cat([latents[:, :-1] - newest, newest], 1).flatten(1, 2).contiguous(memory_format=torch.channels_last)
         buttons = actions.flatten(1)
-        condition = torch.cat([self.context(torch.cat([self.summary(planes).flatten(1), buttons], 1)), buttons], 1)
+        context = self.context(torch.cat([self.summary(planes).flatten(1), buttons], 1))
+        condition = torch.cat([context, buttons], 1)
         hidden = self.first(planes) + self.position
         for block in self.blocks:
             hidden = block(hidden, condition)
-        return latents[:, -1] + self.last(F.gelu(hidden))
+        return latents[:, -1] + self.last(F.gelu(hidden)) + self.draw(context).view_as(latents[:, -1])
 
 
 class _Block(nn.Module):

@@ -41,9 +41,10 @@ def choose_starts(test: Split, count: int, horizon: int, seed: int) -> np.ndarra
     usable = [records for records in usable if len(records)]
     if not usable:
         raise UserError(f"No test episode is longer than {horizon} steps, the largest of rollout_eval.horizons; lower it.")
-    each = np.full(len(usable), count // len(usable))
-    each[rng.permutation(len(usable))[: count % len(usable)]] += 1
-    return np.sort(np.concatenate([rng.choice(r, min(n, len(r)), replace=False) for r, n in zip(usable, each, strict=True)]))
+    # deal one start a round to every episode, in random order, until there are enough
+    order = [rng.permutation(usable[i]) for i in rng.permutation(len(usable))]
+    dealt = [records[turn] for turn in range(max(map(len, order))) for records in order if turn < len(records)]
+    return np.sort(np.array(dealt[:count]))
 
 
 @dataclass

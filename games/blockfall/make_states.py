@@ -67,9 +67,10 @@ def poke(env, board="", **values):
     """Sets RAM, has the ROM redraw from it, and waits until it is seen."""
     rows = board.split()
     for y, row in enumerate(rows, start=20 - len(rows)):
-        assert len(row) == 10 and "." in row, row
+        assert len(row) == 10, row
+        assert "." in row, row
         for x, cell in enumerate(row):
-            env.data.set_value("board_%03d" % (y * 10 + x), 0 if cell == "." else int(cell))
+            env.data.set_value(f"board_{y * 10 + x:03d}", 0 if cell == "." else int(cell))
     for name, value in values.items():
         env.data.set_value(name, value)
     env.data.set_value("redraw", 1)

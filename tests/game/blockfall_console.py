@@ -48,7 +48,7 @@ class Console:
         """The lowest rows; "." is empty. Redrawn by the next frame."""
         rows = rows.split()
         cells = "." * (200 - 10 * len(rows)) + "".join(rows)
-        self.poke(redraw=1, **{"board_%03d" % i: 0 if c == "." else int(c) for i, c in enumerate(cells)})
+        self.poke(redraw=1, **{f"board_{i:03d}": 0 if c == "." else int(c) for i, c in enumerate(cells)})
 
     def frame(self, *held, times=1):
         mask = np.array([b in held for b in self.buttons], np.uint8)
@@ -70,7 +70,7 @@ class Console:
             raise AttributeError(name) from None
 
     def board(self):
-        return np.array([self.info["board_%03d" % i] for i in range(200)], np.uint8).reshape(20, 10)
+        return np.array([self.info[f"board_{i:03d}"] for i in range(200)], np.uint8).reshape(20, 10)
 
     def where(self):
         return self.piece_x, self.piece_y, self.piece_rot

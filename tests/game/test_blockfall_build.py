@@ -44,4 +44,4 @@ def test_variables_are_where_the_source_puts_them():
         if not name.startswith("board_"):
             line = next(x for x in source.splitlines() if f" _{name}," in x)
             assert "; ${:04X}".format(entry["address"]) in line, name
-    assert [info["board_%03d" % i]["address"] for i in range(200)] == list(range(0x400, 0x4C8))
+    assert [info[f"board_{i:03d}"]["address"] for i in range(200)] == list(range(0x400, 0x4C8))

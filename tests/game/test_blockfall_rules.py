@@ -7,7 +7,7 @@ from blockfall_console import CELLS, GAME_DIR, PIECES, load_module
 NAMES = PIECES["names"]
 ORDER = [NAMES.index(n) for n in PIECES["mode_a_order"]]
 AFTER = {t: ORDER[(i + 1) % 7] for i, t in enumerate(ORDER)}
-I, O, T = (NAMES.index(n) for n in "IOT")
+PIECE_I, PIECE_O, PIECE_T = (NAMES.index(n) for n in "IOT")
 
 
 # ---- the picture that RAM calls for ----------------------------------------
@@ -59,10 +59,10 @@ class Artist:
             cells[at[1] : at[1] + h, at[0] : at[0] + w] = values
 
         def number(at, value, count):
-            d = [int(c) for c in "%0*d" % (count, value)]
+            d = [int(c) for c in f"{value:0{count}d}"]
             put(at, [[tile["top_" + a.TOPS[i]] for i in d], [tile["low_" + a.LOWS[i]] for i in d]])
 
-        board = np.array([info["board_%03d" % i] for i in range(200)], np.uint8).reshape(20, 10)
+        board = np.array([info[f"board_{i:03d}"] for i in range(200)], np.uint8).reshape(20, 10)
         if info["phase"] == 2:
             board[board.all(axis=1)] = tile["CLEAR"]
         elif info["scene"] == 1 and info["phase"] == 0:
@@ -195,7 +195,7 @@ def test_mode_a_is_one_fixed_cycle(console):
     assert not console.board().any()
     assert console.pieces == 1
     for n in range(2, 9):
-        console.until(lambda v: v["pieces"] == n or v["game_over"], "DOWN")
+        console.until(lambda v, n=n: v["pieces"] == n or v["game_over"], "DOWN")
         assert console.piece_type == ORDER[(n - 1) % 7]
         assert console.next_type == AFTER[console.piece_type]
     assert sorted(ORDER) == list(range(7))
@@ -255,7 +255,7 @@ def test_mode_b_is_uniform():
 
 @pytest.mark.parametrize(("button", "step"), [("LEFT", -1), ("RIGHT", 1)])
 def test_shift_and_auto_shift(console, button, step):
-    console.load("PlayA", next_type=I)
+    console.load("PlayA", next_type=PIECE_I)
     x = console.piece_x
     moved = []
     for n in range(19):
@@ -299,7 +299,7 @@ def test_rotation(console, kind):
 
 def test_rotation_needs_room(console):
     """No wall kicks: an upright I at the wall stays upright."""
-    console.load("PlayA", piece_type=I, redraw=1)
+    console.load("PlayA", piece_type=PIECE_I, redraw=1)
     console.frame("A", times=2)
     console.frame("RIGHT", times=40)
     before = console.where()
@@ -312,7 +312,7 @@ def test_rotation_needs_room(console):
 
 
 def test_locked_cells_stop_a_shift(console):
-    console.load("PlayA", piece_type=O)
+    console.load("PlayA", piece_type=PIECE_O)
     console.poke_board("..3....... " * 20)
     console.frame(times=2)
     console.frame("LEFT", times=2)
@@ -370,8 +370,8 @@ def test_lock_and_entry_delay(console):
     assert console.clearing == 4
     picture = console.frame() and console.screen
     board = console.board()
-    for dx, dy in CELLS[T][0]:
-        assert board[18 + dy, 3 + dx] == T + 1
+    for dx, dy in CELLS[PIECE_T][0]:
+        assert board[18 + dy, 3 + dx] == PIECE_T + 1
     assert (board > 0).sum() == 4
     assert console.until(lambda v: v["pieces"] == 2) == 3
     assert np.array_equal(console.screen, picture)  # visible as locked
@@ -383,7 +383,7 @@ def test_lock_and_entry_delay(console):
 
 def clear(console, rows, **poked):
     """Drops an upright I into column 5 of this many rows with that gap."""
-    console.load("PlayA", piece_type=I, piece_rot=1, **poked)
+    console.load("PlayA", piece_type=PIECE_I, piece_rot=1, **poked)
     console.poke_board("2.........\n" + "11111.1111\n" * rows)
     console.until(lambda v: v["phase"] == 2, "DOWN")
 
@@ -396,15 +396,15 @@ def test_line_clear(console, rows, points):
     assert (console.lines, console.score, console.reward) == (rows, points, points)
     assert console.lines_event == 0
     board = np.zeros((20, 10), np.uint8)
-    board[19, 0] = O + 1
-    board[16 + rows :, 5] = I + 1  # what remains of the I
+    board[19, 0] = PIECE_O + 1
+    board[16 + rows :, 5] = PIECE_I + 1  # what remains of the I
     assert np.array_equal(console.board(), board)
     assert console.until(lambda v: v["pieces"] == 2) == 4
 
 
 def test_split_clear(console):
     """A row that is not full, between full ones, stays and sinks."""
-    console.load("PlayA", piece_type=I, piece_rot=1)
+    console.load("PlayA", piece_type=PIECE_I, piece_rot=1)
     console.poke_board("2......... 11111.1111 11111.111. 11111.1111 3333..3333")
     console.until(lambda v: v["lines"] > 0, "DOWN")
     assert console.lines == 2
@@ -418,7 +418,7 @@ def test_split_clear(console):
 def test_level_is_lines_by_five(console):
     for lines, level in ((1, 1), (3, 1), (6, 2), (71, 15), (99, 15)):
         clear(console, 4, lines=lines)
-        console.until(lambda v: v["lines"] > lines)
+        console.until(lambda v, lines=lines: v["lines"] > lines)
         assert console.level == level
 
 
@@ -430,7 +430,7 @@ def test_numbers_saturate(console):
 
 def test_slowest_frame_is_in_time(console, artist):
     """Four lines under a tall stack, with the digits that take longest."""
-    console.load("PlayA", piece_type=I, piece_rot=1, piece_y=3, lines=995, score=59899, level=15)
+    console.load("PlayA", piece_type=PIECE_I, piece_rot=1, piece_y=3, lines=995, score=59899, level=15)
     console.poke_board("777.7.7777 " * 12 + "11111.1111 " * 4)
     console.frame(times=3)
     console.poke(lag=0)  # redrawing on a poke may take longer
@@ -492,7 +492,7 @@ def test_pause_freezes_and_restores(console):
 
 
 def test_start_states(console):
-    assert console.load("NearClearA").piece_type == I
+    assert console.load("NearClearA").piece_type == PIECE_I
     assert (console.board()[-4:] == 0).sum() == 4
     assert console.load("FastA").level == 6
     board = console.load("HighA").board()
