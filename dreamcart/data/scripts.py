@@ -12,6 +12,7 @@ from dreamcart.errors import UserError
 from dreamcart.games.spec import GameSpec, game_files
 
 MENU_BUTTONS = {"START", "SELECT"}
+TAP, HOLD = 0.6, 0.15  # chance to let go at each step: about 2 steps, about 7
 
 
 class Policy(Protocol):
@@ -39,7 +40,7 @@ class Held:
         if self.left == 0:
             count = int(rng.choice([0, 1, 2], p=[0.3, 0.6, 0.1]))
             self.held = set(rng.choice(self.buttons, size=min(count, len(self.buttons)), replace=False).tolist())
-            self.left = int(rng.geometric(0.2))
+            self.left = int(rng.geometric(rng.choice([TAP, HOLD])))
             if self.menu_buttons and rng.random() < self.menu:
                 self.held = {str(rng.choice(self.menu_buttons))}
                 self.left = int(rng.geometric(0.5))
@@ -59,7 +60,7 @@ class Bot:
         self.noisy = 0
 
     def act(self, variables: dict[str, Any], rng: np.random.Generator) -> set[str]:
-        if self.noisy == 0 and rng.random() < 0.01:
+        if self.noisy == 0 and rng.random() < 0.02:
             self.noisy = int(rng.integers(5, 40))
         if self.noisy:
             self.noisy -= 1

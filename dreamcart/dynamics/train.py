@@ -54,10 +54,15 @@ class Windows:
         needs.
         """
         share = len(self.changed) / len(self.all)
-        if changed_share == 0 or share in (0.0, 1.0):
+        if changed_share == 0 or share == 0:
             return rng.choice(self.all, count), np.ones(count, np.float32)
-        some = round(count * changed_share)
-        at = np.concatenate([rng.choice(self.changed, some, p=self.chance), rng.choice(self.unchanged, count - some)])
+        some = round(count * changed_share) if share < 1 else count
+        at = np.concatenate(
+            [
+                rng.choice(self.changed, some, p=self.chance),
+                rng.choice(self.unchanged, count - some) if some < count else self.all[:0],
+            ]
+        )
         weight = np.full(count, (1 - share) * count / max(1, count - some), np.float32)
         weight[:some] = share * count / max(1, some)
         return at, weight
@@ -72,11 +77,15 @@ def self_fed_at(most: int, progress: float) -> int:
 
 
 def rarity(split: Split, at: np.ndarray) -> np.ndarray:
-    """How rare a change each of the records `at` makes, float64 [N]: 1 over the frequency of its rarest block.
+    """How rare each of the changes at the records `at` is, float64 [N]: 1 over the frequency of the rarest thing in it.
 
-    The picture is cut into 8 x 8 blocks; a block's frequency is the share of `at` in which it changes. A piece
-    that moves changes common blocks; a new one in the NEXT box, a digit or GAME OVER changes rare ones.
+    Things are the 8 x 8 blocks of the picture that change and the buttons that have just gone down; their
+    frequency is the share of `at` that has them. A falling piece changes common blocks; a new one in the NEXT
+    box, a digit, GAME OVER or a turn by a tap on A are rare.
     """
+    action = split.index["action"]
+    released = (split.index["step"][at] == 0)[:, None] | (action[at - 1] == 0)
+    pressed = (action[at] == 1) & released
     masks = []
     for first in range(0, len(at), VAL_BATCH):
         some = at[first : first + VAL_BATCH]
@@ -86,9 +95,10 @@ def rarity(split: Split, at: np.ndarray) -> np.ndarray:
         masks.append(
             differs[:, :height, :width].reshape(len(some), height // 8, 8, width // 8, 8).any((2, 4)).reshape(len(some), -1)
         )
-    mask = np.concatenate(masks) if masks else np.zeros((0, 1), bool)
-    frequency = np.maximum(mask.mean(0) if len(mask) else np.ones(1), 1e-6)
-    return np.where(mask, 1 / frequency, 1.0).max(1)
+    if not masks:
+        return np.zeros(0)
+    things = np.concatenate([np.concatenate(masks), pressed], 1)
+    return np.where(things, 1 / np.maximum(things.mean(0), 1e-9), 1.0).max(1)
 
 
 def dynamics_config(params: Params, latent_shape: tuple[int, ...], buttons: int) -> dict[str, Any]:

@@ -63,18 +63,19 @@ class RetroEmulator:
         return self.frame
 
     def step(self, action: Iterable[int]) -> tuple[np.ndarray, float, bool, bool]:
-        """Hold `action` for `frame_skip` frames; the picture is fetched once, after the last of them."""
+        """Hold `action` for `frame_skip` frames; picture, variables, reward and end are read after the last of them.
+
+        Rewards are changes of variables, so one reading a step sums those of its frames.
+        """
         buttons = np.zeros(len(self.env.buttons), np.uint8)
         for place, pressed in zip(self.order, action, strict=True):
             buttons[place] = pressed
-        reward, done = 0.0, False
-        # RetroEnv.step would copy the screen every frame, which costs as much as emulating it.
+        # RetroEnv.step would copy screen and variables every frame, which costs as much as emulating it.
         self.env.em.set_button_mask(buttons, 0)
         for _ in range(self.spec.frame_skip):
             self.env.em.step()
-            self.env.data.update_ram()
-            reward += float(self.env.data.current_reward())
-            done = done or bool(self.env.data.is_done())
+        self.env.data.update_ram()
+        reward, done = float(self.env.data.current_reward()), bool(self.env.data.is_done())
         self.frame = self._crop(self.env.get_screen())
         return self.frame, reward, done and not self.spec.continuing, False
 
