@@ -271,8 +271,9 @@ def test_starts_leave_room_and_spread_over_the_episodes(horizon):
     assert len(np.unique(starts)) == len(starts)
     np.testing.assert_array_equal(test.index["episode"][starts], test.index["episode"][starts + horizon])
     counts = np.bincount(test.index["episode"][starts], minlength=4)
-    assert counts[[0, 1, 3]].tolist() == [2, 2, 2]
-    assert counts[2] == (2 if horizon == 1 else 0)
+    long_enough = [0, 1, 2, 3] if horizon == 1 else [0, 1, 3]
+    assert counts[long_enough].sum() == 6
+    assert np.ptp(counts[long_enough]) <= 1
 
 
 def test_starts_are_as_many_as_asked_for():

@@ -396,7 +396,8 @@ def test_parts_of_two_models_are_refused(tmp_path):
 def test_saved_dynamics_load_as_they_were(tmp_path, kind):
     """Config and weights travel together: a file is enough."""
     shape = [4] if kind == "mlp" else [4, 2, 2]
-    config = {"kind": kind, "latent_shape": shape, "buttons": 8, "hidden": 8, "history_frames": 2, "history_actions": 2}
+    config = {"kind": kind, "latent_shape": shape, "buttons": 8, "history_frames": 2, "history_actions": 2}
+    config["hidden" if kind == "mlp" else "channels"] = 8
     model = make_dynamics(config)
     save_dynamics(tmp_path / "d.safetensors", model, config)
     loaded = load_dynamics(tmp_path / "d.safetensors")
