@@ -3,7 +3,7 @@
 python benchmarks/memory.py [--frames N]
 
 Runs the stages in a copy of the checkout, with the default sizes of pictures, models and batches but few
-training steps, and prints each stage's peak resident memory (its largest process).
+training steps and rollouts, and prints each stage's peak resident memory (its largest process).
 """
 
 import argparse
@@ -32,9 +32,10 @@ def peaks(frames: int) -> dict[str, int]:
         for folder in ("dreamcart", "stages", "games"):
             shutil.copytree(ROOT / folder, copy / folder)
         params = yaml.safe_load((ROOT / "params.yaml").read_text())
-        params["collect"] |= {"frames": frames}
+        params["collect"] |= {"frames": frames, "test_episodes": 4}
         params["representation"] |= {"steps": FEW_STEPS}
         params["dynamics"] |= {"steps": FEW_STEPS}
+        params["rollout_eval"] |= {"starts": params["rollout_eval"]["batch_size"], "control_states": 2}
         (copy / "params.yaml").write_text(yaml.safe_dump(params))
         found = {}
         for stage in STAGES:
