@@ -38,11 +38,11 @@ def bare(task) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--game")
-    parser.add_argument("--frames", type=int, default=24000)
+    parser.add_argument("--frames", type=int, help="default: collect.frames of params.yaml")
     args = parser.parse_args()
     params = load_params()
     spec = load_game(args.game or params.game)
-    config = replace(params.collect, source="emulator", frames=args.frames, test_episodes=1)
+    config = replace(params.collect, source="emulator", frames=args.frames or params.collect.frames, test_episodes=1)
     play, test = plan_episodes(spec, config, params.seed)
     frames = sum(episode.steps for episode in play + test)
     shares = [(spec, (play + test)[i :: config.workers]) for i in range(config.workers)]

@@ -67,6 +67,7 @@ class DynamicsConfig:
     history_actions: Annotated[int, (1, 256)]
     steps: Positive
     batch_size: Annotated[int, (2, 10**6)]
+    dead_zone: Scale
     changed_share: Share
     rare_power: Annotated[float, (0.0, 2.0)]
     learning_rate: Rate

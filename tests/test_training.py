@@ -397,7 +397,7 @@ def test_saved_dynamics_load_as_they_were(tmp_path, kind):
     """Config and weights travel together: a file is enough."""
     shape = [4] if kind == "mlp" else [4, 2, 2]
     config = {"kind": kind, "latent_shape": shape, "buttons": 8, "history_frames": 2, "history_actions": 2}
-    config["hidden" if kind == "mlp" else "channels"] = 8
+    config |= {"hidden": 8} if kind == "mlp" else {"channels": 8, "dead_zone": 0.1}
     model = make_dynamics(config)
     save_dynamics(tmp_path / "d.safetensors", model, config)
     loaded = load_dynamics(tmp_path / "d.safetensors")

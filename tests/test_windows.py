@@ -77,6 +77,20 @@ def test_self_fed_windows_end_with_the_models_own_predictions():
     assert not torch.allclose(fed[:, 1:], real[:, 1:])
 
 
+def test_still_cells_stay_still():
+    """What changes by less than the dead zone keeps its latent bit for bit, or long dreams dissolve."""
+    config = {"kind": "conv", "latent_shape": [4, 2, 2], "buttons": 8, "channels": 8, "dead_zone": 0.5}
+    model = make_dynamics(config | {"history_frames": 2, "history_actions": 2})
+    torch.nn.init.zeros_(model.last.weight)
+    model.draw.bias.data = torch.zeros(16)
+    model.draw.bias.data[[0, 5]] = torch.tensor([0.4, 0.6])  # channel 0 of cell 0; channel 1 of cell 1
+    latents, actions = torch.randn(1, 2, 4, 2, 2), torch.zeros(1, 2, 8)
+    change = [(model.train(mode)(latents, actions) - latents[:, -1]).flatten() for mode in (True, False)]
+    assert change[0].count_nonzero() == 2
+    assert change[1].count_nonzero() == 1
+    assert change[1][5] > 0.5
+
+
 def test_self_feeding_grows_from_nothing():
     """First the model learns from real frames alone."""
     assert [self_fed_at(6, p) for p in (0.0, 0.39, 0.6, 0.8, 1.0)] == [0, 0, 3, 6, 6]

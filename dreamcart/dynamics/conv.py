@@ -22,12 +22,18 @@ class ConvDynamics(Dynamics):
         latent_shape: (C, h, w).
         buttons: entries of a multi-hot action.
         channels: C of the hidden layers.
+        dead_zone: cells that would change by less than this in every channel stay as they are (not while
+            training). Most cells of most frames do not change; without this their tiny changes add up, and a
+            dream left alone for 20 seconds dissolves into noise.
         history_frames, history_actions: F and A.
     """
 
-    def __init__(self, latent_shape: list[int], buttons: int, channels: int, history_frames: int, history_actions: int) -> None:
+    def __init__(
+        self, latent_shape: list[int], buttons: int, channels: int, dead_zone: float, history_frames: int, history_actions: int
+    ) -> None:
         super().__init__(latent_shape, buttons, history_frames, history_actions)
         depth, height, width = latent_shape
+        self.dead_zone = dead_zone
         self.position = nn.Parameter(torch.zeros(1, channels, height, width))
         self.first = nn.Conv2d(depth * history_frames, channels, 3, 1, 1)
         self.summary = nn.Conv2d(depth * history_frames, GLOBAL_CHANNELS, 1)
@@ -54,7 +60,10 @@ class ConvDynamics(Dynamics):
         hidden = self.first(planes) + self.position
         for block in self.blocks:
             hidden = block(hidden, condition)
-        return latents[:, -1] + self.last(F.gelu(hidden)) + self.draw(context).view_as(latents[:, -1])
+        change = self.last(F.gelu(hidden)) + self.draw(context).view_as(latents[:, -1])
+        if not self.training:
+            change = change * (change.abs().amax(1, keepdim=True) > self.dead_zone)
+        return latents[:, -1] + change
 
 
 class _Block(nn.Module):

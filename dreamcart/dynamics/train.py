@@ -43,8 +43,10 @@ class Windows:
         """Past latents as in `get`, the last `steps` of them predicted by `model` from its own predictions."""
         past, buttons, _ = self.get(at - steps, device)
         state = History(past, buttons[:, :-1])
+        model.eval()  # as it will dream
         for back in range(steps, 0, -1):
             _, state = model.step(state, torch.from_numpy(self.split.index["action"][at - back]).to(device))
+        model.train()
         return state.latents
 
     def draw(self, rng: np.random.Generator, count: int, changed_share: float) -> tuple[np.ndarray, np.ndarray]:
@@ -109,7 +111,7 @@ def dynamics_config(params: Params, latent_shape: tuple[int, ...], buttons: int)
         "kind": kind,
         "latent_shape": list(latent_shape),
         "buttons": buttons,
-        **({"hidden": own.hidden} if kind == "mlp" else {"channels": own.channels}),
+        **({"hidden": own.hidden} if kind == "mlp" else {"channels": own.channels, "dead_zone": own.dead_zone}),
         "history_frames": own.history_frames,
         "history_actions": own.history_actions,
     }
