@@ -18,7 +18,7 @@ from dreamcart.files import write_json
 from dreamcart.games.emulator import Emulator, open_emulator
 from dreamcart.games.spec import GameSpec, Script
 
-EPISODES_IN_SHARD = 10
+EPISODES_IN_SHARD = 4  # few enough that no worker is left with a large last one
 TEST_SEEDS = 1_000_000  # test episodes count their seeds from here, far from any training seed
 
 
