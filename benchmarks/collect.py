@@ -2,7 +2,8 @@
 
 python benchmarks/collect.py [--game NAME] [--frames N]
 
-Both sides play the same episodes with the same buttons on the same number of processes, one after the other.
+Both sides run episodes of the same length from the same states on the same number of processes, one after the
+other; the bare emulator presses nothing, and its processes start before the clock.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def main() -> None:
         begin = time.perf_counter()
         record(spec, config, params.seed, raw, Path(scratch) / "test")
         rate = frames / (time.perf_counter() - begin)
-        size = sum(file.stat().st_size for file in raw.glob("*.parquet")) / (frames - config.episode_steps)
+        size = sum(file.stat().st_size for file in raw.glob("*.parquet")) / sum(episode.steps for episode in play)
     print_table(
         f"{spec.title}, {config.workers} processes, frame skip {spec.frame_skip}, start of the processes included in recording",
         ["bare frames/s", "recorded frames/s", "ratio", "bytes a frame"],

@@ -30,6 +30,7 @@ class CollectConfig:
     frames: Positive
     episode_steps: Annotated[int, (2, 10**6)]
     test_episodes: Positive
+    test_steps: Annotated[int, (2, 10**6)]
     workers: Annotated[int, (1, 256)]
 
 
@@ -40,11 +41,26 @@ class PreprocessConfig:
     color: Literal["gray", "rgb"]
     resize: Literal["area", "nearest", "linear"]
     val_share: Annotated[float, (0.01, 0.9)]
+    tile: Annotated[int, (0, 32)] = 0  # whole frames, where params were written before there were tiles
+
+    def __post_init__(self) -> None:
+        """Refuse pictures that tiles do not fill. Raises UserError."""
+        for side in ("height", "width"):
+            if self.tile and getattr(self, side) % self.tile:
+                raise UserError(
+                    f"preprocess.{side} is {getattr(self, side)}, but with preprocess.tile {self.tile} it must be a multiple of "
+                    f"{self.tile}; preprocess.tile 0 stores whole frames."
+                )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """A processed frame's (height, width, channels)."""
+        return self.height, self.width, 1 if self.color == "gray" else 3
 
 
 @dataclass(frozen=True)
 class RepresentationConfig:
-    kind: Literal["ae"]
+    kind: Literal["tiles", "ae"]
     channels: list[Positive]
     grid_channels: Positive
     steps: Positive
@@ -60,9 +76,11 @@ class RepresentationConfig:
 
 @dataclass(frozen=True)
 class DynamicsConfig:
-    kind: Literal["auto", "mlp", "conv"]
+    kind: Literal["auto", "tokens", "mlp", "conv"]
     hidden: Positive
     channels: Positive
+    blocks: Annotated[int, (1, 64)]
+    memory: Positive
     history_frames: Annotated[int, (1, 256)]
     history_actions: Annotated[int, (1, 256)]
     steps: Positive
@@ -97,21 +115,31 @@ class Params:
     dynamics: DynamicsConfig
     rollout_eval: RolloutConfig
 
+    @property
+    def dynamics_kind(self) -> str:
+        """The family that fits the latents: tokens, a grid or a vector."""
+        if self.representation.kind == "tiles":
+            return "tokens"
+        return "mlp" if self.latent_dim else "conv"
+
     def __post_init__(self) -> None:
         """Refuse combinations that cannot work. Raises UserError."""
-        spatial = self.latent_dim == 0
-        if self.dynamics.kind == ("mlp" if spatial else "conv"):
-            fits = "conv" if spatial else "mlp"
+        if self.dynamics.kind not in ("auto", self.dynamics_kind):
             raise UserError(
-                f"dynamics.kind is {self.dynamics.kind!r}, which does not fit latent_dim {self.latent_dim}; use 'auto' or {fits!r}."
+                f"dynamics.kind is {self.dynamics.kind!r}, which does not fit representation {self.representation.kind!r} with "
+                f"latent_dim {self.latent_dim}; use 'auto' or {self.dynamics_kind!r}."
             )
+        if self.representation.kind == "tiles" and not self.preprocess.tile:
+            raise UserError("representation.kind 'tiles' needs preprocess.tile, the side of a tile in pixels; it is 0.")
         if not self.representation.channels or not self.rollout_eval.horizons:
             raise UserError("representation.channels and rollout_eval.horizons need at least one entry each.")
-        if max(self.rollout_eval.horizons) >= self.collect.episode_steps:
+        if max(self.rollout_eval.horizons) >= self.collect.test_steps:
             raise UserError(
-                f"rollout_eval.horizons reaches {max(self.rollout_eval.horizons)} steps, but collect.episode_steps is "
-                f"{self.collect.episode_steps}: episodes must be longer than the largest horizon."
+                f"rollout_eval.horizons reaches {max(self.rollout_eval.horizons)} steps, but collect.test_steps is "
+                f"{self.collect.test_steps}: test episodes must be longer than the largest horizon."
             )
+        if self.representation.kind == "tiles":
+            return
         shrink = 2 ** len(self.representation.channels)
         for side in ("height", "width"):
             if getattr(self.preprocess, side) % shrink:

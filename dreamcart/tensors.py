@@ -22,8 +22,8 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[st
     replace_atomically(temporary, path)
 
 
-def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Load what `save_tensors` wrote.
+def load_tensors(path: Path, remedy: str = "delete it and run `dvc repro` again") -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Load what `save_tensors` wrote. `remedy` is what a message about a damaged file advises.
 
     Raises:
         UserError: the file is missing, truncated or foreign, or holds NaN or infinity.
@@ -35,7 +35,7 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` to train it.") from None
     except (SafetensorError, json.JSONDecodeError):
-        raise UserError(f"{path} is damaged (truncated or no safetensors file); delete it and run `dvc repro` again.") from None
+        raise UserError(f"{path} is damaged (truncated or no safetensors file); {remedy}.") from None
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise UserError(

@@ -1,11 +1,11 @@
-"""The training loop that every family shares: one-cycle AdamW, validation, best weights, checkpoints, resume.
+"""The training loop that every family shares: one-cycle AdamW (or Muon), validation, best weights, checkpoints, resume.
 
-A batch is a function of (seed, step) and of nothing else, so a run that was killed and goes on from its
+A batch is a function of (seed, step) and of what the checkpoint holds, so a run that was killed and goes on from its
 checkpoint ends with the numbers of an uninterrupted one (bit for bit on the same machine's CPU).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch import nn
 from tqdm import tqdm
 
 from dreamcart.errors import UserError
+from dreamcart.muon import Muon
 from dreamcart.tensors import load_tensors, save_tensors
 
 WARM_UP = 0.1  # share of the steps over which the learning rate rises
@@ -53,6 +54,8 @@ def fit(
     validate: Callable[[], float],
     checkpoint: Path,
     title: str,
+    extra: dict[str, torch.Tensor] | None = None,
+    matrices: Iterable[nn.Parameter] = (),
 ) -> list[dict[str, float]]:
     """Train `model` in place and leave the weights that validated best in it.
 
@@ -60,6 +63,8 @@ def fit(
         loss_at: training loss (a scalar) of step k; may depend on k and the model only.
         validate: validation loss of the model as it is (in eval mode).
         checkpoint: file to go on from, and to write to; it stays until the caller removes it.
+        matrices: the weights that Muon trains; AdamW trains the others.
+        extra: tensors that `loss_at` changes in place and that a checkpoint must hold too.
 
     Returns:
         The curve: {"step", "train", "val"} at each validation; "train" is the mean since the one before.
@@ -68,21 +73,26 @@ def fit(
         UserError: the loss is no longer a number.
     """
     parameters = list(model.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=plan.learning_rate, weight_decay=plan.weight_decay)
-    run = _Run(model, optimizer)
+    matrices = list(matrices)
+    others = [weight for weight in parameters if not any(weight is matrix for matrix in matrices)]
+    optimizers = [torch.optim.AdamW(others, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)]
+    if matrices:
+        optimizers.append(Muon(matrices, plan.learning_rate, plan.weight_decay))
+    run = _Run(model, optimizers, extra or {})
     if checkpoint.is_file():
         run.load(checkpoint)
     bar = tqdm(range(run.step, plan.steps), initial=run.step, total=plan.steps, unit="step", desc=title, smoothing=0.05)
     for step in bar:
-        for group in optimizer.param_groups:
+        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] = learning_rate_at(plan, step)
         model.train()
         torch.manual_seed(plan.seed * 1_000_003 + step)
         loss = loss_at(step)
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         value = loss.item()
         if not math.isfinite(value):
             raise UserError(
@@ -105,8 +115,8 @@ def fit(
 class _Run:
     """Everything a run needs to go on: weights, optimizer, step, curve, best weights, RNG state."""
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        self.model, self.optimizer = model, optimizer
+    def __init__(self, model: nn.Module, optimizers: list[torch.optim.Optimizer], extra: dict[str, torch.Tensor]) -> None:
+        self.model, self.optimizers, self.extra = model, optimizers, extra
         self.step = 0
         self.curve: list[dict[str, float]] = []
         self.recent: list[float] = []
@@ -122,8 +132,10 @@ class _Run:
     def save(self, path: Path) -> None:
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in self.best.items()}
-        for number, entry in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{number}.{k}": v for k, v in entry.items()}
+        for which, optimizer in enumerate(self.optimizers):
+            for number, entry in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{which}.{number}.{k}": v for k, v in entry.items()}
+        tensors |= {f"extra.{k}": v for k, v in self.extra.items()}
         tensors["rng"] = torch.get_rng_state()
         save_tensors(path, tensors, {"step": self.step, "curve": self.curve, "recent": self.recent})
 
@@ -137,12 +149,14 @@ class _Run:
     def _restore(self, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:
         self.model.load_state_dict(_under(tensors, "model."))
         self.best = _under(tensors, "best.")
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for name, tensor in _under(tensors, "optimizer.").items():
-            number, key = name.split(".", 1)
-            state.setdefault(int(number), {})[key] = tensor
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        for name, tensor in self.extra.items():
+            tensor.copy_(tensors[f"extra.{name}"])
+        for which, optimizer in enumerate(self.optimizers):
+            state: dict[int, dict[str, torch.Tensor]] = {}
+            for name, tensor in _under(tensors, f"optimizer.{which}.").items():
+                number, key = name.split(".", 1)
+                state.setdefault(int(number), {})[key] = tensor
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         torch.set_rng_state(tensors["rng"])
         self.step, self.curve, self.recent = meta["step"], meta["curve"], meta["recent"]
 

@@ -4,12 +4,15 @@ On disk it is a folder: `representation.safetensors`, `dynamics.safetensors`, an
 game spec, the first frames of the game's start states and the median frame. No emulator is needed to use it.
 """
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from dreamcart.dynamics.base import Dynamics, History, load_dynamics
+from dreamcart.config import PreprocessConfig, build
+from dreamcart.dynamics.base import Dynamics, load_dynamics
 from dreamcart.errors import UserError
 from dreamcart.games.spec import GameSpec
 from dreamcart.hardware import autocast
@@ -23,6 +26,7 @@ class WorldModel:
     Attributes:
         spec: the game, with its buttons by name.
         starts: start state name → first frame, uint8 [H, W, C].
+        seen_as: how its frames were made from the game's screen.
         shape: (H, W, C) of its frames.
     """
 
@@ -32,15 +36,16 @@ class WorldModel:
         representation: Representation,
         dynamics: Dynamics,
         starts: dict[str, np.ndarray],
+        seen_as: PreprocessConfig,
         device: torch.device,
     ) -> None:
-        self.spec, self.starts, self.device = spec, starts, device
+        self.spec, self.starts, self.seen_as, self.device = spec, starts, seen_as, device
         self.representation = representation.to(device).eval()
         self.dynamics = dynamics.to(device).eval()
         self.shape = next(iter(starts.values())).shape
 
     @torch.inference_mode()
-    def start(self, frames: np.ndarray, actions: np.ndarray) -> History:
+    def start(self, frames: np.ndarray, actions: np.ndarray) -> Any:
         """Begin from a real context: frames uint8 [B, T, H, W, C], multi-hot actions [B, T - 1, buttons]."""
         batch, time = frames.shape[:2]
         flat = torch.from_numpy(np.ascontiguousarray(frames).reshape(batch * time, *frames.shape[2:])).to(self.device)
@@ -52,11 +57,22 @@ class WorldModel:
 
     @torch.inference_mode()
     def step(
-        self, state: History, action: np.ndarray, temperature: float = 0.0, generator: torch.Generator | None = None
-    ) -> tuple[np.ndarray, History]:
-        """Press `action`, multi-hot [B, buttons]. Returns the next frames, uint8 [B, H, W, C], and the new state."""
+        self,
+        state: Any,
+        action: np.ndarray,
+        temperature: float = 0.0,
+        generator: torch.Generator | None = None,
+        truth: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, Any]:
+        """Press `action`, multi-hot [B, buttons]. Returns the next frames, uint8 [B, H, W, C], and the new state.
+
+        `truth`, the real next frames, tells a dynamics of tokens what happened where it is in doubt, and only there.
+        """
         with autocast(self.device):
-            latent, state = self.dynamics.step(state, torch.from_numpy(action).to(self.device), temperature, generator)
+            told = {}
+            if truth is not None:
+                told["oracle"] = self.representation.encode(torch.from_numpy(np.ascontiguousarray(truth)).to(self.device))
+            latent, state = self.dynamics.step(state, torch.from_numpy(action).to(self.device), temperature, generator, **told)
             frames = self.representation.decode(latent)
         return frames.cpu().numpy(), state
 
@@ -67,10 +83,20 @@ class WorldModel:
             return self.representation.decode(self.representation.encode(torch.from_numpy(frames).to(self.device))).cpu().numpy()
 
 
-def save_world(path: Path, spec: GameSpec, starts: dict[str, np.ndarray], median: np.ndarray) -> None:
+def save_world(path: Path, spec: GameSpec, starts: dict[str, np.ndarray], median: np.ndarray, seen_as: PreprocessConfig) -> None:
     """Write world.safetensors: what a dream needs beside its two networks."""
     tensors = {f"start.{name}": torch.from_numpy(np.ascontiguousarray(frame)) for name, frame in starts.items()}
-    save_tensors(path, tensors | {"median": torch.from_numpy(median)}, {"game": spec.to_dict(), "starts": list(starts)})
+    save_tensors(
+        path,
+        tensors | {"median": torch.from_numpy(median)},
+        {"game": spec.to_dict(), "starts": list(starts), "preprocess": asdict(seen_as)},
+    )
+
+
+def seen_as_of(meta: dict[str, Any], shape: tuple[int, ...]) -> PreprocessConfig:
+    """How the frames of a saved model were made; the first models did not say, and were resized by area."""
+    told = {"height": shape[0], "width": shape[1], "color": "gray" if shape[2] == 1 else "rgb", "resize": "area", "val_share": 0.2}
+    return build(PreprocessConfig, meta.get("preprocess", told), "preprocess.")
 
 
 def load_world(folder: Path, device: torch.device) -> WorldModel:
@@ -82,7 +108,7 @@ def load_world(folder: Path, device: torch.device) -> WorldModel:
     dynamics = load_dynamics(folder / "dynamics.safetensors")
     try:
         starts = {name: tensors[f"start.{name}"].numpy() for name in meta["starts"]}
-        spec = GameSpec.from_dict(meta["game"])
+        spec, seen_as = GameSpec.from_dict(meta["game"]), seen_as_of(meta, tensors["median"].shape)
         fits = (
             bool(starts)
             and all(frame.shape == tuple(representation.shape) for frame in (*starts.values(), tensors["median"]))
@@ -93,4 +119,4 @@ def load_world(folder: Path, device: torch.device) -> WorldModel:
         raise UserError(f"{folder / 'world.safetensors'} is damaged; delete it and run `dvc repro` again.") from None
     if not fits:
         raise UserError(f"The parts of the model in {folder} do not fit each other; run `dvc repro` to train it again.")
-    return WorldModel(spec, representation, dynamics, starts, device)
+    return WorldModel(spec, representation, dynamics, starts, seen_as, device)

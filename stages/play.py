@@ -1,6 +1,9 @@
 """Play the dream (or the game, or both) in a window; or without one, from a list of actions, into a GIF.
 
+The dream is the model trained here, or, before any training, the game's cart.
+
 python stages/play.py
+python stages/play.py --menu
 python stages/play.py --headless --actions "LEFT*5 .*60 A DOWN*20" --gif dream.gif
 python stages/play.py --side-by-side
 """
@@ -16,16 +19,19 @@ from dreamcart.config import load_params
 from dreamcart.errors import ROOT, UserError, run_stage
 from dreamcart.games.spec import load_game
 from dreamcart.hardware import pick_device
-from dreamcart.paths import Paths
 from dreamcart.play.actions import parse_actions
+from dreamcart.play.library import Title, find, titles
 from dreamcart.play.loop import Script, run
+from dreamcart.play.menu import choose
 from dreamcart.play.sources import Dream, Real, SideBySide
-from dreamcart.world_model import load_world
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--game", help="which game (default: `game` in params.yaml)")
+    parser.add_argument("--cart", type=Path, help="play this cart")
+    parser.add_argument("--menu", action="store_true", help="choose from thumbnails of all dreams that are here")
+    parser.add_argument("--list", action="store_true", help="print the dreams that are here")
     parser.add_argument("--start", help="start state (default: the game's first)")
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--real", action="store_true", help="play the emulator instead of the dream")
@@ -35,20 +41,42 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, help="steps to play headless (actions end early or go on with nothing pressed)")
     parser.add_argument("--gif", type=Path, help="save what was played as a GIF")
     parser.add_argument("--scale", type=int, help="whole-number enlargement of the window's picture")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the emulator's random events")
+    parser.add_argument("--seed", type=int, default=0, help="seed of random events")
+    parser.add_argument(
+        "--temperature", type=float, help="0: the likeliest event; 1: drawn as often as in the game (default: 1 where it is random)"
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     args = arguments()
     params = load_params()
-    game = args.game or params.game
+    if args.list:
+        for title in titles():
+            print(title.label)
+        return
+    title = Title(args.cart.stem, args.cart) if args.cart else None
+    if args.menu:
+        title = choose(titles())
+        if title is None:
+            return
+    while play(args, title, args.game or params.game):
+        title = choose(titles())
+        if title is None:
+            return
+
+
+def play(args: argparse.Namespace, title: Title | None, game: str) -> bool:
+    """One session. Returns whether the player asked for the menu."""
     if args.real:
-        source = Real(load_game(game), args.start, args.seed)
+        source = Real(load_game(title.game if title else game), args.start, args.seed)
     else:
-        source = Dream(load_world(Paths(game).models, pick_device()), args.start)
+        title = title or find(game)
+        source = Dream(title.load(pick_device()), args.start, args.temperature, args.seed)
+        print(f"Dreaming {title.label}.")
         if args.side_by_side:
-            source = SideBySide(Real(source.spec, source.start_name, args.seed, params.preprocess), source)
+            source = SideBySide(Real(source.spec, source.start_name, args.seed, source.seen_as), source)
+    menu = False
     actions = parse_actions(args.actions, source.spec)
     if args.headless:
         frames = args.frames or len(actions)
@@ -62,11 +90,14 @@ def main() -> None:
         height, width = source.reset().shape[:2]
         window = Window(source.spec, width, height, f"Dreamcart: {source.spec.title}", args.scale)
         try:
-            print(run(source, window, gif=args.gif, clips=ROOT / "plots" / game / "clips").sentence())
+            report = run(source, window, gif=args.gif, clips=ROOT / "plots" / source.spec.name / "clips")
+            print(report.sentence())
+            menu = report.menu
         finally:
             window.close()
     if args.gif:
         print(f"saved {args.gif}")
+    return menu
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ python -m stages.rollout_eval  →  metrics/<game>/rollout.json, plots/<game>/ro
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -15,7 +16,9 @@ from dreamcart.data.reader import read_info
 from dreamcart.errors import run_stage
 from dreamcart.evaluation.control import controllability
 from dreamcart.evaluation.pictures import comparison_frames, filmstrip_picture, horizons_picture, save_gif
+from dreamcart.evaluation.readback import load_reader
 from dreamcart.evaluation.rollout import curve_rows, evaluate_rollouts, load_test
+from dreamcart.evaluation.screens import Screens, load_infos
 from dreamcart.files import write_csv, write_json
 from dreamcart.games.emulator import open_emulator
 from dreamcart.hardware import make_repeatable, pick_device
@@ -34,8 +37,15 @@ def main() -> None:
     median = load_tensors(paths.models / "world.safetensors")[0]["median"].numpy()
     with tempfile.TemporaryDirectory() as scratch:
         test = load_test(paths.raw_test, params.preprocess, Path(scratch))
-        table, shown = evaluate_rollouts(world, test, median, config, params.seed)
-    report, rows = dict(table), curve_rows(table)
+        reader = load_reader(test.spec)
+        if reader and tuple(reader.shape) != world.shape:
+            print(f"The screens are not read back: that wants frames of {reader.shape}, and these have {world.shape}.")
+            reader = None
+        screens = Screens(reader, test, load_infos(paths.raw_test), config.horizons) if reader else None
+        table, shown = evaluate_rollouts(world, test, median, config, params.seed, screens)
+        report, rows = dict(table), curve_rows(table)
+        if screens:
+            report["screens"] = screens.report()
     if "lpips_untrained" in rows[0]:
         print("AlexNet's weights could not be downloaded: lpips_untrained, of a random backbone, stands in for LPIPS.")
     if config.control_states and "emulator" in read_info(paths.raw_test):
@@ -45,17 +55,30 @@ def main() -> None:
         )
         emulator.close()
     horizons = sorted(set(config.horizons))
-    at = [h - 1 for h in horizons]
-    filmstrip_picture(shown.real[0, at], shown.dream[0, at], horizons, paths.plots / "filmstrip.png")
+    near = [h for h in horizons if h <= shown.real.shape[1]]
+    at = [h - 1 for h in near]
+    filmstrip_picture(shown.real[0, at], shown.dream[0, at], near, paths.plots / "filmstrip.png")
     horizons_picture(table, paths.plots / "rollout.png")
     clips = [comparison_frames(real, dream) for real, dream in zip(shown.real, shown.dream, strict=True)]
     save_gif([frame for clip in clips for frame in clip], paths.plots / "rollout.gif", test.spec.step_rate)
     write_csv(paths.plots / "rollout.csv", rows)
     print_table(f"{test.spec.title}: dream against game", list(rows[0]), [list(row.values()) for row in rows])
+    if screens:
+        print_screens(report["screens"])
     if "controllability" in report:
         control = report["controllability"]
         print_table("Controllability, IoU", ["all", *control["by_button"]], [[control["iou"], *control["by_button"].values()]])
     write_json(paths.metrics / "rollout.json", report)
+
+
+def print_screens(report: dict[str, Any]) -> None:
+    """What was read back from the dreamed frames, as tables."""
+    states = [[horizon, *scores.values()] for horizon, scores in report["states"].items()]
+    print_table("Read back from the dream: share right", ["step", *next(iter(report["states"].values()))], states)
+    events = [[name, *numbers.values()] for name, numbers in report["events"].items()]
+    print_table("Events", ["event", "real", "dreamed", "matched", "recall", "precision", "f1"], events)
+    legal = report["legality"]
+    print(f"Illegal screens: {legal['illegal']} of {legal['steps']}; first after {legal['until_first']} steps; {legal['reasons']}")
 
 
 if __name__ == "__main__":

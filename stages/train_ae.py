@@ -1,4 +1,4 @@
-"""Stage 3: train the representation; report its errors beside the median frame's; draw reconstructions.
+"""Stage 3: train the representation, or collect the game's tiles; report its errors beside the median frame's; draw.
 
 python -m stages.train_ae  →  models/<game>/representation.safetensors, metrics/<game>/train_ae.json,
                               plots/<game>/train_ae.csv + .png, reconstructions.png, edge_cases.png
@@ -14,7 +14,7 @@ import numpy as np
 from dreamcart.config import load_params
 from dreamcart.data.processed import load_split
 from dreamcart.errors import run_stage
-from dreamcart.evaluation.pictures import before_after_picture, curve_picture
+from dreamcart.evaluation.pictures import before_after_picture, curve_picture, tiles_picture
 from dreamcart.files import fingerprint, read_array, read_json, write_csv, write_json
 from dreamcart.paths import Paths
 from dreamcart.representation.base import save_representation
@@ -31,14 +31,26 @@ def main() -> None:
     train, val = load_split(paths.processed, "train"), load_split(paths.processed, "val")
     median = read_array(paths.processed / "median.npy")
     config = representation_config(params, train.frames.shape[1:])
-    key = fingerprint(config, params.representation.__dict__, params.seed, *sorted(paths.processed.glob("*/*.npy")))
+    key = fingerprint(config, params.representation.__dict__, params.seed, *sorted(paths.processed.glob("**/*.npy")))
     checkpoint = paths.checkpoint("train_ae", key)
     model, config, curve = train_representation(params, train, val, median, checkpoint)
     report = judge_representation(model, val, median)
+    if params.representation.kind == "tiles":
+        report["tiles"] = config["vocabulary"]
+        exact = report["exact"]
+        print(
+            f"{config['vocabulary']} tiles: lossless on all distinct validation frames."
+            if exact == 1
+            else f"NOT lossless: {1 - exact:.2%} of the distinct validation frames hold tiles that no training frame shows; "
+            "record more, or choose representation.kind ae."
+        )
     print_table("Reconstruction of distinct validation frames", list(report), [list(report.values())])
     save_representation(paths.models / "representation.safetensors", model, config)
-    write_csv(paths.plots / "train_ae.csv", curve)
-    curve_picture(curve, "L1", "Representation", paths.plots / "train_ae.png")
+    write_csv(paths.plots / "train_ae.csv", curve or [{"step": 0, "train": report["l1"], "val": report["l1"]}])
+    if curve:
+        curve_picture(curve, "L1", "Representation", paths.plots / "train_ae.png")
+    else:
+        tiles_picture(model.tiles.numpy(), paths.plots / "train_ae.png")
     rows = np.sort(np.random.default_rng(params.seed).choice(len(val.frames), min(GRID, len(val.frames)), replace=False))
     before_after_picture(*next(reconstruct(model, val.frames[rows])), [""] * len(rows), paths.plots / "reconstructions.png")
     cases = read_json(paths.processed / "meta.json")["edge_cases"]

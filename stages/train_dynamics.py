@@ -12,13 +12,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from dreamcart.config import load_params
 from dreamcart.data.processed import load_split
 from dreamcart.dynamics.base import save_dynamics
-from dreamcart.dynamics.train import dynamics_config, train_dynamics
+from dreamcart.dynamics.tokens.train import train_tokens
+from dreamcart.dynamics.train import train_dynamics
 from dreamcart.errors import run_stage
 from dreamcart.evaluation.pictures import curve_picture
 from dreamcart.evaluation.single_step import single_step_report
 from dreamcart.files import fingerprint, read_array, read_json, write_csv, write_json
 from dreamcart.hardware import pick_device
 from dreamcart.paths import Paths
+from dreamcart.representation.base import load_representation
 from dreamcart.tables import print_table
 from dreamcart.world_model import load_world, save_world
 
@@ -28,15 +30,21 @@ def main() -> None:
     paths = Paths(params.game)
     train, val = load_split(paths.processed, "train"), load_split(paths.processed, "val")
     latents = {name: read_array(paths.latents / f"{name}.npy") for name in ("train", "val")}
-    config = dynamics_config(params, latents["train"].shape[1:], len(train.spec.buttons))
     files = [*sorted(paths.processed.glob("*/index.npy")), *sorted(paths.latents.glob("*.npy"))]
-    key = fingerprint(config, params.dynamics.__dict__, params.seed, *files)
+    key = fingerprint(params.dynamics_kind, params.dynamics.__dict__, params.seed, *files)
     checkpoint = paths.checkpoint("train_dynamics", key)
-    model, config, curve = train_dynamics(params, train, val, latents, checkpoint)
+    if params.dynamics_kind == "tokens":
+        vocabulary = load_representation(paths.models / "representation.safetensors").vocabulary
+        model, config, curve = train_tokens(params, train, val, latents, vocabulary, checkpoint)
+        unit = "share of frames not exact"
+    else:
+        model, config, curve = train_dynamics(params, train, val, latents, checkpoint)
+        unit = "MSE of the latent"
     save_dynamics(paths.models / "dynamics.safetensors", model, config)
     starts = read_json(paths.processed / "meta.json")["starts"]
     median = read_array(paths.processed / "median.npy").copy()
-    save_world(paths.models / "world.safetensors", train.spec, {k: train.frames[row] for k, row in starts.items()}, median)
+    first = {name: train.frames[row] for name, row in starts.items()}
+    save_world(paths.models / "world.safetensors", train.spec, first, median, params.preprocess)
     world = load_world(paths.models, pick_device())
     report = single_step_report(world, val, params.seed)
     print_table(
@@ -45,8 +53,8 @@ def main() -> None:
         [[name, r["count"], r["model_l1"], r["persistence_l1"]] for name, r in report.items()],
     )
     write_csv(paths.plots / "train_dynamics.csv", curve)
-    curve_picture(curve, "MSE of the latent", "Dynamics", paths.plots / "train_dynamics.png")
-    write_json(paths.metrics / "train_dynamics.json", {"val_mse": round(min(p["val"] for p in curve), 6), **report})
+    curve_picture(curve, unit, "Dynamics", paths.plots / "train_dynamics.png")
+    write_json(paths.metrics / "train_dynamics.json", {"val": round(min(p["val"] for p in curve), 6), "val_is": unit, **report})
     checkpoint.unlink(missing_ok=True)
 
 

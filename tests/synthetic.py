@@ -17,7 +17,7 @@ from dreamcart.games.spec import GameSpec
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 BUTTONS = ["A", "B", "SELECT", "START", "UP", "DOWN", "LEFT", "RIGHT"]
-SEEN_AS = PreprocessConfig(height=16, width=16, color="gray", resize="area", val_share=0.25)
+SEEN_AS = PreprocessConfig(height=16, width=16, color="gray", resize="area", val_share=0.25, tile=0)
 
 
 def make_spec(**changes: Any) -> GameSpec:
@@ -38,8 +38,12 @@ def make_spec(**changes: Any) -> GameSpec:
 
 
 def make_params(**changes: Any) -> Params:
-    """The repository's params.yaml with some values changed; `representation__steps` is representation.steps."""
+    """The repository's params.yaml with some values changed; `representation__steps` is representation.steps.
+
+    Unless told otherwise it is the autoencoder on a grid, whose frames need be of no size in particular.
+    """
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values["latent_dim"], values["representation"]["kind"], values["preprocess"]["tile"] = 0, "ae", 0
     for name, value in changes.items():
         *section, key = name.split("__")
         (values[section[0]] if section else values)[key] = value

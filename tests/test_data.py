@@ -1,5 +1,7 @@
 """Recorded and processed data: the schema, what is refused, and that nothing is lost or mixed up on the way."""
 
+import dataclasses
+import io
 import json
 import subprocess
 import sys
@@ -10,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 from synthetic import BUTTONS, GOLDEN, SEEN_AS, assert_sentence, make_processed, make_rows, make_spec, make_split, write_raw
 
 from dreamcart.config import PreprocessConfig
-from dreamcart.data.preprocess import preprocess, process_frame, split_episodes
+from dreamcart.data.preprocess import SplitWriter, preprocess, process_frame, split_episodes
 from dreamcart.data.processed import history, load_split
 from dreamcart.data.reader import count_rows, dataset_spec, read_episodes
 from dreamcart.data.schema import INFO_NAME, ShardWriter, decode_image
@@ -212,11 +215,12 @@ def test_splits_of_two_datasets_are_refused(tmp_path):
 # Preprocessing
 
 
-@pytest.fixture(scope="module")
-def processed(tmp_path_factory):
-    """Eight episodes, processed: (folder, splits)."""
+@pytest.fixture(scope="module", params=[0, 8])
+def processed(tmp_path_factory, request):
+    """Eight episodes, processed, as whole frames and as tiles: (folder, splits)."""
     folder = tmp_path_factory.mktemp("processed")
-    return folder, make_processed(folder, [make_rows(n, 9 + n, first=2 * n) for n in range(8)])
+    episodes = [make_rows(n, 9 + n, first=2 * n) for n in range(8)]
+    return folder, make_processed(folder, episodes, dataclasses.replace(SEEN_AS, tile=request.param))
 
 
 def test_every_step_leads_to_its_own_frame(processed):
@@ -233,6 +237,46 @@ def test_every_step_leads_to_its_own_frame(processed):
             np.testing.assert_array_equal(records["action"], [row["actions"] or [0] * len(BUTTONS) for row in raw[number]])
             np.testing.assert_array_equal(records["step"], np.arange(len(raw[number])))
     assert seen == set(range(8))
+
+
+def image(frame: np.ndarray, kind: str, **options) -> bytes:
+    """An image file of uint8 [H, W, 1, 3 or 4]."""
+    buffer = io.BytesIO()
+    Image.fromarray(frame.squeeze()).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(("kind", "options"), [("WEBP", {"lossless": True}), ("WEBP", {}), ("PNG", {}), ("GIF", {})])
+def test_every_image_has_the_pixels_that_pillow_reads(tmp_path, kind, options, channels):
+    """The faster decoder must not change a pixel, whatever images a foreign dataset brings."""
+    content = image(np.random.default_rng(0).integers(0, 256, (24, 32, channels), np.uint8), kind, **options)
+    config = dataclasses.replace(SEEN_AS, height=24, width=32, color="rgb")
+    writer = SplitWriter(tmp_path / "split", config, BUTTONS)
+    writer.add(0, [{"observations": {"bytes": content}, "actions": a, "episode_id": 0} for a in ([0] * 8, None)])
+    writer.close()
+    np.testing.assert_array_equal(np.load(tmp_path / "split" / "frames.npy")[0], decode_image(content))
+
+
+def test_half_an_image_is_refused(tmp_path):
+    """A truncated image must not become a frame with a grey lower half."""
+    content = image(make_rows(0, 2)[0]["observations"], "WEBP", lossless=True)
+    writer = SplitWriter(tmp_path / "split", SEEN_AS, BUTTONS)
+    for length in (16, len(content) // 2, len(content) - 2):
+        with pytest.raises(UserError, match="damaged") as caught:
+            writer.row(content[:length])
+        assert_sentence(caught.value)
+
+
+def test_an_image_seen_before_is_not_decoded_again(tmp_path, monkeypatch):
+    """Games show the same pictures again and again; decoding is the dearest part of the stage."""
+    decoded = []
+    monkeypatch.setattr("dreamcart.data.preprocess._decode", lambda content: decoded.append(content) or decode_image(content))
+    raw = write_raw(tmp_path / "raw", [make_rows(n, 12) for n in range(3)])
+    writer = SplitWriter(tmp_path / "split", SEEN_AS, BUTTONS)
+    rows = [writer.add(number, episode) for number, episode in enumerate(read_episodes(raw))]
+    assert len(decoded) == len(set(decoded)) == 6
+    assert rows[0] == rows[1] == rows[2]
 
 
 def test_splits_share_no_episode(processed):
@@ -291,18 +335,19 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from dreamcart.config import PreprocessConfig
 from dreamcart.data.preprocess import preprocess
-preprocess(Path(sys.argv[2]), Path(sys.argv[3]), PreprocessConfig(160, 160, "gray", "area", 0.2), 0)
+preprocess(Path(sys.argv[2]), Path(sys.argv[3]), PreprocessConfig(160, 160, "gray", "area", 0.2, int(sys.argv[4])), 0)
 print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
-def test_memory_stays_flat_when_frames_grow(tmp_path):
+@pytest.mark.parametrize("tile", [0, 8])
+def test_memory_stays_flat_when_frames_grow(tmp_path, tile):
     """Four times the frames must not need more memory; holding them would add 100 MB here."""
     peaks = []
     for episodes in (8, 32):
         raw = write_raw(tmp_path / f"raw{episodes}", [make_rows(n, 180) for n in range(episodes)])
-        command = [sys.executable, "-c", PEAK, str(ROOT), str(raw), str(tmp_path / f"out{episodes}")]
+        command = [sys.executable, "-c", PEAK, str(ROOT), str(raw), str(tmp_path / f"out{episodes}"), str(tile)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         peaks.append(int(done.stdout.split()[-1]) / 1024)
     assert peaks[1] - peaks[0] < 25

@@ -53,7 +53,7 @@ def write_recorder(folder, rows: list[dict[str, Any]]) -> str:
 
 
 def run_import(tmp_path, source: str, test_episodes: int = 1, revision: str = "") -> dict[str, Any]:
-    config = CollectConfig(source, revision, frames=100, episode_steps=10, test_episodes=test_episodes, workers=1)
+    config = CollectConfig(source, revision, frames=100, episode_steps=10, test_episodes=test_episodes, test_steps=10, workers=1)
     return import_recordings(SPEC, config, tmp_path / "raw", tmp_path / "raw_test")
 
 

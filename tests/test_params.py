@@ -124,7 +124,7 @@ def with_value(key: str, value: object) -> dict:
         ("latent_dim", 5000, "0 to 4096"),
         ("collect.workers", 0, "1 to 256"),
         ("preprocess.color", "grey", "'gray', 'rgb'"),
-        ("dynamics.kind", "transformer", "'auto', 'mlp', 'conv'"),
+        ("dynamics.kind", "transformer", "'auto', 'tokens', 'mlp', 'conv'"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(key, value, allowed):
@@ -135,6 +135,9 @@ def test_a_wrong_value_is_named_with_what_is_allowed(key, value, allowed):
     assert key in str(caught.value)
     assert repr(value[-1] if isinstance(value, list) and value else value) in str(caught.value)
     assert allowed in str(caught.value)
+
+
+AE = {"representation.kind": "ae", "preprocess.tile": 0}
 
 
 @pytest.mark.parametrize("key", ["latent_dims", "collect.frame", "dynamics.learning_rate "])
@@ -157,11 +160,14 @@ def test_a_missing_key_is_named():
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"dynamics.kind": "mlp", "latent_dim": 0}, ["dynamics.kind", "'mlp'", "latent_dim", "'conv'"]),
-        ({"dynamics.kind": "conv", "latent_dim": 32}, ["dynamics.kind", "'conv'", "latent_dim", "32", "'mlp'"]),
+        ({"dynamics.kind": "mlp"}, ["dynamics.kind", "'mlp'", "'tiles'", "'tokens'"]),
+        ({"preprocess.tile": 0}, ["preprocess.tile", "'tiles'"]),
+        ({"preprocess.tile": 8, "preprocess.height": 84}, ["preprocess.height", "84", "multiple of 8"]),
+        ({**AE, "dynamics.kind": "mlp", "latent_dim": 0}, ["dynamics.kind", "'mlp'", "latent_dim", "'conv'"]),
+        ({**AE, "dynamics.kind": "conv", "latent_dim": 32}, ["dynamics.kind", "'conv'", "latent_dim", "32", "'mlp'"]),
         ({"representation.channels": []}, ["representation.channels", "at least one"]),
-        ({"preprocess.height": 84}, ["preprocess.height", "84", "multiple of 8"]),
-        ({"preprocess.width": 100, "representation.channels": [8, 8, 8, 8]}, ["preprocess.width", "100", "multiple of 16"]),
+        ({**AE, "preprocess.height": 84}, ["preprocess.height", "84", "multiple of 8"]),
+        ({**AE, "preprocess.width": 100, "representation.channels": [8, 8, 8, 8]}, ["preprocess.width", "100", "multiple of 16"]),
     ],
 )
 def test_values_that_do_not_fit_each_other_are_refused(changes, named):

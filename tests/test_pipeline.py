@@ -26,7 +26,7 @@ pytest.importorskip("stable_retro")
 pytest.importorskip("dvc")
 
 TOY = {
-    "collect": {"frames": 600, "episode_steps": 100, "test_episodes": 2, "workers": 2},
+    "collect": {"frames": 600, "episode_steps": 100, "test_episodes": 2, "test_steps": 100, "workers": 2},
     "preprocess": {"height": 40, "width": 40},
     "representation": {"steps": 80, "channels": [8, 16, 16], "batch_size": 16, "validate_every": 40, "checkpoint_every": 8},
     "dynamics": {

@@ -11,14 +11,14 @@ import numpy as np
 from tqdm import tqdm
 
 from dreamcart.config import CollectConfig
-from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION, ShardWriter
+from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION, ShardWriter, frame_key
 from dreamcart.data.scripts import make_policy
 from dreamcart.errors import UserError
 from dreamcart.files import write_json
 from dreamcart.games.emulator import Emulator, open_emulator
 from dreamcart.games.spec import GameSpec, Script
 
-EPISODES_IN_SHARD = 4  # few enough that no worker is left with a large last one
+EPISODES_IN_SHARD = 2  # few enough that no worker is left with a large last one
 TEST_SEEDS = 1_000_000  # test episodes count their seeds from here, far from any training seed
 
 
@@ -40,7 +40,7 @@ def plan_episodes(spec: GameSpec, config: CollectConfig, seed: int) -> tuple[lis
     """
     count = max(2, -(-config.frames // config.episode_steps))
     play = _share_out(spec, count, config.episode_steps, seed * 10_000)
-    return play, _share_out(spec, config.test_episodes, config.episode_steps, TEST_SEEDS + seed * 10_000)
+    return play, _share_out(spec, config.test_episodes, config.test_steps, TEST_SEEDS + seed * 10_000)
 
 
 def _share_out(spec: GameSpec, count: int, steps: int, first_seed: int) -> list[Episode]:
@@ -71,22 +71,21 @@ def record(spec: GameSpec, config: CollectConfig, seed: int, play: Path, test: P
         for first in range(0, len(episodes), EPISODES_IN_SHARD):
             path = folder / f"play-{first // EPISODES_IN_SHARD:05d}.parquet"
             shards.append((spec, path, episodes[first : first + EPISODES_IN_SHARD]))
-    steps = sum(episode.steps for _, _, episodes in shards for episode in episodes)
+    shards.sort(key=_steps, reverse=True)  # long ones first: the workers end together
     report = Coverage(spec)
     test_report = Coverage(spec)
-    open_emulator(spec).close()  # complain about the game or its ROM before anything is deleted
-    for folder in (play, test):
-        shutil.rmtree(folder, ignore_errors=True)
-    context = multiprocessing.get_context("spawn")
-    versions: dict[str, str] = {}
-    bar = tqdm(total=steps, unit="frame", desc=f"play {spec.name}", smoothing=0.1)
-    with bar, context.Pool(min(config.workers, len(shards))) as pool:
-        for path, coverage, told in pool.imap_unordered(_record_shard, shards):
-            if isinstance(coverage, UserError):
-                raise coverage
-            (test_report if path.parent == test else report).merge(coverage)
-            versions = told
-            bar.update(coverage.steps)
+    with multiprocessing.get_context("spawn").Pool(min(config.workers, len(shards))) as pool:
+        versions = pool.apply(_versions, (spec,))  # complain about the game or its ROM before anything is deleted
+        if isinstance(versions, UserError):
+            raise versions
+        for folder in (play, test):
+            shutil.rmtree(folder, ignore_errors=True)
+        with tqdm(total=sum(map(_steps, shards)), unit="frame", desc=f"play {spec.name}", smoothing=0.1) as bar:
+            for path, coverage in pool.imap_unordered(_record_shard, shards):
+                if isinstance(coverage, UserError):
+                    raise coverage
+                (test_report if path.parent == test else report).merge(coverage)
+                bar.update(coverage.steps)
     for folder in (play, test):
         write_json(folder / INFO_NAME, {"schema_version": SCHEMA_VERSION, "game": spec.to_dict(), **versions})
     return {"play": report.summary(), "test": test_report.summary()}
@@ -121,8 +120,21 @@ class Coverage:
         }
 
 
-def _record_shard(task: tuple[GameSpec, Path, list[Episode]]) -> tuple[Path, Any, dict[str, str]]:
-    """Worker: record the episodes of one shard. A UserError comes back as a value, for one clean sentence."""
+def _steps(task: tuple[GameSpec, Path, list[Episode]]) -> int:
+    """Steps of one shard."""
+    return sum(episode.steps for episode in task[2])
+
+
+def _versions(spec: GameSpec) -> dict[str, str] | UserError:
+    """Worker: open the emulator. Here and below a UserError comes back as a value, for one clean sentence."""
+    try:
+        return _worker_emulator(spec).versions()
+    except UserError as problem:
+        return problem
+
+
+def _record_shard(task: tuple[GameSpec, Path, list[Episode]]) -> tuple[Path, Coverage | UserError]:
+    """Worker: record the episodes of one shard."""
     spec, path, episodes = task
     try:
         emulator = _worker_emulator(spec)
@@ -133,9 +145,9 @@ def _record_shard(task: tuple[GameSpec, Path, list[Episode]]) -> tuple[Path, Any
                 writer.add(row)
         writer.close()
         coverage.distinct = set(writer.images)
-        return path, coverage, emulator.versions()
+        return path, coverage
     except UserError as problem:
-        return path, problem, {}
+        return path, problem
 
 
 _emulator: Emulator | None = None
@@ -154,6 +166,7 @@ def play_episode(emulator: Emulator, spec: GameSpec, episode: Episode, coverage:
     rng = np.random.default_rng(episode.seed)
     policy = make_policy(episode.script.policy, spec)
     frame = emulator.reset(episode.script.state, episode.seed)
+    key = frame_key(frame)
     variables = emulator.variables()
     coverage.episodes += 1
     ended = False
@@ -166,9 +179,11 @@ def play_episode(emulator: Emulator, spec: GameSpec, episode: Episode, coverage:
         after = emulator.variables()
         coverage.steps += 1
         coverage.buttons.update(pressed)
-        if np.array_equal(frame, following):
+        following_key = frame_key(following)
+        if following_key == key:
             following = frame  # the very same array: the writer need not look at it again
             coverage.repeats += 1
+        key = following_key
         for event, name in spec.events.items():
             coverage.events[event] += max(0, int(after[name]) - int(variables[name]))
         frame, variables = following, after

@@ -1,10 +1,15 @@
-"""Processed data: one memory-mapped uint8 array of frames a split, and one index table of transitions.
+"""Processed data: every distinct frame of a split once, memory-mapped, and one index table of transitions.
 
-`frames.npy`   uint8 [U, H, W, C], every distinct frame of the split once
+A split has
+`cells.npy`    uint16 [U, H/t, W/t], its distinct frames as tile numbers (see `tiled`); or, with preprocess.tile 0,
+`frames.npy`   uint8 [U, H, W, C], its distinct frames as they are
 `index.npy`    one record an observation, episodes one after another: episode, step, frame (row of
-               frames.npy) and action (multi-hot uint8; zeros in an episode's last record)
+               the above) and action (multi-hot uint8; zeros in an episode's last record)
+and both splits share
+`tiles.npy`    uint8 [K, t, t, C], where frames are tiled: tiles of training frames first
 `median.npy`   uint8 [H, W, C], per-pixel median of the training frames
-`meta.json`    the game spec, the frame shape, and for each start state its first frame's row in train/frames.npy
+`meta.json`    the game spec, the frame shape, for each start state its first frame's row in the training split,
+               and where frames are tiled `train_tiles`, the number of tiles that training frames have
 """
 
 from dataclasses import dataclass
@@ -12,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dreamcart.data.tiled import TiledFrames
 from dreamcart.errors import UserError
 from dreamcart.files import read_array, read_json
 from dreamcart.games.spec import GameSpec
@@ -26,7 +32,7 @@ def index_dtype(buttons: int) -> np.dtype:
 class Split:
     """One split ("train" or "val") of a processed dataset, mapped read-only."""
 
-    frames: np.ndarray  # uint8 [U, H, W, C]
+    frames: np.ndarray | TiledFrames  # uint8 [U, H, W, C]
     index: np.ndarray  # records, see `index_dtype`
     spec: GameSpec
 
@@ -44,13 +50,43 @@ class Split:
 
 def load_split(folder: Path, name: str) -> Split:
     """Open `folder`/`name`. Raises UserError where it is missing, damaged or does not fit together."""
-    frames = read_array(folder / name / "frames.npy")
+    meta = read_json(folder / "meta.json")
+    spec = GameSpec.from_dict(meta["game"])
+    frames = open_frames(folder, name, "train_tiles" in meta, meta.get("train_tiles") if name == "train" else None)
     index = read_array(folder / name / "index.npy")
-    spec = GameSpec.from_dict(read_json(folder / "meta.json")["game"])
-    fits = frames.ndim == 4 and frames.dtype == np.uint8 and index.dtype == index_dtype(len(spec.buttons))
+    fits = frames.shape[1:] == tuple(meta["shape"]) and index.dtype == index_dtype(len(spec.buttons))
     if not fits or len(index) == 0 or index["frame"].max() >= len(frames):
-        raise UserError(f"{folder / name} does not fit together (foreign or half-written); run `dvc repro -f preprocess`.")
+        raise _misfit(folder / name)
     return Split(frames, index, spec)
+
+
+def open_frames(folder: Path, name: str, tiled: bool, train_tiles: int | None = None) -> np.ndarray | TiledFrames:
+    """The distinct frames of `folder`/`name`, uint8 [U, H, W, C], mapped read-only.
+
+    Args:
+        tiled: cells.npy and the folder's tiles.npy, not frames.npy.
+        train_tiles: of the tiles, only so many may occur.
+
+    Raises:
+        UserError: a file is missing or damaged, or cells and tiles do not fit together.
+    """
+    if not tiled:
+        frames = read_array(folder / name / "frames.npy")
+        if frames.ndim != 4 or frames.dtype != np.uint8:
+            raise _misfit(folder / name)
+        return frames
+    cells, tiles = read_array(folder / name / "cells.npy"), read_array(folder / "tiles.npy")
+    fits = cells.ndim == 3 and cells.dtype == np.uint16 and tiles.dtype == np.uint8
+    if not fits or tiles.ndim != 4 or tiles.shape[1] != tiles.shape[2]:
+        raise _misfit(folder / name)
+    most = len(tiles) if train_tiles is None else min(train_tiles, len(tiles))
+    if cells.max(initial=0) >= most:
+        raise _misfit(folder / name)
+    return TiledFrames(cells, tiles)
+
+
+def _misfit(folder: Path) -> UserError:
+    return UserError(f"{folder} does not fit together (foreign or half-written); run `dvc repro -f preprocess`.")
 
 
 def history(index: np.ndarray, start: np.ndarray, at: np.ndarray, frames: int, actions: int) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +99,7 @@ def history(index: np.ndarray, start: np.ndarray, at: np.ndarray, frames: int, a
         frames, actions: how many of each, the current ones included.
 
     Returns:
-        Rows of frames.npy, int [B, frames], and multi-hot actions, uint8 [B, actions, buttons].
+        Rows of the distinct frames, int [B, frames], and multi-hot actions, uint8 [B, actions, buttons].
     """
     begin = start[at][:, None]
     past = at[:, None] - np.arange(frames)[::-1]

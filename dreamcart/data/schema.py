@@ -8,6 +8,9 @@ variables at observations[t] (arrays as lists).
 
 import io
 import json
+import struct
+import zlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +55,70 @@ COLUMNS = list(_FEATURES)
 ROWS_IN_GROUP = 4096
 
 
-def encode_image(frame: np.ndarray) -> bytes:
-    """uint8 [H, W, 3] → lossless WebP (a quarter of PNG's size on these frames, and as fast)."""
-    buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, "WEBP", lossless=True, quality=0, method=0)
-    return buffer.getvalue()
+ROWS_IN_STRIP = 8  # of pixels: the height of a tile on most consoles
+
+
+class PngEncoder:
+    """uint8 [H, W, 3] → PNG, put together from strips of rows that are compressed once each.
+
+    From one frame to the next few strips change. Fixed Huffman codes and a flush after every strip make equal
+    strips equal bytes in every image, so that Parquet's zstd stores them once: on disk the images of a shard
+    take a fifth of what lossless WebP takes, at an eighth of the time.
+    """
+
+    def __init__(self) -> None:
+        self.deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_FIXED)
+        self.strips: dict[bytes, tuple[bytes, int, int]] = {}  # by content: compressed, its Adler-32, bytes before
+
+    def encode(self, frame: np.ndarray) -> bytes:
+        """The PNG of a frame."""
+        height, width, _ = frame.shape
+        parts, low, high = [b"\x78\x9c"], 1, 0  # zlib's header; the two halves of its Adler-32
+        for top in range(0, height, ROWS_IN_STRIP):
+            strip = frame[top : top + ROWS_IN_STRIP]
+            key = frame_key(strip)
+            if key not in self.strips:
+                self.strips[key] = self._compress(strip)
+            compressed, checksum, size = self.strips[key]
+            parts.append(compressed)
+            high += (checksum >> 16) + size * (low - 1)  # as zlib's adler32_combine
+            low += (checksum & 0xFFFF) - 1
+        parts.append(b"\x03\x00" + struct.pack(">HH", high % 65521, low % 65521))  # an empty last block
+        header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits a channel, RGB
+        chunks = [(b"IHDR", header), (b"IDAT", b"".join(parts)), (b"IEND", b"")]
+        return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(*chunk) for chunk in chunks)
+
+    def _compress(self, strip: np.ndarray) -> tuple[bytes, int, int]:
+        lines = np.zeros((len(strip), 1 + strip[0].size), np.uint8)  # each begins with its filter's number: none
+        lines[:, 1:] = strip.reshape(len(strip), -1)
+        return self.deflate.compress(lines) + self.deflate.flush(zlib.Z_FULL_FLUSH), zlib.adler32(lines), lines.size
+
+
+def _png_chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def frame_key(frame: np.ndarray) -> bytes:
+    """A hash of a frame's pixels: frames of one shape and with the same key are the same."""
+    return xxhash.xxh3_128_digest(np.ascontiguousarray(frame))
+
+
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def infos_json(infos: dict[str, Any]) -> str:
+    """Compact JSON of the emulator's variables, arrays last."""
+    plain = {name: value for name, value in infos.items() if not isinstance(value, np.ndarray)}
+    members = [_to_json(plain)[1:-1]] if plain else []
+    for name, value in infos.items():
+        if isinstance(value, np.ndarray):
+            members.append(f"{_to_json(name)}:{_array_json(value.tobytes(), value.dtype, value.shape)}")
+    return "{" + ",".join(members) + "}"
+
+
+@lru_cache(64)  # a board seldom changes from one step to the next, and is most of the text
+def _array_json(content: bytes, dtype: np.dtype, shape: tuple[int, ...]) -> str:
+    return _to_json(np.frombuffer(content, dtype).reshape(shape).tolist())
 
 
 def decode_image(content: bytes) -> np.ndarray:
@@ -87,23 +149,23 @@ class ShardWriter:
             write_page_checksum=True,  # a flipped bit must not pass as data
         )
         self.rows: list[dict[str, Any]] = []
-        self.images: dict[bytes, bytes] = {}  # by the frame's hash: all that this shard holds
+        self.encoder = PngEncoder()
+        self.images: dict[bytes, bytes] = {}  # by frame_key: all that this shard holds
         self.last: tuple[np.ndarray | None, bytes] = (None, b"")
 
     def add(self, row: dict[str, Any]) -> None:
         """Append a row with the keys of COLUMNS; `observations` a uint8 frame, `infos` a dict."""
-        image = self._image(row["observations"])
-        infos = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in row["infos"].items()}
-        self.rows.append(row | {"observations": {"bytes": image, "path": None}, "infos": json.dumps(infos, separators=(",", ":"))})
+        image = {"bytes": self._image(row["observations"]), "path": None}
+        self.rows.append(row | {"observations": image, "infos": infos_json(row["infos"])})
         if len(self.rows) == ROWS_IN_GROUP:
             self._flush()
 
     def _image(self, frame: np.ndarray) -> bytes:
         """The encoded frame; a frame seen before (the last one: the very same array) costs next to nothing."""
         if frame is not self.last[0]:
-            key = xxhash.xxh3_128_digest(np.ascontiguousarray(frame))
+            key = frame_key(frame)
             if key not in self.images:
-                self.images[key] = encode_image(frame)
+                self.images[key] = self.encoder.encode(frame)
             self.last = (frame, self.images[key])
         return self.last[1]
 

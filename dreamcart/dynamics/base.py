@@ -69,8 +69,9 @@ def make_dynamics(config: dict[str, Any], source: object = "its config") -> Dyna
     """A fresh model of the family `config["kind"]`; the other keys are that family's arguments."""
     from dreamcart.dynamics.conv import ConvDynamics
     from dreamcart.dynamics.mlp import MlpDynamics
+    from dreamcart.dynamics.tokens.model import TokenDynamics
 
-    families = {"mlp": MlpDynamics, "conv": ConvDynamics}
+    families = {"mlp": MlpDynamics, "conv": ConvDynamics, "tokens": TokenDynamics}
     arguments = {key: value for key, value in config.items() if key != "kind"}
     try:
         return families[config["kind"]](**arguments)

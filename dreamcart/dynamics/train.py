@@ -106,7 +106,7 @@ def rarity(split: Split, at: np.ndarray) -> np.ndarray:
 def dynamics_config(params: Params, latent_shape: tuple[int, ...], buttons: int) -> dict[str, Any]:
     """The self-describing config of the dynamics that `params` asks for."""
     own = params.dynamics
-    kind = own.kind if own.kind != "auto" else "mlp" if params.latent_dim else "conv"
+    kind = params.dynamics_kind
     return {
         "kind": kind,
         "latent_shape": list(latent_shape),

@@ -13,8 +13,9 @@ MAX_PSNR = 100.0  # reported for equal frames, whose PSNR is infinite and would 
 
 
 def frame_metrics(predicted: np.ndarray, true: np.ndarray, context: np.ndarray) -> dict[str, np.ndarray]:
-    """l1, psnr (dB), ssim (scikit-image, data_range 255), exact (0 or 1) and changed_l1, float64 [B] each.
+    """l1, psnr (dB), ssim (scikit-image, data_range 255), exact (0 or 1), wrong_pixels and changed_l1, float64 [B] each.
 
+    `wrong_pixels` is the share of pixels that differ in any channel.
     `changed_l1` is the L1 over pixels in which `true` differs from the last `context` frame; NaN where none
     does.
     """
@@ -26,12 +27,17 @@ def frame_metrics(predicted: np.ndarray, true: np.ndarray, context: np.ndarray) 
     with np.errstate(divide="ignore", invalid="ignore"):
         psnr = np.minimum(-10 * np.log10(mse), MAX_PSNR)
         changed_l1 = np.where(count > 0, (error * changed).sum(axes) / count, np.nan)
-    ssim = [structural_similarity(p, t, channel_axis=2, data_range=255) for p, t in zip(predicted, true, strict=True)]
+    exact = error.max(axes) == 0
+    ssim = [
+        1.0 if same else structural_similarity(p, t, channel_axis=2, data_range=255)
+        for p, t, same in zip(predicted, true, exact, strict=True)
+    ]
     return {
         "l1": error.mean(axes),
         "psnr": psnr,
         "ssim": np.array(ssim),
-        "exact": (error.max(axes) == 0).astype(np.float64),
+        "exact": exact.astype(np.float64),
+        "wrong_pixels": error.any(3).mean((1, 2)),
         "changed_l1": changed_l1,
     }
 
@@ -59,12 +65,13 @@ class Lpips:
 
     @torch.inference_mode()
     def __call__(self, predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-        """uint8 [B, H, W, C] twice → distance, float64 [B]."""
-        values = []
-        for first in range(0, len(true), LPIPS_BATCH):
-            pair = [self._planes(x[first : first + LPIPS_BATCH]) for x in (predicted, true)]
-            values.append(self.net(*pair).flatten().double().numpy())
-        return np.concatenate(values)
+        """uint8 [B, H, W, C] twice → distance, float64 [B]; equal frames have none and are not looked at."""
+        values = np.zeros(len(true))
+        different = np.flatnonzero((predicted != true).any((1, 2, 3)))
+        for first in range(0, len(different), LPIPS_BATCH):
+            rows = different[first : first + LPIPS_BATCH]
+            values[rows] = self.net(*(self._planes(x[rows]) for x in (predicted, true))).flatten().double().numpy()
+        return values
 
     @staticmethod
     def _planes(frames: np.ndarray) -> torch.Tensor:

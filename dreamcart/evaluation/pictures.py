@@ -29,6 +29,17 @@ def curve_picture(curve: list[dict[str, float]], unit: str, title: str, path: Pa
         _save(figure, path)
 
 
+def tiles_picture(tiles: np.ndarray, path: Path, columns: int = 32) -> None:
+    """A sheet of all tiles, uint8 [K, t, t, C], in the order of their numbers."""
+    side = tiles.shape[1] + 1
+    sheet = np.full((-(-len(tiles) // columns) * side, min(columns, len(tiles)) * side, 3), 96, np.uint8)
+    for number, tile in enumerate(tiles):
+        y, x = number // columns * side, number % columns * side
+        sheet[y : y + side - 1, x : x + side - 1] = tile
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(sheet.repeat(3, 0).repeat(3, 1)).save(path)
+
+
 def pairs_picture(split: Split, seed: int, path: Path, count: int = 10) -> None:
     """Random transitions in which something changes: frame, buttons, next frame, and what changed."""
     index, at = split.index, split.transitions

@@ -10,27 +10,36 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from dreamcart.config import PreprocessConfig, RolloutConfig
-from dreamcart.data.preprocess import SplitWriter, process_episode
-from dreamcart.data.processed import Split, history
+from dreamcart.data.preprocess import SplitWriter
+from dreamcart.data.processed import Split, history, open_frames
 from dreamcart.data.reader import dataset_spec, read_episodes
+from dreamcart.data.tiled import write_tiles
 from dreamcart.errors import UserError
 from dreamcart.evaluation.metrics import Lpips, frame_metrics
+from dreamcart.evaluation.screens import Screens
 from dreamcart.world_model import WorldModel
 
+SHOWN = 60  # steps of a rollout that are kept for pictures
 SOURCES = ("model", "persistence", "median", "reconstruction")
 
 
 def load_test(raw: Path, config: PreprocessConfig, scratch: Path) -> Split:
-    """Process the test episodes into `scratch`, as the training frames were, and open them."""
+    """Process the test episodes into `scratch`, as the training frames were, and open them.
+
+    Raises UserError on data that is damaged or foreign, and where what was written does not fit together.
+    """
     spec = dataset_spec(raw)
-    writer = SplitWriter(scratch / "test", (config.height, config.width, 1 if config.color == "gray" else 3), len(spec.buttons))
+    writer = SplitWriter(scratch / "test", config, spec.buttons)
     for number, episode in enumerate(read_episodes(raw, ["observations", "actions"])):
-        writer.add(number, *process_episode(episode, config, spec.buttons, writer.row))
+        writer.add(number, episode)
     index = writer.close()
-    return Split(np.load(scratch / "test" / "frames.npy", mmap_mode="r"), index, spec)
+    if config.tile:
+        write_tiles(scratch / "tiles.npy", writer.store)
+    return Split(open_frames(scratch, "test", config.tile > 0), index, spec)
 
 
 def choose_starts(test: Split, count: int, horizon: int, seed: int) -> np.ndarray:
@@ -56,9 +65,18 @@ class Rollouts:
 
 
 def evaluate_rollouts(
-    world: WorldModel, test: Split, median: np.ndarray, config: RolloutConfig, seed: int, keep: int = 4
+    world: WorldModel,
+    test: Split,
+    median: np.ndarray,
+    config: RolloutConfig,
+    seed: int,
+    screens: Screens | None = None,
+    keep: int = 4,
 ) -> tuple[dict[str, dict[str, dict[str, float | None]]], Rollouts]:
-    """Score `world` and the baselines at every horizon.
+    """Score `world` and the baselines at every horizon, playing as people do.
+
+    In a game with random events the dream draws them; then `given` is a second rollout, in which the dream is told
+    what happened where it is in doubt, and only there. `screens` reads the dreamed frames back as they come.
 
     Returns {source: {horizon: {metric: mean over the starts}}} and the frames of the first `keep` of a spread
     of the starts. `changed_l1` averages over starts at which something changed.
@@ -67,7 +85,10 @@ def evaluate_rollouts(
     starts = choose_starts(test, config.starts, horizons[-1], seed)
     starts = np.random.default_rng([seed, 8]).permutation(starts)
     lpips = Lpips()
-    values: dict[str, dict[int, dict[str, list[np.ndarray]]]] = {s: {h: {} for h in horizons} for s in SOURCES}
+    random = world.spec.random and world.representation.latent_dtype == torch.int16
+    sources = (*SOURCES, "given") if random else SOURCES
+    generator = torch.Generator(world.device).manual_seed(seed)
+    values: dict[str, dict[int, dict[str, list[np.ndarray]]]] = {s: {h: {} for h in horizons} for s in sources}
     kept: list[tuple[np.ndarray, np.ndarray]] = []
     total = -(-len(starts) // config.batch_size) * horizons[-1]
     with tqdm(total=total, desc="rollouts", unit="step") as bar:
@@ -75,26 +96,37 @@ def evaluate_rollouts(
             at = starts[first : first + config.batch_size]
             context, dream = _context(world, test, at)
             last = context[:, -1]
-            frames = []
+            told = dream
+            if screens:
+                screens.begin(at)
+            frames, predicted = [], None
             for k in range(1, horizons[-1] + 1):
-                predicted, dream = world.step(dream, test.index["action"][at + k - 1])
-                if first == 0:
+                action, before = test.index["action"][at + k - 1], predicted
+                predicted, dream = world.step(dream, action, world.spec.temperature, generator)
+                if screens:
+                    screens.see(k, predicted, before)
+                if first == 0 and k <= SHOWN:
                     frames.append(predicted[:keep])
-                if k in horizons:
+                if k in horizons or random:
                     true = test.frames[test.index["frame"][at + k]]
+                if random:
+                    given, told = world.step(told, action, truth=true)
+                if k in horizons:
                     shown = {
                         "model": predicted,
                         "persistence": last,
                         "median": np.broadcast_to(median, true.shape),
                         "reconstruction": world.reconstruct(true),
                     }
+                    if random:
+                        shown["given"] = given
                     for source, picture in shown.items():
                         scores = frame_metrics(picture, true, last) | {lpips.key: lpips(picture, true)}
                         for name, value in scores.items():
                             values[source][k].setdefault(name, []).append(value)
                 bar.update()
             if first == 0:
-                rows = test.index["frame"][at[:keep, None] + np.arange(1, horizons[-1] + 1)]
+                rows = test.index["frame"][at[:keep, None] + np.arange(1, min(SHOWN, horizons[-1]) + 1)]
                 kept = [(test.frames[rows], np.stack(frames, 1))]
     table = {
         source: {str(h): {name: _mean(np.concatenate(v)) for name, v in scores.items()} for h, scores in by_horizon.items()}

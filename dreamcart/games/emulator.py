@@ -35,6 +35,11 @@ class Emulator(Protocol):
 
 def open_emulator(spec: GameSpec) -> Emulator:
     """Start the emulator for `spec`. Raises UserError where the game or its ROM is missing or wrong."""
-    from dreamcart.games.retro import RetroEmulator  # imported late: training machines have no emulator
+    # Imported late: training machines have no emulator.
+    if spec.backend == "ale":
+        from dreamcart.games.ale import AleEmulator
+
+        return AleEmulator(spec)
+    from dreamcart.games.retro import RetroEmulator
 
     return RetroEmulator(spec)

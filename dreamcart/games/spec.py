@@ -7,12 +7,14 @@ that has neither the game folder nor an emulator.
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 
 from dreamcart.config import Count, Positive, build
 from dreamcart.errors import ROOT, UserError
+
+Address = Annotated[int, (0, 127)]  # in the Atari's 128 bytes of RAM
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class GameSpec:
 
     name: str
     title: str
-    backend: Literal["retro"]
+    backend: Literal["retro", "ale"]
     env: str
     buttons: list[str]
     keys: dict[str, str]
@@ -47,6 +49,8 @@ class GameSpec:
     crop: list[Count] = field(default_factory=lambda: [0, 0, 0, 0])
     # RAM variable poked after a reset with 1 + (seed mod 65535), for games that draw from a generator.
     seed_variable: str = ""
+    # Variable -> its address, for Atari games; stable-retro has its own list in data.json.
+    ram: dict[str, Address] = field(default_factory=dict)
     # The game goes on after its own "done" (game over is a screen like any other).
     continuing: bool = False
     # Event name -> RAM variable whose increase counts as one such event.
@@ -58,6 +62,16 @@ class GameSpec:
     def step_rate(self) -> float:
         """Model steps a second for play in real time."""
         return self.fps / self.frame_skip
+
+    @property
+    def random(self) -> bool:
+        """The game draws from a generator of its own: a dream of it must draw too."""
+        return bool(self.seed_variable)
+
+    @property
+    def temperature(self) -> float:
+        """At which a dream of it is played unless the player says otherwise."""
+        return 1.0 if self.random else 0.0
 
     def vector(self, pressed: set[str]) -> list[int]:
         """Button names -> multi-hot list in `buttons` order. Raises UserError for an unknown name."""

@@ -25,6 +25,7 @@ class Input:
     restart: bool = False
     pause: bool = False
     save_gif: bool = False
+    menu: bool = False
 
 
 class Player(Protocol):
@@ -43,6 +44,7 @@ class Report:
 
     steps: int
     seconds: list[float]
+    menu: bool = False  # the player wants to choose another game
 
     def numbers(self) -> dict[str, float]:
         """Steps a second and milliseconds a step of the model alone (no waiting, no drawing)."""
@@ -93,7 +95,7 @@ def run(source: Source, player: Player, gif: Path | None = None, clips: Path | N
     steps = 0
     while True:
         turn = player.read()
-        if turn.quit:
+        if turn.quit or turn.menu:
             break
         if turn.restart:
             frame, message = source.reset(), "restarted"
@@ -114,4 +116,4 @@ def run(source: Source, player: Player, gif: Path | None = None, clips: Path | N
         player.show(frame, paused, message)
     if gif and everything:
         save_gif(everything, gif, rate)
-    return Report(steps, seconds)
+    return Report(steps, seconds, turn.menu)

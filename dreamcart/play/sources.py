@@ -4,6 +4,7 @@ from typing import Protocol
 
 import cv2
 import numpy as np
+import torch
 
 from dreamcart.config import PreprocessConfig
 from dreamcart.data.preprocess import process_frame
@@ -28,13 +29,14 @@ class Source(Protocol):
 class Dream:
     """The world model, free-running."""
 
-    def __init__(self, world: WorldModel, start: str | None, temperature: float = 0.0) -> None:
-        self.world, self.spec = world, world.spec
+    def __init__(self, world: WorldModel, start: str | None, temperature: float | None = None, seed: int = 0) -> None:
+        self.world, self.spec, self.seen_as = world, world.spec, world.seen_as
+        self.generator = torch.Generator(world.device).manual_seed(seed)
         names = [*(name for name in world.spec.start_states if name in world.starts), *world.starts]
         self.start_name = start or names[0]
         if self.start_name not in world.starts:
             raise UserError(f"{world.spec.title} has no start state {start!r}; the model has {', '.join(world.starts)}.")
-        self.temperature = temperature
+        self.temperature = self.spec.temperature if temperature is None else temperature
 
     def reset(self) -> np.ndarray:
         first = self.world.starts[self.start_name]
@@ -43,7 +45,7 @@ class Dream:
 
     def step(self, pressed: set[str]) -> np.ndarray:
         action = np.array([self.spec.vector(pressed)], np.uint8)
-        frames, self.state = self.world.step(self.state, action, self.temperature)
+        frames, self.state = self.world.step(self.state, action, self.temperature, self.generator)
         return _colour(frames[0])
 
 

@@ -13,18 +13,21 @@ from dreamcart.tensors import load_tensors, save_tensors
 class Representation(nn.Module):
     """Base of all families.
 
-    Frames are uint8 [B, H, W, C]; latents are float32 [B, *latent_shape], each number of about unit scale.
+    Frames are uint8 [B, H, W, C]; latents are float32 [B, *latent_shape], each number of about unit scale, or
+    int16 tokens.
     """
+
+    latent_dtype = torch.float32
 
     shape: tuple[int, int, int]  # (H, W, C)
     latent_shape: tuple[int, ...]
 
     def encode(self, frames: torch.Tensor) -> torch.Tensor:
-        """uint8 [B, H, W, C] → float32 [B, *latent_shape]."""
+        """uint8 [B, H, W, C] → latents [B, *latent_shape]."""
         raise NotImplementedError
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """float32 [B, *latent_shape] → uint8 [B, H, W, C]."""
+        """Latents [B, *latent_shape] → uint8 [B, H, W, C]."""
         raise NotImplementedError
 
     def loss(self, frames: torch.Tensor) -> torch.Tensor:
@@ -35,8 +38,9 @@ class Representation(nn.Module):
 def make_representation(config: dict[str, Any], source: object = "its config") -> Representation:
     """A fresh model of the family `config["kind"]`; the other keys are that family's arguments."""
     from dreamcart.representation.autoencoder import Autoencoder
+    from dreamcart.representation.tiles import Tiles
 
-    families = {"ae": Autoencoder}
+    families = {"ae": Autoencoder, "tiles": Tiles}
     arguments = {key: value for key, value in config.items() if key != "kind"}
     try:
         return families[config["kind"]](**arguments)

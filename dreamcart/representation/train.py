@@ -9,9 +9,11 @@ from skimage.metrics import structural_similarity
 
 from dreamcart.config import Params
 from dreamcart.data.processed import Split
+from dreamcart.errors import UserError
 from dreamcart.hardware import autocast, make_repeatable, pick_device
 from dreamcart.representation.base import Representation, make_representation
 from dreamcart.representation.encode import reconstruct
+from dreamcart.representation.tiles import MOST_TILES, Tiles
 from dreamcart.training import Plan, fit, step_rng
 
 SSIM_SAMPLE = 500
@@ -20,6 +22,8 @@ SSIM_SAMPLE = 500
 def representation_config(params: Params, shape: tuple[int, int, int]) -> dict[str, Any]:
     """The self-describing config of the representation that `params` asks for."""
     own = params.representation
+    if own.kind == "tiles":
+        return {"kind": "tiles", "shape": list(shape), "tile": params.preprocess.tile}
     return {
         "kind": own.kind,
         "shape": list(shape),
@@ -37,12 +41,14 @@ def train_representation(
 ) -> tuple[Representation, dict[str, Any], list[dict[str, float]]]:
     """Train on the distinct training frames, keep the weights with the least validation L1.
 
-    Returns the model (on the CPU, eval mode), its config and the loss curve.
+    Returns the model (on the CPU, eval mode), its config and the loss curve (empty where nothing is trained).
     """
     own = params.representation
     make_repeatable(params.seed)
-    device = pick_device()
     config = representation_config(params, train.frames.shape[1:])
+    if own.kind == "tiles":
+        return *collect_tiles(config, train), []
+    device = pick_device()
     model = make_representation(config)
     model.set_median(torch.from_numpy(median))
     model = model.to(device, memory_format=torch.channels_last)
@@ -64,13 +70,29 @@ def train_representation(
     return model.cpu(), config, curve
 
 
+def collect_tiles(config: dict[str, Any], train: Split) -> tuple[Tiles, dict[str, Any]]:
+    """The dictionary of the tiles that the training frames show. Raises UserError where they are too many."""
+    used = int(train.frames.cells.max()) + 1  # tiles of training frames come first
+    if used > MOST_TILES:
+        raise UserError(
+            f"The training frames show {used:,} distinct tiles of {config['tile']} pixels, more than {MOST_TILES:,}: this "
+            "game is not drawn from a few tiles. Try a smaller preprocess.tile, or representation.kind ae."
+        )
+    config = config | {"vocabulary": used}
+    model = make_representation(config)
+    model.tiles.copy_(torch.from_numpy(np.array(train.frames.tiles[:used])))
+    return model.eval(), config
+
+
 def judge_representation(model: Representation, val: Split, median: np.ndarray) -> dict[str, float]:
     """Reconstruction errors over the distinct validation frames, beside those of the median frame.
 
     `l1` is over all pixels; `l1_changed` over those that differ from the median frame, where blur cannot
-    hide behind a still background. All on [0, 1]. `ssim` is over at most SSIM_SAMPLE frames.
+    hide behind a still background. All on [0, 1]. `exact` is the share of frames equal in every pixel; `ssim` is
+    over at most SSIM_SAMPLE frames.
     """
     sums = dict.fromkeys(("l1", "median_l1", "l1_changed", "median_l1_changed"), 0.0)
+    exact = 0
     changed_pixels, ssims = 0, []
     every = max(1, len(val.frames) // SSIM_SAMPLE)
     seen = 0
@@ -83,8 +105,9 @@ def judge_representation(model: Representation, val: Split, median: np.ndarray) 
         sums["l1_changed"] += error[changed].sum(dtype=np.float64)
         sums["median_l1_changed"] += median_error[changed].sum(dtype=np.float64)
         changed_pixels += int(changed.sum())
+        exact += int((error.max((1, 2, 3)) == 0).sum())
         sample = range(-seen % every, len(true), every)
         ssims += [structural_similarity(true[i], decoded[i], channel_axis=2, data_range=255) for i in sample]
         seen += len(true)
     report = {name: total / (changed_pixels if name.endswith("changed") else val.frames.size) for name, total in sums.items()}
-    return {name: round(float(value), 6) for name, value in {**report, "ssim": np.mean(ssims)}.items()}
+    return {name: round(float(value), 6) for name, value in {**report, "exact": exact / seen, "ssim": np.mean(ssims)}.items()}

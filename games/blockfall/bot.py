@@ -13,28 +13,36 @@ import numpy as np
 WIDTH, HEIGHT = 10, 20
 
 
-def drop(board, cells, x, y):
-    """The row at which a piece at (x, y) comes to rest, or None."""
+def as_bits(board):
+    """The board as one integer, a bit a cell: a piece is tried in one operation."""
+    return int.from_bytes(np.packbits(board, bitorder="little").tobytes(), "little")
 
-    def fits(y):
-        return all(0 <= x + dx < WIDTH and 0 <= y + dy < HEIGHT and not board[y + dy, x + dx] for dx, dy in cells)
 
-    if not fits(y):
+def drop(bits, cells, x, y):
+    """The row at which a piece at (x, y) comes to rest on a board `as_bits`, or None."""
+    if not all(0 <= x + dx < WIDTH and 0 <= y + dy < HEIGHT for dx, dy in cells):
         return None
-    while fits(y + 1):
+    piece = sum(1 << (y + dy) * WIDTH + x + dx for dx, dy in cells)
+    if bits & piece:
+        return None
+    for _ in range(HEIGHT - 1 - y - max(dy for _, dy in cells)):
+        piece <<= WIDTH
+        if bits & piece:
+            break
         y += 1
     return y
 
 
-def rate(board):
-    """Higher is better: full rows, few holes, low and even columns."""
-    full = board.all(axis=1)
-    board = np.vstack([np.zeros((full.sum(), WIDTH), bool), board[~full]])
-    filled = np.logical_or.accumulate(board, axis=0)
-    heights = filled.sum(axis=0)
-    holes = (filled & ~board).sum()
-    bumps = np.abs(np.diff(heights)).sum()
-    return 0.76 * full.sum() - 0.51 * heights.sum() - 0.9 * holes - 0.18 * bumps
+def rate(boards):
+    """Higher is better, for each of some boards: full rows, few holes, low and even columns."""
+    full = boards.all(axis=2)
+    order = np.argsort(~full, axis=1, kind="stable")  # full rows vanish: empty ones come in at the top
+    boards = np.take_along_axis(boards & ~full[..., None], order[..., None], axis=1)
+    filled = np.logical_or.accumulate(boards, axis=1)
+    heights = filled.sum(axis=1)
+    holes = (filled & ~boards).sum(axis=(1, 2))
+    bumps = np.abs(np.diff(heights)).sum(axis=1)
+    return 0.76 * full.sum(axis=1) - 0.51 * heights.sum(axis=1) - 0.9 * holes - 0.18 * bumps
 
 
 class Bot:
@@ -51,19 +59,19 @@ class Bot:
 
     def choose(self, board, info, rng):
         """The best (rotation, x) that can be reached at the present height."""
-        kind, best = info["piece_type"], None
-        for rot, cells in enumerate(self.cells[kind]):
+        bits, places, boards = as_bits(board), [], []
+        for rot, cells in enumerate(self.cells[info["piece_type"]]):
             for x in range(-2, WIDTH):
-                y = drop(board, cells, x, info["piece_y"])
+                y = drop(bits, cells, x, info["piece_y"])
                 if y is None:
                     continue
-                after = board.copy()
+                places.append((rot, x))
+                boards.append(board.copy())
                 for dx, dy in cells:
-                    after[y + dy, x + dx] = True
-                score = rate(after) + 1e-6 * rng.random()  # breaks ties
-                if best is None or score > best[0]:
-                    best = (score, rot, x)
-        return best[1:] if best else (info["piece_rot"], info["piece_x"])
+                    boards[-1][y + dy, x + dx] = True
+        if not places:
+            return info["piece_rot"], info["piece_x"]
+        return places[np.argmax(rate(np.stack(boards)) + 1e-6 * rng.random(len(places)))]  # chance breaks ties
 
     def act(self, info, rng):
         """Names of the buttons to hold for the next two frames."""

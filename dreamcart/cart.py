@@ -1,0 +1,84 @@
+"""A cart: one safetensors file a game, from which the dream plays anywhere. No emulator, no ROM, no GPU.
+
+It holds the game spec, both networks with the configs that rebuild them, the start frames, the metrics that it was
+measured at, and a fingerprint over all of it. A cart of a newer format, a damaged and a hand-edited one are refused.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dreamcart.dynamics.base import make_dynamics
+from dreamcart.errors import ROOT, UserError
+from dreamcart.games.spec import GameSpec
+from dreamcart.representation.base import load_weights, make_representation
+from dreamcart.tensors import load_tensors, save_tensors
+from dreamcart.world_model import WorldModel, seen_as_of
+
+FORMAT = 1
+MOST_BYTES = 8 * 2**20
+FOLDER = ROOT / "carts"
+PARTS = ("representation", "dynamics")
+
+
+def save_cart(path: Path, folder: Path, metrics: dict[str, Any]) -> None:
+    """Write the trained model in `folder` (see `world_model`), with its metrics, as a cart.
+
+    Raises:
+        UserError: a part is missing or damaged, or the cart would exceed MOST_BYTES.
+    """
+    tensors, world = load_tensors(folder / "world.safetensors")
+    meta = {"cart": FORMAT, "game": world["game"], "starts": world["starts"], "preprocess": world["preprocess"], "metrics": metrics}
+    for part in PARTS:
+        weights, own = load_tensors(folder / f"{part}.safetensors")
+        tensors |= {f"{part}.{name}": weight for name, weight in weights.items()}
+        meta[part] = own["config"]
+    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if size > MOST_BYTES:
+        raise UserError(f"This model has {size / 2**20:.1f} MiB, and a cart holds 8; make it smaller (dynamics.channels, blocks).")
+    save_tensors(path, tensors, meta | {"fingerprint": fingerprint_of(tensors, meta)})
+
+
+def fingerprint_of(tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> str:
+    """SHA-256 over every tensor (name, type, shape, bytes) and the metadata."""
+    digest = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_cart(path: Path, device: torch.device) -> tuple[WorldModel, dict[str, Any]]:
+    """The dream in a cart, and its metadata ("game", "metrics", …).
+
+    Raises:
+        UserError: the file is missing, truncated, foreign, of a newer format, or was changed by hand.
+    """
+    if not path.is_file():
+        raise UserError(f"There is no cart {path}; `python stages/play.py --list` shows those that there are.")
+    tensors, meta = load_tensors(path, "fetch it again with `git checkout carts`, or make it with `python stages/cart.py`")
+    version = meta.get("cart")
+    if not isinstance(version, int):
+        raise UserError(f"{path} is no cart; make one from a trained model with `python stages/cart.py`.")
+    if version > FORMAT:
+        raise UserError(f"{path} is a cart of format {version}, and this Dreamcart reads up to {FORMAT}; update Dreamcart.")
+    told = meta.pop("fingerprint", None)
+    if told != fingerprint_of(tensors, meta):
+        raise UserError(f"{path} was changed after it was made (its fingerprint does not fit); fetch it again.")
+    parts = {}
+    for part in PARTS:
+        own = {name.removeprefix(f"{part}."): t for name, t in tensors.items() if name.startswith(f"{part}.")}
+        make = make_representation if part == "representation" else make_dynamics
+        parts[part] = load_weights(make(meta[part], path), own, path)
+    starts = {name: tensors[f"start.{name}"].numpy() for name in meta["starts"]}
+    spec, seen_as = GameSpec.from_dict(meta["game"]), seen_as_of(meta, tensors["median"].shape)
+    return WorldModel(spec, parts["representation"], parts["dynamics"], starts, seen_as, device), meta
+
+
+def carts() -> dict[str, Path]:
+    """The carts that are here, by game."""
+    return {path.stem: path for path in sorted(FOLDER.glob("*.cart"))}

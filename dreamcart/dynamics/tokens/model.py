@@ -1,0 +1,202 @@
+"""Token dynamics: copy, or decide where and to what.
+
+The next frame is the current one, unless the network says that something changes; then each cell that may change has a
+gate (copy or not) and a categorical choice of its new token. Sources of the idea: copy gates of IRIS-like and grid-world
+models (Neural Game Engine, Bamford & Lucas 2020), iterative decoding (MaskGIT, Chang et al. 2022).
+
+Cells are decided at once where the network is sure. Where it is not (a random event, or its own doubt) the least sure
+cell is decided first, drawn or by its maximum, told back to the network, and the others follow from it: so the next
+piece is one choice and never a mixture of pieces.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from dreamcart.dynamics.base import Dynamics
+from dreamcart.dynamics.tokens.history import State, advance, begin
+from dreamcart.dynamics.tokens.layout import Layout
+from dreamcart.dynamics.tokens.network import Network
+
+SURE = 0.9  # a choice at least this probable needs no second look
+MOST_ROUNDS = 12  # cells decided one by one in a step, at most
+
+Oracle = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+class TokenDynamics(Dynamics):
+    """Latents are frames of tokens, int [B, H, W]; the state is `history.State`."""
+
+    def __init__(
+        self,
+        latent_shape: list[int],
+        buttons: int,
+        vocabulary: int,
+        window: list[int],
+        backdrops: int,
+        channels: int,
+        blocks: int,
+        depth: int,
+        memory: int,
+    ) -> None:
+        """window: [h, w], the size of the layout's active window; depth: past steps it sees."""
+        super().__init__(latent_shape, buttons, 2 * depth + 1, 2 * depth + 1)  # twice: the clock may stop
+        self.depth = depth
+        self.register_buffer("cells", torch.zeros(window, dtype=torch.int64))
+        self.register_buffer("mask", torch.zeros(window, dtype=torch.bool))
+        self.register_buffer("backdrops", torch.zeros(backdrops, *latent_shape, dtype=torch.int16))
+        self.network = Network(vocabulary, window[0], window[1], buttons, backdrops, channels, blocks, depth, memory)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.cells, self.mask, self.backdrops)
+
+    def set_layout(self, layout: Layout) -> None:
+        """Copy a layout that fits the sizes given at construction."""
+        for name in ("cells", "mask", "backdrops"):
+            getattr(self, name).copy_(getattr(layout, name))
+
+    def start(self, latents: torch.Tensor, actions: torch.Tensor) -> State:
+        """The state after a real context: int [B, T, H, W], multi-hot [B, T - 1, n]. See `Dynamics.start`."""
+        layout = self.layout
+        actions = actions[:, actions.shape[1] - latents.shape[1] + 1 :].float()
+        windows = layout.window(latents.to(torch.int16))
+        sums = self.network.summary(windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
+        backdrops = layout.backdrop_of(latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
+        state = begin(windows[:, 0], sums[:, 0], backdrops[:, 0], self.depth, self.buttons)
+        waiting = torch.ones(len(latents), dtype=torch.bool, device=latents.device)
+        for step in range(1, latents.shape[1]):
+            state = advance(state, actions[:, step - 1], windows[:, step], sums[:, step], backdrops[:, step])
+            # nothing shown and nothing pressed yet: what fills up a context that begins with the episode
+            waiting &= (state.idle > 0) & (actions[:, step - 1] == 0).all(1)
+            state.idle[waiting] = 0
+        return state
+
+    def step(
+        self,
+        state: State,
+        action: torch.Tensor,
+        temperature: float = 0.0,
+        generator: torch.Generator | None = None,
+        oracle: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, State]:
+        """Press `action`, multi-hot [B, n]. Returns the next frame of tokens, int16 [B, H, W], and the new state.
+
+        Args:
+            temperature: 0 takes the most probable choice; above, choices of which the network is less than SURE are drawn.
+            oracle: true next frames, int [B, H, W]: what the network is not sure of is taken from them instead of
+                drawn, to score a rollout with the random events given.
+        """
+        action = action.float()
+        truth = None if oracle is None else self.layout.window(oracle).to(torch.int16)
+        event, scene, gate, features = self.network(state, action)
+        current = state.frames[:, -1]
+        happens = _decide(event, temperature, generator)
+        if truth is not None:
+            unsure = (event.sigmoid() - 0.5).abs() < SURE - 0.5
+            happens = torch.where(unsure, (truth != current).flatten(1).any(1), happens)
+        window, backdrop = current.clone(), state.backdrop.clone()
+        rows = happens.nonzero().squeeze(1)
+        if len(rows):
+            told = None if truth is None else truth[rows]
+            backdrop[rows] = scene[rows].argmax(1)
+            window[rows] = self._paint(state.rows(rows), action[rows], gate[rows], features[rows], temperature, generator, told)
+        latent = self.layout.compose(window, backdrop)
+        frame = self.layout.window(latent)
+        return latent, advance(state, action, frame, self.network.summary(frame), backdrop)
+
+    def _paint(
+        self,
+        state: State,
+        action: torch.Tensor,
+        gate: torch.Tensor,
+        features: torch.Tensor,
+        temperature: float,
+        generator: torch.Generator | None,
+        truth: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """The next windows of frames that change, int16 [B, h, w]; doubtful cells one by one."""
+        current = state.frames[:, -1]
+        known = torch.zeros(current.shape, dtype=torch.int64, device=current.device)
+        result = current.clone()
+        rows = torch.arange(len(current), device=current.device)
+        for turn in range(MOST_ROUNDS + 1):
+            chance, token, certainty = self._beliefs(current[rows], gate, features)
+            chance = torch.where(self.mask, chance, 0.0)
+            certainty = torch.where(self.mask & (known[rows] == 0), certainty, 1.0)
+            settled = torch.where(known[rows] > 0, known[rows].to(torch.int16) - 1, torch.where(chance > 0.5, token, current[rows]))
+            result[rows] = settled
+            doubt = certainty.flatten(1).min(1)
+            open_rows = (doubt.values < SURE).nonzero().squeeze(1)
+            if turn == MOST_ROUNDS or not len(open_rows):
+                return result
+            rows = rows[open_rows]
+            cell = doubt.indices[open_rows]
+            if truth is not None:
+                decided = truth[rows].flatten(1).gather(1, cell[:, None]).squeeze(1)
+            else:
+                decided = self._draw(current[rows], gate[open_rows], features[open_rows], cell, temperature, generator)
+            known[rows] = known[rows].flatten(1).scatter(1, cell[:, None], decided[:, None].long() + 1).view_as(known[rows])
+            _, _, gate, features = self.network(state.rows(rows), action[rows], known[rows])
+        raise AssertionError("unreachable")
+
+    def _beliefs(self, current: torch.Tensor, gate: torch.Tensor, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Chance that each cell changes, its most probable new token, and the probability of the better choice.
+
+        Colours are looked at only where a change is thinkable: the most of the screen is spared.
+        """
+        chance = gate.sigmoid()
+        token = current.clone()
+        certainty = torch.maximum(chance, 1 - chance)
+        where = chance > 1 - SURE
+        logits = self.network.paint(features[where])
+        logits = logits.scatter(1, current[where].long()[:, None], -torch.inf)  # a change is never to the same token
+        best = logits.softmax(1).max(1)
+        token[where] = best.indices.to(torch.int16)
+        certainty[where] = torch.maximum(chance[where] * best.values, 1 - chance[where])
+        return chance, token, certainty
+
+    def _draw(
+        self,
+        current: torch.Tensor,
+        gate: torch.Tensor,
+        features: torch.Tensor,
+        cell: torch.Tensor,
+        temperature: float,
+        generator: torch.Generator | None,
+    ) -> torch.Tensor:
+        """Decide one cell a row: int16 [B]."""
+        each = torch.arange(len(cell), device=cell.device)
+        old = current.flatten(1)[each, cell].long()
+        logits = self.network.paint(features.flatten(1, 2)[each, cell]).scatter(1, old[:, None], -torch.inf)
+        change = torch.nn.functional.logsigmoid(gate.flatten(1)[each, cell])
+        stay = torch.nn.functional.logsigmoid(-gate.flatten(1)[each, cell])
+        chances = (logits.log_softmax(1) + change[:, None]).scatter(1, old[:, None], stay[:, None])
+        if temperature == 0:
+            return chances.argmax(1).to(torch.int16)
+        return torch.multinomial((chances / temperature).softmax(1), 1, generator=generator).squeeze(1).to(torch.int16)
+
+
+def _decide(logit: torch.Tensor, temperature: float, generator: torch.Generator | None) -> torch.Tensor:
+    """bool [B]: whether it happens; drawn only where the network is not sure."""
+    if temperature == 0:
+        return logit > 0
+    drawn = torch.rand(logit.shape, generator=generator, device=logit.device) < (logit / temperature).sigmoid()
+    return torch.where((logit.sigmoid() - 0.5).abs() < SURE - 0.5, drawn, logit > 0)
+
+
+def config_for(layout: Layout, vocabulary: int, buttons: int, own: Any) -> dict[str, Any]:
+    """The self-describing config of the model for a layout; `own` holds the params."""
+    return {
+        "kind": "tokens",
+        "latent_shape": list(layout.backdrops.shape[1:]),
+        "buttons": buttons,
+        "vocabulary": vocabulary,
+        "window": list(layout.mask.shape),
+        "backdrops": len(layout.backdrops),
+        "channels": own.channels,
+        "blocks": own.blocks,
+        "depth": own.history_frames,
+        "memory": own.memory,
+    }

@@ -1,0 +1,123 @@
+"""The network of the token dynamics: local convolutions, row and column sums, and a history that reaches every block."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from dreamcart.dynamics.tokens.history import MOST_IDLE, RECENT, State, Summary, ages
+
+SLOT = 16  # numbers that tell what one past step changed
+WHOLE = 32  # sums over the window are divided by this: a thing in few cells must not drown in a mean
+MOST_CHANGE = 4.0  # a step's change of the summary is cut here
+
+
+class Line(nn.Module):
+    """What a row (or column) holds, and what lies on either side of it: sees full lines, and how many lie below.
+
+    Sums over the other axis, then adds running sums along the own one, from both ends.
+    """
+
+    def __init__(self, channels: int, over: int) -> None:
+        super().__init__()
+        self.over = over  # the axis of [B, h, w, C] that is summed away
+        self.look = nn.Linear(channels, channels)
+        self.tell = nn.Linear(3 * channels, channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, h, w, C] → the same shape, with the summed axis of size 1."""
+        line = torch.relu(self.look(x.sum(self.over) / 4))
+        before = line.cumsum(1) / line.shape[1]
+        after = before[:, -1:] - before
+        return self.tell(torch.cat([line, before, after], 2)).unsqueeze(self.over)
+
+
+class Block(nn.Module):
+    """Residual: convolution, lines, FiLM by history and the whole picture (Perez et al. 2018), and a layer a cell."""
+
+    def __init__(self, channels: int, memory: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.look = nn.Conv2d(channels, channels, 3, padding=1)
+        self.tell = nn.Linear(channels, channels)
+        nn.init.zeros_(self.tell.weight)
+        self.row, self.column = Line(channels, 2), Line(channels, 1)
+        self.film = nn.Sequential(nn.Linear(channels + memory, memory), nn.ReLU(), nn.Linear(memory, 2 * channels))
+
+    def forward(self, x: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
+        """x [B, h, w, C], memory [B, M] → [B, h, w, C]."""
+        y = self.look(self.norm(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        whole = torch.cat([x.sum((1, 2)) / WHOLE, memory], 1)
+        scale, shift = self.film(whole)[:, None, None].chunk(2, 3)
+        y = torch.addcmul(shift + self.row(y) + self.column(y), y, 1 + scale).relu_()
+        return x + self.tell(y)
+
+
+class Network(nn.Module):
+    """From a state, a button press and what is already known of the next frame, to beliefs about the next frame."""
+
+    def __init__(
+        self,
+        vocabulary: int,
+        height: int,
+        width: int,
+        buttons: int,
+        backdrops: int,
+        channels: int,
+        blocks: int,
+        depth: int,
+        memory: int,
+    ) -> None:
+        super().__init__()
+        self.summary = Summary(vocabulary, height, width)
+        self.token, self.before = nn.Embedding(vocabulary, channels), nn.Embedding(vocabulary, channels)
+        self.age = nn.Embedding(depth + 1, channels)
+        self.known = nn.Embedding(vocabulary + 1, channels)  # 0: not known
+        self.place = nn.Parameter(torch.randn(height, width, channels) * 0.5)
+        self.slot = nn.Linear(self.summary.size, SLOT)
+        self.past = nn.Linear(depth * (SLOT + 1 + buttons), memory)
+        self.idle = nn.Embedding(MOST_IDLE + 1, memory)
+        self.scene = nn.Embedding(backdrops, memory)
+        self.press = nn.Linear((RECENT + 1) * buttons, memory)
+        self.mix = nn.Sequential(nn.ReLU(), nn.Linear(memory, memory), nn.ReLU())
+        self.blocks = nn.ModuleList(Block(channels, memory) for _ in range(blocks))
+        self.gate = nn.Linear(channels, 1)
+        self.paint = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, vocabulary))
+        self.event = nn.Sequential(nn.Linear(channels + memory, memory), nn.ReLU(), nn.Linear(memory, 1 + backdrops))
+        for table in (self.token, self.before, self.age, self.known):
+            nn.init.normal_(table.weight, std=0.5)
+
+    def matrices(self) -> Iterator[nn.Parameter]:
+        """The blocks' weights: what Muon trains. Not tables, nor what reads the history (large, and dear to orthogonalise)."""
+        for name, module in self.named_modules():
+            if name.startswith("blocks.") and isinstance(module, nn.Linear | nn.Conv2d):
+                yield module.weight
+
+    def remember(self, state: State, action: torch.Tensor, changed: torch.Tensor) -> torch.Tensor:
+        """State and the buttons [B, n] pressed now → memory [B, M]."""
+        moved = (state.sums[:, 1:] - state.sums[:, :-1]).clamp(-MOST_CHANGE, MOST_CHANGE)
+        slots = torch.cat([torch.relu(self.slot(moved)), changed[:, :, None], state.actions], 2)
+        pressed = torch.cat([state.recent, action[:, None]], 1)
+        return self.mix(
+            self.past(slots.flatten(1)) + self.idle(state.idle) + self.scene(state.backdrop) + self.press(pressed.flatten(1))
+        )
+
+    def forward(self, state: State, action: torch.Tensor, known: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
+        """Beliefs about the next frame.
+
+        Args:
+            action: float32 [B, n]; known: int64 [B, h, w], 0 or 1 + the next token of cells already decided.
+
+        Returns:
+            Logits that anything changes [B]; of the next backdrop [B, K]; that each cell changes, if anything does
+            [B, h, w]; and features [B, h, w, C] from which `paint` gives the logits of a changed cell's new token.
+        """
+        age, before, changed = ages(state.frames)
+        x = self.token(state.frames[:, -1].long()) + self.before(before.long()) + self.age(age) + self.place
+        x = x + (self.known.weight[0] if known is None else self.known(known))
+        memory = self.remember(state, action, changed)
+        for block in self.blocks:
+            x = block(x, memory)
+        x = torch.relu(x)
+        event = self.event(torch.cat([x.sum((1, 2)) / WHOLE, memory], 1))
+        return event[:, 0], event[:, 1:], self.gate(x).squeeze(3), x

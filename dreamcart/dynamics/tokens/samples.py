@@ -1,0 +1,84 @@
+"""Transitions of a split as training samples for the token dynamics, and which to practise next."""
+
+import numpy as np
+import torch
+
+from dreamcart.data.processed import Split
+from dreamcart.dynamics.tokens.history import MOST_IDLE, PATIENCE, RECENT, State
+from dreamcart.dynamics.tokens.layout import Layout
+from dreamcart.dynamics.tokens.network import Network
+
+FLOOR, POWER = 0.01, 0.6  # how far practice follows the last loss: chance ~ (loss + floor) ^ power
+MOST_WEIGHT = 5.0
+CHUNK = 4096
+
+
+class Samples:
+    """Records of a split, seen as the dream would see them (the same `State`, made from the record)."""
+
+    def __init__(self, split: Split, tokens: np.ndarray, layout: Layout, network: Network, depth: int) -> None:
+        """tokens: int [U, H, W] of the split's distinct frames."""
+        self.depth = depth
+        frame, step = split.index["frame"], split.index["step"]
+        self.frame, self.action = frame, split.index["action"]
+        chunks = [torch.from_numpy(np.array(tokens[i : i + CHUNK]).astype(np.int16)) for i in range(0, len(tokens), CHUNK)]
+        windows = [layout.window(chunk) for chunk in chunks]
+        self.windows = torch.cat(windows)
+        self.sums = torch.cat([network.summary(window) for window in windows])
+        self.backdrop = torch.cat([layout.backdrop_of(chunk) for chunk in chunks])
+        self.start = split.episode_start
+        same = np.r_[False, frame[1:] == frame[:-1]] & (step > 0)
+        last_change = np.maximum.accumulate(np.where(same, 0, np.arange(len(frame))))
+        self.idle = np.minimum(np.arange(len(frame)) - last_change, MOST_IDLE)
+        ticks = (self.idle <= PATIENCE) | (step == 0)
+        self.kept = np.flatnonzero(ticks)  # the records at which the clock of `history` ticks
+        self.place = np.cumsum(ticks) - 1  # for every record, its place in `kept`
+        self.all = split.transitions
+        still = frame[self.all] == frame[self.all + 1]
+        self.changed, self.unchanged = self.all[~still], self.all[still]
+        # the last loss of every record: what the network gets wrong is drawn more often
+        self.loss = torch.ones(len(frame))
+
+    def get(self, at: np.ndarray) -> tuple[State, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """States, actions float32 [B, n], next windows int16 [B, h, w] and next backdrops int64 [B] at records `at`."""
+        begin = self.start[at][:, None]
+        ticks = self.place[at][:, None] - np.arange(self.depth + 1)[::-1]
+        records = np.maximum(self.kept[np.maximum(ticks, 0)], begin)
+        rows = torch.from_numpy(self.frame[records].astype(np.int64))
+        # a step's action is that of the record before it; before the episode's begin nothing was pressed
+        pressed = self.action[records[:, 1:] - 1] * (records[:, 1:] > begin)[:, :, None]
+        past = at[:, None] - np.arange(RECENT, 0, -1)
+        recent = self.action[np.maximum(past, 0)] * (past >= begin)[:, :, None]
+        now = torch.from_numpy(self.frame[at].astype(np.int64))
+        following = torch.from_numpy(self.frame[at + 1].astype(np.int64))
+        state = State(
+            self.windows[rows],
+            self.sums[rows],
+            torch.from_numpy(pressed.astype(np.float32)),
+            torch.from_numpy(recent.astype(np.float32)),
+            torch.from_numpy(self.idle[at]),
+            self.backdrop[now],
+        )
+        action = torch.from_numpy(self.action[at].astype(np.float32))
+        return state, action, self.windows[following], self.backdrop[following]
+
+    def draw(self, rng: np.random.Generator, count: int, changed_share: float) -> tuple[np.ndarray, torch.Tensor]:
+        """Records, `changed_share` of them with a changing picture, hard ones more often (Schaul et al. 2016).
+
+        Returns them with weights, float32 [count], that undo both for what must stay a probability: whether
+        anything changes.
+        """
+        some = round(count * changed_share) if len(self.unchanged) else count
+        some = some if len(self.changed) else 0
+        drawn = [self._draw(rng, pool, n) for pool, n in ((self.changed, some), (self.unchanged, count - some))]
+        at, weight = (np.concatenate(part) for part in zip(*drawn, strict=True))
+        return at, torch.from_numpy(np.minimum(weight * count / len(self.all), MOST_WEIGHT).astype(np.float32))
+
+    def _draw(self, rng: np.random.Generator, pool: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """`count` records of a pool, and how many each of them stands for."""
+        if count == 0:
+            return pool[:0], np.zeros(0)
+        hardness = (self.loss.numpy()[pool] + FLOOR) ** POWER
+        total = np.cumsum(hardness)
+        chosen = np.searchsorted(total, rng.random(count) * total[-1]).clip(max=len(pool) - 1)
+        return pool[chosen], total[-1] / hardness[chosen] / count

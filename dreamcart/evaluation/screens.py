@@ -1,0 +1,68 @@
+"""Reading rollouts back while they run: what the dreamed screens say, against the real ones, in the game's own terms."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dreamcart.data.processed import Split
+from dreamcart.data.reader import read_episodes
+from dreamcart.evaluation.readback import Reader, judge, legality, match_events, state_scores, summarise
+
+STEPS = 300  # events are followed for so many steps of a rollout
+
+
+def load_infos(raw: Path) -> list[str]:
+    """The RAM variables of every record, as JSON, in the order of the index table."""
+    return [row["infos"] or "{}" for episode in read_episodes(raw, ["infos"]) for row in episode]
+
+
+class Screens:
+    """Collects the reads of all rollouts of an evaluation."""
+
+    def __init__(self, reader: Reader, test: Split, infos: list[str], horizons: list[int]) -> None:
+        self.reader, self.test, self.infos = reader, test, infos
+        self.horizons = [h for h in horizons if h <= STEPS]
+        self.known: dict[int, Any] = {}  # reads of real frames, by their row: most come again
+        self.records: list[int] = []
+        self.dreams: list[list[Any]] = []
+
+    def begin(self, at: np.ndarray) -> None:
+        """A batch of rollouts starts after the records `at`."""
+        self.first = len(self.dreams)
+        self.records += at.tolist()
+        self.dreams += [[] for _ in at]
+
+    def see(self, step: int, frames: np.ndarray, before: np.ndarray | None) -> None:
+        """The batch's frames at a step (from 1), uint8 [B, H, W, C]; `before` are those of the step before."""
+        if step > STEPS:
+            return
+        for number, frame in enumerate(frames):
+            reads = self.dreams[self.first + number]
+            same = before is not None and np.array_equal(frame, before[number])
+            reads.append(reads[-1] if same else self.reader.read(frame))
+
+    def report(self) -> dict[str, Any]:
+        """States at the horizons, events and legality over the first STEPS steps; see `readback`."""
+        real, context, variables = [], [], []
+        for record, reads in zip(self.records, self.dreams, strict=True):
+            following = range(record + 1, record + 1 + len(reads))
+            context.append(self._real(record))
+            real.append([self._real(i) for i in following])
+            variables.append({h - 1: json.loads(self.infos[record + h]) for h in self.horizons})
+        judged = [
+            [judge(self.reader, reads, [first]) for reads, first in zip(side, context, strict=True)] for side in (real, self.dreams)
+        ]
+        told = variables if all(v for one in variables for v in one.values()) else None
+        return {
+            "states": state_scores(self.reader, real, self.dreams, self.horizons, told),
+            "events": summarise(match_events(one.events, other.events) for one, other in zip(*judged, strict=True)),
+            "legality": legality(judged[1]),
+        }
+
+    def _real(self, record: int) -> Any:
+        row = int(self.test.index["frame"][record])
+        if row not in self.known:
+            self.known[row] = self.reader.read(self.test.frames[row])
+        return self.known[row]

@@ -1,0 +1,174 @@
+"""Recording: pictures and variables are kept exactly, and the same whoever recorded them."""
+
+import importlib.util
+import io
+import json
+import zlib
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from synthetic import make_frame
+
+from dreamcart.config import CollectConfig
+from dreamcart.data.collect import record
+from dreamcart.data.schema import PngEncoder, decode_image, infos_json
+from dreamcart.errors import ROOT
+from dreamcart.games.spec import load_game
+
+SIZES = [(24, 32), (210, 160), (9, 5), (8, 1), (1, 7)]
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def test_images_are_lossless_and_sound():
+    """Any program that reads PNG sees the recorded pixels, and finds every checksum right."""
+    encoder = PngEncoder()
+    for frame in [frame for size in SIZES for frame in (noise(*size), make_frame(3, *size), make_frame(4, *size))]:
+        content = encoder.encode(frame)
+        np.testing.assert_array_equal(decode_image(content), frame)
+        np.testing.assert_array_equal(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB), frame)
+        Image.open(io.BytesIO(content)).verify()
+        length = int.from_bytes(content[33:37], "big")
+        assert len(zlib.decompress(content[41 : 41 + length])) == frame.shape[0] * (1 + 3 * frame.shape[1])
+
+
+def test_an_image_does_not_depend_on_those_before():
+    """Or else a recording would differ with the number of workers."""
+    frames = [make_frame(number) for number in range(4)] + [noise(24, 32), np.zeros((24, 32, 3), np.uint8)]
+    encoder = PngEncoder()
+    forwards = [encoder.encode(frame) for frame in frames]
+    encoder = PngEncoder()
+    backwards = [encoder.encode(frame) for frame in reversed(frames)]
+    assert forwards == backwards[::-1] == [PngEncoder().encode(frame) for frame in frames]
+
+
+def test_a_view_of_a_larger_frame_is_encoded_as_it_looks():
+    """Crops need not be copied first."""
+    whole = noise(40, 60)
+    np.testing.assert_array_equal(decode_image(PngEncoder().encode(whole[3:30, 5:50])), whole[3:30, 5:50])
+
+
+@pytest.mark.parametrize(
+    "infos",
+    [
+        {},
+        {"x": 1, 'odd "name"': -2, "state": "PlayA"},
+        {"board": np.arange(4, dtype=np.uint8)},
+        {"x": 1, "board": np.arange(4, dtype=np.uint8), "wide": np.array([[-1, 300]], np.int16), "y": None},
+    ],
+)
+def test_infos_are_plain_json(infos):
+    """Values, names and types as the emulator gave them, arrays as lists."""
+    text = infos_json(infos)
+    assert json.loads(text) == {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in infos.items()}
+    assert " " not in text.replace("odd ", "")
+
+
+def test_infos_follow_an_array_that_changes():
+    """Text that is kept must not outlive the values it was made from."""
+    board = np.zeros(3, np.uint8)
+    assert infos_json({"board": board}) == '{"board":[0,0,0]}'
+    board[1] = 7
+    assert infos_json({"board": board}) == '{"board":[0,7,0]}'
+    assert infos_json({"board": board.astype(np.uint16)}) == '{"board":[0,7,0]}'
+    assert infos_json({"board": board.reshape(1, 3)}) == '{"board":[[0,7,0]]}'
+
+
+def test_variables_are_those_that_stable_retro_names():
+    """Arrays are read from memory as a whole; by name, one by one, they must be the same."""
+    pytest.importorskip("stable_retro")
+    from dreamcart.games.retro import RetroEmulator
+
+    spec = load_game("blockfall")
+    emulator = RetroEmulator(spec)
+    try:
+        assert emulator.blocks
+        rng = np.random.default_rng(0)
+        emulator.reset("HighA", 1)
+        for _ in range(200):
+            emulator.step(rng.integers(0, 2, len(spec.buttons)))
+            found, named = emulator.variables(), emulator.env.data.lookup_all()
+            for name, value in found.items():
+                if isinstance(value, np.ndarray):
+                    assert value.dtype == np.uint8
+                    members = sorted(key for key in named if key.startswith(f"{name}_") and key[-3:].isdigit())
+                    assert value.tolist() == [named.pop(member) for member in members]
+                else:
+                    assert value == named.pop(name)
+            assert not named
+            blocks, emulator.blocks = emulator.blocks, {}  # as for a game whose arrays do not lie in memory as they are
+            assert infos_json(emulator.variables()) == infos_json(found)
+            emulator.blocks = blocks
+    finally:
+        emulator.close()
+
+
+def test_a_recording_is_the_same_with_any_number_of_workers(tmp_path):
+    """Byte by byte, report included."""
+    pytest.importorskip("stable_retro")
+    spec, reports, files = load_game("blockfall"), [], []
+    for workers in (1, 2):
+        config = CollectConfig(
+            source="emulator", revision="", frames=240, episode_steps=40, test_episodes=1, test_steps=40, workers=workers
+        )
+        folder = tmp_path / str(workers)
+        reports.append(record(spec, config, 0, folder / "play", folder / "test"))
+        files.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+    assert reports[0] == reports[1]
+    assert files[0] == files[1]
+    assert len(files[0]) == 6
+
+
+# Blockfall's bot
+
+
+@pytest.fixture(scope="module")
+def bot():
+    """games/blockfall/bot.py as a module."""
+    description = importlib.util.spec_from_file_location("blockfall_bot", ROOT / "games" / "blockfall" / "bot.py")
+    module = importlib.util.module_from_spec(description)
+    description.loader.exec_module(module)
+    return module
+
+
+def boards(count: int) -> np.ndarray:
+    """bool [count, 20, 10]: random cells, denser to the bottom, with full rows among them."""
+    rng = np.random.default_rng(0)
+    density = rng.uniform(0, 0.8, count)[:, None, None] * np.linspace(0, 1, 20)[:, None]
+    made = rng.random((count, 20, 10)) < density
+    made[rng.random((count, 20)) < 0.1] = True
+    return made
+
+
+def test_the_bot_drops_a_piece_until_something_is_below(bot):
+    """Bits of one number say the same as cells of a board."""
+    cells = [cells for turns in bot.make_bot().cells for cells in turns]
+    for board in boards(20):
+        bits = bot.as_bits(board)
+        for piece in cells:
+            for x in range(-2, 10):
+
+                def fits(y, board=board, piece=piece, x=x):
+                    places = [(y + dy, x + dx) for dx, dy in piece]
+                    return all(0 <= row < 20 and 0 <= column < 10 and not board[row, column] for row, column in places)
+
+                for y in (-1, 0, 3):
+                    rest = next((row for row in range(y, 20) if not fits(row + 1)), None) if fits(y) else None
+                    assert bot.drop(bits, piece, x, y) == rest
+
+
+def test_the_bot_rates_boards_one_by_one(bot):
+    """A board's rating does not depend on those beside it, and is what its definition says."""
+    many = boards(30)
+    for board, rating in zip(many, bot.rate(many), strict=True):
+        full = board.all(axis=1)
+        left = np.vstack([np.zeros((full.sum(), 10), bool), board[~full]])
+        heights = [20 - int(column.argmax()) if column.any() else 0 for column in left.T]
+        holes = sum(height - int(column.sum()) for height, column in zip(heights, left.T, strict=True))
+        bumps = sum(abs(a - b) for a, b in pairwise(heights))
+        assert rating == pytest.approx(0.76 * full.sum() - 0.51 * sum(heights) - 0.9 * holes - 0.18 * bumps)
