@@ -3,7 +3,7 @@
 python experiments/run.py experiments/latent_dim.yaml   →  experiments/latent_dim.md
 
 Each run is `dvc exp run --temp -n NAME -S …` on the committed state; one that exists already is not run again,
-so a stopped list goes on where it was.
+so a stopped list goes on where it was. "all" in the list holds overrides that every run gets.
 """
 
 import argparse
@@ -41,11 +41,11 @@ def references() -> dict[str, str]:
 
 
 def read(revision: str, game: str, path: str) -> Any:
-    """A metric of an experiment: "file.key.key"."""
+    """A metric of an experiment: "file.key.key"; None where it has none of that name."""
     file, *keys = path.split(".")
     value = json.loads(call("git", "show", f"{revision}:metrics/{game}/{file}.json"))
     for key in keys:
-        value = value[key]
+        value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
@@ -59,14 +59,16 @@ def main() -> None:
         if name in references():
             print(f"{name}: done already")
             continue
-        command = ["dvc", "exp", "run", "--temp", "-n", name, *(part for o in overrides for part in ("-S", o))]
+        changes = [*plan.get("all", []), *overrides]
+        command = ["dvc", "exp", "run", "--temp", "-n", name, *(part for change in changes for part in ("-S", change))]
         print("+", " ".join(command), flush=True)
         if subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, check=False).returncode:
             raise UserError(f"The run {name} failed; its messages are above. Run the same command again to go on.")
     lines = [f"# {plan['title']}", "", f"`python experiments/run.py {args.list.as_posix()}`, game `{game}`.", ""]
     lines += ["| | " + " | ".join(plan["runs"]) + " |", "|---|" + "---|" * len(plan["runs"])]
     for label, path in plan["columns"].items():
-        cells = [f"{read(references()[name], game, path):.4g}" for name in plan["runs"]]
+        values = [read(references()[name], game, path) for name in plan["runs"]]
+        cells = ["–" if value is None else f"{value:.4g}" for value in values]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     args.list.with_suffix(".md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))

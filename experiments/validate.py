@@ -32,7 +32,9 @@ def main() -> None:
     make_repeatable(params.seed)
     world = load_world(paths.models, pick_device())
     val, median = load_split(paths.processed, "val"), read_array(paths.processed / "median.npy")
-    table, _ = evaluate_rollouts(world, val, median, replace(params.rollout_eval, starts=args.starts), params.seed)
+    longest = int(val.index["step"].max())
+    config = replace(params.rollout_eval, starts=args.starts, horizons=[h for h in params.rollout_eval.horizons if h < longest])
+    table, _ = evaluate_rollouts(world, val, median, config, params.seed)
     rows = curve_rows(table)
     print_table(f"{world.spec.title}: validation episodes", list(rows[0]), [list(row.values()) for row in rows])
 

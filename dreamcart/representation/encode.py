@@ -35,11 +35,14 @@ def encode_frames(model: Representation, frames: np.ndarray | TiledFrames, path:
 
 
 @torch.inference_mode()
-def reconstruct(model: Representation, frames: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (true, decoded) uint8 batches [B, H, W, C] over `frames`."""
+def reconstruct(
+    model: Representation, frames: np.ndarray | TiledFrames, rows: np.ndarray | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (true, decoded) uint8 batches [B, H, W, C] over `frames`, or those of its rows."""
     device = next(iter(model.state_dict().values())).device
-    for first in range(0, len(frames), BATCH):
-        true = np.array(frames[first : first + BATCH])
+    rows = np.arange(len(frames)) if rows is None else rows
+    for first in range(0, len(rows), BATCH):
+        true = np.array(frames[rows[first : first + BATCH]])
         with autocast(device):
             decoded = model.decode(model.encode(torch.from_numpy(true).to(device)))
         yield true, decoded.cpu().numpy()

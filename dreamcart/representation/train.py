@@ -17,6 +17,7 @@ from dreamcart.representation.tiles import MOST_TILES, Tiles
 from dreamcart.training import Plan, fit, step_rng
 
 SSIM_SAMPLE = 500
+JUDGE_SAMPLE = 2000
 
 
 def representation_config(params: Params, shape: tuple[int, int, int]) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def collect_tiles(config: dict[str, Any], train: Split) -> tuple[Tiles, dict[str
 
 
 def judge_representation(model: Representation, val: Split, median: np.ndarray) -> dict[str, float]:
-    """Reconstruction errors over the distinct validation frames, beside those of the median frame.
+    """Reconstruction errors over (at most JUDGE_SAMPLE of) the distinct validation frames, beside the median frame's.
 
     `l1` is over all pixels; `l1_changed` over those that differ from the median frame, where blur cannot
     hide behind a still background. All on [0, 1]. `exact` is the share of frames equal in every pixel; `ssim` is
@@ -94,9 +95,10 @@ def judge_representation(model: Representation, val: Split, median: np.ndarray) 
     sums = dict.fromkeys(("l1", "median_l1", "l1_changed", "median_l1_changed"), 0.0)
     exact = 0
     changed_pixels, ssims = 0, []
-    every = max(1, len(val.frames) // SSIM_SAMPLE)
+    rows = np.unique(np.linspace(0, len(val.frames) - 1, min(JUDGE_SAMPLE, len(val.frames))).astype(int))
+    every = max(1, len(rows) // SSIM_SAMPLE)
     seen = 0
-    for true, decoded in reconstruct(model, val.frames):
+    for true, decoded in reconstruct(model, val.frames, rows):
         error = np.abs(true.astype(np.float32) - decoded) / 255
         median_error = np.abs(true.astype(np.float32) - median) / 255
         changed = median_error > 0
@@ -109,5 +111,5 @@ def judge_representation(model: Representation, val: Split, median: np.ndarray) 
         sample = range(-seen % every, len(true), every)
         ssims += [structural_similarity(true[i], decoded[i], channel_axis=2, data_range=255) for i in sample]
         seen += len(true)
-    report = {name: total / (changed_pixels if name.endswith("changed") else val.frames.size) for name, total in sums.items()}
+    report = {name: total / (changed_pixels if name.endswith("changed") else seen * true[0].size) for name, total in sums.items()}
     return {name: round(float(value), 6) for name, value in {**report, "exact": exact / seen, "ssim": np.mean(ssims)}.items()}

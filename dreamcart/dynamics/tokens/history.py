@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import torch
 
 PATIENCE = 12  # steps without a change after which the clock stops: longer than the timers of play
-RECENT = 6  # button states that are always given, whatever the clock does
+MOST_HELD = 31  # steps for which a button has been down (or up) are counted up to here, whatever the clock does
 MOST_IDLE = 64  # steps without a change are counted up to here
 
 
@@ -20,14 +20,16 @@ class State:
     """A dream's state. K = remembered steps, [h, w] the active window, n buttons.
 
     frames: int16 [B, K + 1, h, w], oldest first, the current one last; sums: float32 [B, K + 1, S], see `Summary`;
-    actions: float32 [B, K, n], what was pressed between them; recent: float32 [B, RECENT, n]; idle: int64 [B], steps
-    since the picture last changed; backdrop: int64 [B].
+    actions: float32 [B, K, n], what was pressed between them; last: float32 [B, n], what the last step pressed, and
+    held: int64 [B, n], for how many steps before it each button had been as it was then; idle: int64 [B], steps since
+    the picture last changed; backdrop: int64 [B].
     """
 
     frames: torch.Tensor
     sums: torch.Tensor
     actions: torch.Tensor
-    recent: torch.Tensor
+    last: torch.Tensor
+    held: torch.Tensor
     idle: torch.Tensor
     backdrop: torch.Tensor
 
@@ -73,7 +75,8 @@ def begin(frame: torch.Tensor, sums: torch.Tensor, backdrop: torch.Tensor, depth
         frame[:, None].repeat(1, depth + 1, 1, 1),
         sums[:, None].repeat(1, depth + 1, 1),
         frame.new_zeros(batch, depth, buttons, dtype=torch.float32),
-        frame.new_zeros(batch, RECENT, buttons, dtype=torch.float32),
+        frame.new_zeros(batch, buttons, dtype=torch.float32),
+        torch.full((batch, buttons), MOST_HELD, dtype=torch.int64, device=frame.device),
         torch.zeros(batch, dtype=torch.int64, device=frame.device),
         backdrop,
     )
@@ -93,10 +96,19 @@ def advance(state: State, action: torch.Tensor, frame: torch.Tensor, sums: torch
         push(state.frames, frame),
         push(state.sums, sums),
         push(state.actions, action),
-        torch.cat([state.recent[:, 1:], action.float()[:, None]], 1),
+        action.float(),
+        hold(state, action),
         idle,
         backdrop,
     )
+
+
+def hold(state: State, action: torch.Tensor) -> torch.Tensor:
+    """For how many steps before this one each button has been as `action` [B, n] has it now: int64 [B, n].
+
+    0 is a button that has just gone down or up: a press that counts once, and the clock of auto-repeat.
+    """
+    return torch.where(action.float() == state.last, (state.held + 1).clamp(max=MOST_HELD), 0)
 
 
 def ages(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

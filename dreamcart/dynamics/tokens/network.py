@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from dreamcart.dynamics.tokens.history import MOST_IDLE, RECENT, State, Summary, ages
+from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, State, Summary, ages, hold
 
 SLOT = 16  # numbers that tell what one past step changed
 WHOLE = 32  # sums over the window are divided by this: a thing in few cells must not drown in a mean
@@ -78,13 +78,13 @@ class Network(nn.Module):
         self.past = nn.Linear(depth * (SLOT + 1 + buttons), memory)
         self.idle = nn.Embedding(MOST_IDLE + 1, memory)
         self.scene = nn.Embedding(backdrops, memory)
-        self.press = nn.Linear((RECENT + 1) * buttons, memory)
+        self.press = nn.Embedding(buttons * 2 * (MOST_HELD + 1), memory)  # by button, down or up, and for how long
         self.mix = nn.Sequential(nn.ReLU(), nn.Linear(memory, memory), nn.ReLU())
         self.blocks = nn.ModuleList(Block(channels, memory) for _ in range(blocks))
         self.gate = nn.Linear(channels, 1)
         self.paint = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, vocabulary))
         self.event = nn.Sequential(nn.Linear(channels + memory, memory), nn.ReLU(), nn.Linear(memory, 1 + backdrops))
-        for table in (self.token, self.before, self.age, self.known):
+        for table in (self.token, self.before, self.age, self.known, self.press):
             nn.init.normal_(table.weight, std=0.5)
 
     def matrices(self) -> Iterator[nn.Parameter]:
@@ -97,9 +97,10 @@ class Network(nn.Module):
         """State and the buttons [B, n] pressed now → memory [B, M]."""
         moved = (state.sums[:, 1:] - state.sums[:, :-1]).clamp(-MOST_CHANGE, MOST_CHANGE)
         slots = torch.cat([torch.relu(self.slot(moved)), changed[:, :, None], state.actions], 2)
-        pressed = torch.cat([state.recent, action[:, None]], 1)
+        button = torch.arange(action.shape[1], device=action.device)
+        pressed = (2 * button + action.long()) * (MOST_HELD + 1) + hold(state, action)
         return self.mix(
-            self.past(slots.flatten(1)) + self.idle(state.idle) + self.scene(state.backdrop) + self.press(pressed.flatten(1))
+            self.past(slots.flatten(1)) + self.idle(state.idle) + self.scene(state.backdrop) + self.press(pressed).sum(1)
         )
 
     def forward(self, state: State, action: torch.Tensor, known: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:

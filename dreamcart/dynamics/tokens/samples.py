@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from dreamcart.data.processed import Split
-from dreamcart.dynamics.tokens.history import MOST_IDLE, PATIENCE, RECENT, State
+from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE, State
 from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.network import Network
 
@@ -33,6 +33,12 @@ class Samples:
         ticks = (self.idle <= PATIENCE) | (step == 0)
         self.kept = np.flatnonzero(ticks)  # the records at which the clock of `history` ticks
         self.place = np.cumsum(ticks) - 1  # for every record, its place in `kept`
+        begins = step == 0
+        turned = self.action != np.where(begins[:, None], 0, np.roll(self.action, 1, 0))
+        number = np.arange(len(frame))[:, None]
+        since = np.maximum.accumulate(np.where(turned, number, -1))
+        # a button that has not been touched since the episode's begin has been up for ever
+        self.held = np.where(since < self.start[:, None], MOST_HELD, np.minimum(number - since, MOST_HELD))
         self.all = split.transitions
         still = frame[self.all] == frame[self.all + 1]
         self.changed, self.unchanged = self.all[~still], self.all[still]
@@ -47,15 +53,17 @@ class Samples:
         rows = torch.from_numpy(self.frame[records].astype(np.int64))
         # a step's action is that of the record before it; before the episode's begin nothing was pressed
         pressed = self.action[records[:, 1:] - 1] * (records[:, 1:] > begin)[:, :, None]
-        past = at[:, None] - np.arange(RECENT, 0, -1)
-        recent = self.action[np.maximum(past, 0)] * (past >= begin)[:, :, None]
+        first = (at == begin[:, 0])[:, None]
+        last = np.where(first, 0, self.action[at - 1])
+        held = np.where(first, MOST_HELD, self.held[at - 1])
         now = torch.from_numpy(self.frame[at].astype(np.int64))
         following = torch.from_numpy(self.frame[at + 1].astype(np.int64))
         state = State(
             self.windows[rows],
             self.sums[rows],
             torch.from_numpy(pressed.astype(np.float32)),
-            torch.from_numpy(recent.astype(np.float32)),
+            torch.from_numpy(last.astype(np.float32)),
+            torch.from_numpy(held.astype(np.int64)),
             torch.from_numpy(self.idle[at]),
             self.backdrop[now],
         )

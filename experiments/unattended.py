@@ -1,0 +1,80 @@
+"""Dreams left alone for ten minutes with random buttons: is every screen one that the game could show?
+
+python experiments/unattended.py [--cart FILE] [--game NAME] [--dreams 20] [--minutes 10]
+    →  metrics/<game>/unattended.json
+
+The game's own checker (games/<game>/reader.py) judges every screen from the one before. The same buttons are not played
+in the emulator: a dream may drift from any one game and still be a game.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from dreamcart.config import load_params
+from dreamcart.data.scripts import make_policy
+from dreamcart.errors import UserError, run_stage
+from dreamcart.evaluation.readback import Judged, legality, load_reader
+from dreamcart.files import write_json
+from dreamcart.hardware import make_repeatable, pick_device
+from dreamcart.paths import Paths
+from dreamcart.play.library import Title, find
+from dreamcart.tables import print_table
+
+SEED = 3_000_000  # far from the seeds of recorded play
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--game")
+    parser.add_argument("--cart", type=Path)
+    parser.add_argument("--dreams", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=10)
+    args = parser.parse_args()
+    make_repeatable(0)
+    title = Title(args.cart.stem, args.cart) if args.cart else find(args.game or load_params().game)
+    world = title.load(pick_device())
+    reader = load_reader(world.spec)
+    if reader is None:
+        raise UserError(f"games/{world.spec.name} has no reader.py to judge its screens with.")
+    steps = round(args.minutes * 60 * world.spec.step_rate)
+    start = next(name for name in world.spec.start_states if name in world.starts)
+    first = np.repeat(world.starts[start][None, None], args.dreams, 0)
+    state = world.start(first, np.zeros((args.dreams, 0, len(world.spec.buttons)), np.uint8))
+    rngs = [np.random.default_rng(SEED + number) for number in range(args.dreams)]
+    policies = [make_policy("held", world.spec) for _ in range(args.dreams)]
+    generator = torch.Generator(world.device).manual_seed(SEED)
+    frames = first[:, 0]
+    checkers = [reader.checker() for _ in frames]
+    reads = [reader.read(frame) for frame in frames]
+    verdicts = [[checker.step(read)] for checker, read in zip(checkers, reads, strict=True)]
+    for _ in tqdm(range(steps), desc=f"dream {title.label}", unit="step"):
+        pressed = [policy.act({}, rng) for policy, rng in zip(policies, rngs, strict=True)]
+        action = np.array([world.spec.vector(buttons) for buttons in pressed], np.uint8)
+        before = frames
+        frames, state = world.step(state, action, world.spec.temperature, generator)
+        for number, frame in enumerate(frames):
+            if not np.array_equal(frame, before[number]):
+                reads[number] = reader.read(frame)
+            verdicts[number].append(checkers[number].step(reads[number]))
+    judged = [Judged([one.reasons for one in own], [set(one.events) for one in own]) for own in verdicts]
+    clean = sum(not any(one.reasons) for one in judged)
+    report = {"dreams": args.dreams, "minutes": args.minutes, "without_fault": clean, **legality(judged)}
+    events: dict[str, int] = {}
+    for one in judged:
+        for event in (event for happened in one.events for event in happened):
+            events[event] = events.get(event, 0) + 1
+    report["events"] = dict(sorted(events.items()))
+    print_table(f"{title.label}: {args.dreams} dreams of {args.minutes:g} minutes", list(report), [list(report.values())])
+    name = "unattended_cart.json" if args.cart else "unattended.json"
+    write_json(Paths(world.spec.name).metrics / name, report)
+
+
+if __name__ == "__main__":
+    run_stage(main)
