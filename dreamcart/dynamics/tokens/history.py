@@ -103,6 +103,26 @@ def advance(state: State, action: torch.Tensor, frame: torch.Tensor, sums: torch
     )
 
 
+def delay(state: State, late: torch.Tensor) -> State:
+    """The state if nothing had happened and nothing been pressed for `late` steps more, int64 [B]: `advance` with the
+    current frame and no buttons, that many times, for rows in which no button is down."""
+    ticks = torch.minimum(late, (PATIENCE - state.idle).clamp(min=0))
+    depth = state.actions.shape[1]
+    order = torch.arange(depth + 1, device=late.device) + ticks[:, None]
+    rows = torch.arange(len(late), device=late.device)[:, None]
+    kept = order.clamp(max=depth)
+    pressed = torch.where((order[:, :-1] < depth)[:, :, None], state.actions[rows, order[:, :-1].clamp(max=depth - 1)], 0.0)
+    return State(
+        state.frames[rows, kept],
+        state.sums[rows, kept],
+        pressed,
+        state.last,
+        (state.held + late[:, None]).clamp(max=MOST_HELD),
+        (state.idle + late).clamp(max=MOST_IDLE),
+        state.backdrop,
+    )
+
+
 def hold(state: State, action: torch.Tensor) -> torch.Tensor:
     """For how many steps before this one each button has been as `action` [B, n] has it now: int64 [B, n].
 

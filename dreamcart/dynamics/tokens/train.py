@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from dreamcart.config import Params
 from dreamcart.data.processed import Split
-from dreamcart.dynamics.tokens.history import State
+from dreamcart.dynamics.tokens.history import State, delay
 from dreamcart.dynamics.tokens.layout import find_layout
 from dreamcart.dynamics.tokens.model import TokenDynamics, config_for
 from dreamcart.dynamics.tokens.samples import Samples
@@ -18,6 +18,8 @@ from dreamcart.training import Plan, fit, step_rng
 
 TELL_SHARE = 0.25  # of the changing samples, those with some of the next frame's cells told in advance
 TELL_MOST = 6  # cells told in advance, at most
+LATE_SHARE = 0.2  # of the changes that come by themselves, those that are practised late
+LATE_MOST = 60  # steps
 SCALE = 0.1  # brings a frame's negative log-likelihood (a sum over cells) near 1
 VAL_BATCH = 256
 JUDGE_SAMPLE = 2048
@@ -35,13 +37,14 @@ def frame_loss(
 ) -> torch.Tensor:
     """Negative log-likelihood of the next frames, scaled, [B].
 
-    `weight` [B] is that of the question whether anything changes; `rng` chooses the cells told in advance.
+    `weight` [B] is that of the question whether anything changes; `rng` chooses what is told in advance and what comes late.
     """
     mask = model.mask
     current = state.frames[:, -1]
     differs = (window != current) & mask
     moves = (window != current).flatten(1).any(1) | (backdrop != state.backdrop)
     known = tell(rng, differs, mask, window)
+    state = practise_late(state, action, moves, rng)
     event, scene, gate, features = model.network(state, action, known)
     open_cells = mask & (known == 0)
     loss = EVENT * weight * F.binary_cross_entropy_with_logits(event, moves.float(), reduction="none")
@@ -69,6 +72,17 @@ def tell(rng: np.random.Generator, differs: torch.Tensor, mask: torch.Tensor, wi
             cell = int(rng.choice(moving if rng.random() < 0.5 else cells))
             flat[row, cell] = int(truth[row, cell]) + 1
     return known
+
+
+def practise_late(state: State, action: torch.Tensor, moves: torch.Tensor, rng: np.random.Generator) -> State:
+    """Some of the changes that come without a button, as if they were overdue: better late than never.
+
+    A dream that misses a tick of the game's clock is in a state that no recording shows, and would wait there for ever.
+    """
+    quiet = (action == 0).all(1) & (state.last == 0).all(1) & moves
+    late = 1 + LATE_MOST * rng.random(len(action)) ** 3
+    chosen = torch.from_numpy(rng.random(len(action)) < LATE_SHARE) & quiet
+    return delay(state, torch.where(chosen, torch.from_numpy(late.astype(np.int64)), 0)) if chosen.any() else state
 
 
 @torch.no_grad()
