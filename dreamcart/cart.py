@@ -31,7 +31,9 @@ def save_cart(path: Path, folder: Path, metrics: dict[str, Any]) -> None:
         UserError: a part is missing or damaged, or the cart would exceed MOST_BYTES.
     """
     tensors, world = load_tensors(folder / "world.safetensors")
-    meta = {"cart": FORMAT, "game": world["game"], "starts": world["starts"], "preprocess": world["preprocess"], "metrics": metrics}
+    meta = {"cart": FORMAT, "game": world["game"], "starts": world["starts"], "metrics": metrics}
+    if "preprocess" in world:  # the first models did not say
+        meta["preprocess"] = world["preprocess"]
     for part in PARTS:
         weights, own = load_tensors(folder / f"{part}.safetensors")
         tensors |= {f"{part}.{name}": weight for name, weight in weights.items()}

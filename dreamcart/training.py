@@ -156,6 +156,12 @@ class _Run:
             for name, tensor in _under(tensors, f"optimizer.{which}.").items():
                 number, key = name.split(".", 1)
                 state.setdefault(int(number), {})[key] = tensor
+            weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+            if set(state) - set(range(len(weights))) or (weights and not state and meta["step"]):
+                raise KeyError("the checkpoint is of another optimizer")
+            for number, entry in state.items():  # in the weights' own order in memory, which fused kernels take for granted
+                like = weights[number]
+                entry |= {k: torch.empty_like(like).copy_(v) for k, v in entry.items() if v.shape == like.shape}
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         torch.set_rng_state(tensors["rng"])
         self.step, self.curve, self.recent = meta["step"], meta["curve"], meta["recent"]

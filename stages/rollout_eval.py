@@ -74,7 +74,8 @@ def main() -> None:
 def print_screens(report: dict[str, Any]) -> None:
     """What was read back from the dreamed frames, as tables."""
     states = [[horizon, *scores.values()] for horizon, scores in report["states"].items()]
-    print_table("Read back from the dream: share right", ["step", *next(iter(report["states"].values()))], states)
+    if states:
+        print_table("Read back from the dream: share right", ["step", *next(iter(report["states"].values()))], states)
     events = [[name, *numbers.values()] for name, numbers in report["events"].items()]
     print_table("Events", ["event", "real", "dreamed", "matched", "recall", "precision", "f1"], events)
     legal = report["legality"]

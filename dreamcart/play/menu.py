@@ -25,6 +25,8 @@ def thumbnail(title: Title) -> tuple[np.ndarray, str]:
 
 def choose(titles: list[Title]) -> Title | None:
     """Show the menu; the chosen title, or None where the player closes it. Raises UserError without a display."""
+    if not titles:
+        raise UserError("There is no dream to choose from: train one with `make`, or fetch the carts with `git checkout carts`.")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     import pygame
 

@@ -65,7 +65,8 @@ class Summary(torch.nn.Module):
 
     def forward(self, window: torch.Tensor) -> torch.Tensor:
         """int [B, h, w] → float32 [B, size]."""
-        return (self.place @ self.code[window.flatten(1).long()]).flatten(1)
+        with torch.autocast(window.device.type, enabled=False):  # bfloat16 would round the sums
+            return (self.place @ self.code[window.flatten(1).long()]).flatten(1)
 
 
 def begin(frame: torch.Tensor, sums: torch.Tensor, backdrop: torch.Tensor, depth: int, buttons: int) -> State:
@@ -141,7 +142,7 @@ def ages(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
     """
     batch, depth = len(frames), frames.shape[1] - 1
     differs = frames[:, 1:] != frames[:, :-1]
-    order = torch.arange(1, depth + 1, dtype=torch.uint8, device=frames.device)
+    order = torch.arange(1, depth + 1, dtype=torch.int16, device=frames.device)
     age = depth - (differs * order.view(1, -1, 1, 1)).amax(1).long()
     changed = differs.flatten(2).any(2)
     last = (changed * order).amax(1).long() - 1  # the step that made the current frame; its frame before is at that index
