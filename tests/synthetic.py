@@ -5,15 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import yaml
 
 from dreamcart.config import Params, PreprocessConfig, build
 from dreamcart.data.preprocess import preprocess
 from dreamcart.data.processed import Split, index_dtype, load_split
 from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION, ShardWriter
+from dreamcart.dynamics.base import make_dynamics, save_dynamics
 from dreamcart.errors import ROOT
 from dreamcart.files import write_json
 from dreamcart.games.spec import GameSpec
+from dreamcart.representation.base import make_representation, save_representation
+from dreamcart.world_model import save_world
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 BUTTONS = ["A", "B", "SELECT", "START", "UP", "DOWN", "LEFT", "RIGHT"]
@@ -102,6 +106,30 @@ def make_split(lengths: list[int], shape: tuple[int, int, int] = (16, 16, 1), se
     index["action"] = rng.integers(0, 2, (len(index), len(BUTTONS)))
     index["action"][np.cumsum(lengths) - 1] = 0
     return Split(rng.integers(0, 256, (12, *shape), np.uint8), index, make_spec())
+
+
+def make_tiles_world(folder: Path, spec: GameSpec | None = None, seed: int = 0) -> Path:
+    """A model of tiles and tokens, untrained and in doubt about everything: drawn from, each of its frames is another.
+
+    Its frames are 32 x 32 in colour, of 8 x 8 tiles.
+    """
+    spec = spec or make_spec()
+    torch.manual_seed(seed)
+    tiles = {"kind": "tiles", "shape": [32, 32, 3], "tile": 8, "vocabulary": 6}
+    representation = make_representation(tiles)
+    representation.tiles.copy_(torch.randint(0, 256, representation.tiles.shape, dtype=torch.uint8))
+    size = {"channels": 4, "blocks": 1, "depth": 3, "memory": 8}
+    tokens = {"kind": "tokens", "latent_shape": [4, 4], "buttons": len(spec.buttons), "vocabulary": 6, "window": [4, 4]}
+    tokens |= {"backdrops": 1, **size}
+    dynamics = make_dynamics(tokens)
+    dynamics.cells.copy_(torch.arange(16).view(4, 4))
+    dynamics.mask.fill_(True)
+    save_representation(folder / "representation.safetensors", representation, tiles)
+    save_dynamics(folder / "dynamics.safetensors", dynamics, tokens)
+    first, median = representation.decode(torch.randint(0, 6, (2, 4, 4))).numpy()
+    seen_as = PreprocessConfig(height=32, width=32, color="rgb", resize="nearest", val_share=0.2, tile=8)
+    save_world(folder / "world.safetensors", spec, {"Begin": first}, median, seen_as)
+    return folder
 
 
 def copy_checkout(to: Path) -> Path:

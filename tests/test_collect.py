@@ -14,7 +14,7 @@ from synthetic import make_frame
 
 from dreamcart.config import CollectConfig
 from dreamcart.data.collect import record
-from dreamcart.data.schema import PngEncoder, decode_image, infos_json
+from dreamcart.data.schema import PngEncoder, decode_image, frame_key, infos_json
 from dreamcart.errors import ROOT
 from dreamcart.games.spec import load_game
 
@@ -45,6 +45,14 @@ def test_an_image_does_not_depend_on_those_before():
     encoder = PngEncoder()
     backwards = [encoder.encode(frame) for frame in reversed(frames)]
     assert forwards == backwards[::-1] == [PngEncoder().encode(frame) for frame in frames]
+
+
+def test_frames_of_another_shape_are_other_frames():
+    """Black pixels are the same bytes in any shape."""
+    encoder, shapes = PngEncoder(), [(8, 6, 3), (6, 8, 3), (4, 12, 3)]
+    frames = [np.zeros(shape, np.uint8) for shape in shapes]
+    assert [decode_image(encoder.encode(frame)).shape for frame in frames] == shapes
+    assert len({frame_key(frame) for frame in frames}) == 3
 
 
 def test_a_view_of_a_larger_frame_is_encoded_as_it_looks():

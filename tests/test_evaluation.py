@@ -8,6 +8,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
+from skimage.metrics import structural_similarity
 from synthetic import assert_sentence, make_rows, make_spec, make_split, write_raw
 
 from dreamcart.config import PreprocessConfig, RolloutConfig
@@ -15,12 +16,17 @@ from dreamcart.data.preprocess import process_frame
 from dreamcart.data.processed import Split, index_dtype
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.schema import decode_image
+from dreamcart.data.scripts import make_policy
 from dreamcart.errors import UserError
-from dreamcart.evaluation import rollout
+from dreamcart.evaluation import metrics, rollout
 from dreamcart.evaluation.control import controllability
 from dreamcart.evaluation.metrics import Lpips, frame_metrics
+from dreamcart.evaluation.readback import load_reader
 from dreamcart.evaluation.rollout import SOURCES, choose_starts, curve_rows, evaluate_rollouts, load_test
+from dreamcart.evaluation.screens import Screens, load_infos
 from dreamcart.evaluation.single_step import single_step_report
+from dreamcart.games.emulator import open_emulator
+from dreamcart.games.spec import load_game
 
 SIZE = 16
 SPEC = make_spec()
@@ -38,21 +44,22 @@ def draw(x: int) -> np.ndarray:
 
 def moved(x: int, action: Any) -> int:
     pressed = dict(zip(SPEC.buttons, action, strict=True))
-    return (x + pressed["RIGHT"] - pressed["LEFT"]) % SIZE
+    return (x + int(pressed["RIGHT"]) - int(pressed["LEFT"])) % SIZE
 
 
 class World:
     """A dream of that game without a network: `perfect`, or one in which nothing ever happens."""
 
     def __init__(self, perfect: bool) -> None:
-        self.perfect, self.spec = perfect, SPEC
+        self.perfect, self.spec, self.device = perfect, SPEC, torch.device("cpu")
+        self.representation = SimpleNamespace(latent_dtype=torch.float32)
         self.dynamics = SimpleNamespace(history_frames=2, history_actions=3)
 
     def start(self, frames: np.ndarray, actions: np.ndarray) -> np.ndarray:
         assert len(frames) == len(actions)
         return np.array([next(x for x in range(SIZE) if np.array_equal(draw(x), context[-1])) for context in frames])
 
-    def step(self, state: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def step(self, state: np.ndarray, action: np.ndarray, temperature=0.0, generator=None) -> tuple[np.ndarray, np.ndarray]:
         if self.perfect:
             state = np.array([moved(x, pressed) for x, pressed in zip(state, action, strict=True)])
         return np.stack([draw(x) for x in state]), state
@@ -112,7 +119,7 @@ def test_equal_frames_are_perfect():
     """The scores of a perfect prediction are the ends of their scales."""
     frames = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
     scores = frame_metrics(frames, frames, flat(0).repeat(3, 3))
-    wanted = {"l1": 0, "psnr": 100, "ssim": 1, "exact": 1, "changed_l1": 0}
+    wanted = {"l1": 0, "psnr": 100, "ssim": 1, "exact": 1, "wrong_pixels": 0, "changed_l1": 0}
     for name, value in wanted.items():
         np.testing.assert_allclose(scores[name], [value] * 3, err_msg=name)
 
@@ -147,6 +154,52 @@ def test_one_wrong_pixel_is_not_exact():
     predicted = true.copy()
     predicted[1, 0, 0, 2] = 1
     assert frame_metrics(predicted, true, true)["exact"].tolist() == [1, 0]
+
+
+def test_wrong_pixels_are_counted_once():
+    """A pixel is wrong in whatever many channels: the share of the picture that a player sees wrong."""
+    true = np.zeros((2, 8, 8, 3), np.uint8)
+    predicted = true.copy()
+    predicted[1, 0, 0] = (1, 0, 255)
+    predicted[1, 7, 3, 1] = 9
+    assert frame_metrics(predicted, true, true)["wrong_pixels"].tolist() == [0, 2 / 64]
+
+
+def test_the_short_cut_of_ssim_is_none_in_effect(monkeypatch):
+    """Equal frames are not compared window by window, which is dear, and score what they would have scored."""
+    true = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
+    predicted = true.copy()
+    predicted[1, 4:9] = 0
+    wanted = [structural_similarity(p, t, channel_axis=2, data_range=255) for p, t in zip(predicted, true, strict=True)]
+    compared = []
+    monkeypatch.setattr(
+        metrics, "structural_similarity", lambda *frames, **options: compared.append(0) or structural_similarity(*frames, **options)
+    )
+    np.testing.assert_allclose(frame_metrics(predicted, true, true)["ssim"], wanted)
+    assert len(compared) == 1
+
+
+def test_lpips_looks_at_different_frames_only(monkeypatch):
+    """A lossless dream repeats the true frame most of the time: the network need not look, and each score keeps its place."""
+    lpips = pytest.importorskip("lpips")
+    sizes = []
+
+    class Net(torch.nn.Module):
+        def forward(self, one, other):
+            sizes.append(len(one))
+            return (one - other).abs().mean((1, 2, 3), keepdim=True)
+
+    monkeypatch.setattr(lpips, "LPIPS", lambda **options: Net())
+    true = np.zeros((150, 64, 64, 3), np.uint8)
+    predicted = true.copy()
+    wrong = np.arange(150) % 2 == 1
+    predicted[wrong] = np.arange(75, dtype=np.uint8)[:, None, None, None] + 1
+    scores = Lpips()(predicted, true)
+    np.testing.assert_allclose(scores[wrong], (np.arange(75) + 1) / 127.5, rtol=1e-4)
+    assert not scores[~wrong].any()
+    assert sizes == [metrics.LPIPS_BATCH, 75 - metrics.LPIPS_BATCH]
+    assert not Lpips()(true, true).any()
+    assert len(sizes) == 2
 
 
 def test_lpips_without_weights_goes_by_another_name(monkeypatch):
@@ -261,6 +314,163 @@ def test_curve_rows_hold_the_table():
     assert len(rows) == len(SOURCES) * 3
     assert {row["step"] for row in rows} == {1, 3, 5}
     assert all(table[row["source"]][str(row["step"])]["l1"] == row["l1"] for row in rows)
+
+
+class Chance(World):
+    """A dream of a game of chance: where the block goes is drawn, or told. It notes how it was asked."""
+
+    def __init__(self, latent_dtype: torch.dtype = torch.int16) -> None:
+        super().__init__(perfect=False)
+        self.spec = make_spec(seed_variable="rng")
+        self.representation = SimpleNamespace(latent_dtype=latent_dtype)
+        self.asked = []
+
+    def step(self, state, action, temperature=0.0, generator=None, truth=None):
+        self.asked.append((temperature, generator is not None, truth is not None))
+        if truth is not None:
+            return truth.copy(), state
+        return np.stack([draw(int(torch.randint(SIZE, (1,), generator=generator))) for _ in state]), state
+
+
+@pytest.mark.usefixtures("no_lpips")
+def test_a_game_of_chance_is_also_scored_with_the_chances_given():
+    """Nobody can foretell the next piece: beside the dream that draws stands one that is told, and both are repeatable."""
+    world = Chance()
+    table, shown = evaluate_rollouts(world, walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0)
+    assert list(table) == [*SOURCES, "given"]
+    assert {scores["exact"] for scores in table["given"].values()} == {1}
+    assert max(scores["exact"] for scores in table["model"].values()) < 1
+    assert set(world.asked) == {(1.0, True, False), (0.0, False, True)}
+    assert (shown.real != shown.dream).any()
+    assert table == evaluate_rollouts(Chance(), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0)[0]
+    assert table["given"] != evaluate_rollouts(Chance(), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=1)[0]["model"]
+
+
+@pytest.mark.usefixtures("no_lpips")
+def test_latents_without_tokens_are_told_nothing():
+    """An autoencoder's dream has no doubts that could be settled one by one, so there is no such row."""
+    table, _ = evaluate_rollouts(Chance(torch.float32), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0)
+    assert list(table) == list(SOURCES)
+
+
+# Screens
+
+
+class BlockReader:
+    """Reads the made-up game: where the block stands. It notes how often it was asked."""
+
+    shape = (SIZE, SIZE, 1)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def read(self, frame: np.ndarray) -> dict[str, Any]:
+        self.count += 1
+        return {"x": next((x for x in range(SIZE) if np.array_equal(draw(x), frame)), None)}
+
+    def truth(self, variables: dict[str, Any]) -> dict[str, Any]:
+        return {"x": variables["x"]}
+
+    def score(self, real: dict[str, Any], dream: dict[str, Any]) -> dict[str, float]:
+        return {"x": float(real["x"] == dream["x"])}
+
+    def checker(self) -> SimpleNamespace:
+        past = []
+
+        def step(read: dict[str, Any]) -> SimpleNamespace:
+            past.append(read["x"])
+            jumped = len(past) > 1 and None not in past[-2:] and (past[-1] - past[-2] + 1) % SIZE > 2
+            moved = len(past) > 1 and past[-1] != past[-2]
+            reasons = ("block",) if read["x"] is None else ("jump",) if jumped else ()
+            return SimpleNamespace(reasons=reasons, events=frozenset(["move"] if moved and not reasons else []))
+
+        return SimpleNamespace(step=step)
+
+
+def screens_of(test: Split, horizons: list[int]) -> Screens:
+    infos = [json.dumps({"x": int(row)}) for row in test.index["frame"]]
+    return Screens(BlockReader(), test, infos, horizons)
+
+
+@pytest.mark.usefixtures("no_lpips")
+@pytest.mark.parametrize("perfect", [True, False])
+def test_screens_are_read_back_while_rollouts_run(perfect):
+    """All steps of all rollouts are read, beside the real ones of the same starts, batch after batch."""
+    test = walk([20, 20, 20])
+    screens = screens_of(test, ROLLOUTS.horizons)
+    table, _ = evaluate_rollouts(World(perfect), test, MEDIAN, ROLLOUTS, 0, screens)
+    report = screens.report()
+    for horizon in ("1", "3", "5"):
+        assert report["states"][horizon] == {"x": pytest.approx(table["model"][horizon]["exact"], abs=1e-6), "count": 12}
+    assert (report["legality"]["steps"], report["legality"]["illegal"]) == (60, 0)
+    events = report["events"]["move"]
+    assert events["real"] > 0
+    assert (events["dream"], events["f1"]) == ((events["real"], 1.0) if perfect else (0, 0.0))
+
+
+def test_a_screen_that_stays_is_read_once():
+    """Reading is dear: a frame like the one before, and a real frame seen before, are not read again."""
+    test = walk([30])
+    screens = screens_of(test, [5])
+    screens.begin(np.array([0, 1]))
+    still = np.stack([draw(3), draw(4)])
+    for step in range(1, 6):
+        screens.see(step, still, still if step > 1 else None)
+    assert screens.reader.count == 2
+    assert screens.report()["legality"]["steps"] == 10
+    assert screens.reader.count <= 2 + SIZE
+
+
+def test_screens_are_followed_for_a_time_only(monkeypatch):
+    """Events of a long rollout would drown in what chance made of it; horizons beyond are not scored."""
+    monkeypatch.setattr("dreamcart.evaluation.screens.STEPS", 4)
+    test = walk([30])
+    screens = screens_of(test, [2, 9])
+    screens.begin(np.array([0]))
+    for step in range(1, 10):
+        screens.see(step, draw(1)[None], None)
+    report = screens.report()
+    assert (report["legality"]["steps"], list(report["states"])) == (4, ["2"])
+
+
+def test_screens_without_a_near_horizon_are_printed(capsys):
+    """rollout_eval.horizons of [1000] is allowed: the stage must not fail at its very end."""
+    from stages.rollout_eval import print_screens
+
+    print_screens({"states": {}, "events": {}, "legality": {"illegal": 0, "steps": 0, "until_first": None, "reasons": {}}})
+
+
+def test_the_real_game_is_read_back_as_right(tmp_path):
+    """A dream that is the game itself scores full marks in everything: else the scale would be off."""
+    pytest.importorskip("stable_retro")
+    spec = load_game("blockfall")
+    emulator, policy, rng = open_emulator(spec), make_policy("bot", spec), np.random.default_rng(0)
+    rows, frame = [], emulator.reset("NearClearA", 0)
+    for step in range(130):
+        variables = emulator.variables()
+        action = spec.vector(policy.act(variables, rng))
+        row = {"episode_id": 0, "step": step, "seed": 0, "observations": frame, "rewards": 0.0, "terminations": False}
+        rows.append(row | {"truncations": step == 128, "actions": action if step < 129 else None, "infos": variables})
+        frame = emulator.step(action)[0]
+    emulator.close()
+    raw = write_raw(tmp_path / "raw", [rows], spec)
+    seen_as = PreprocessConfig(height=224, width=240, color="rgb", resize="nearest", val_share=0.2, tile=8)
+    test = load_test(raw, seen_as, tmp_path)
+    screens = Screens(load_reader(spec), test, load_infos(raw), [1, 60])
+    at, before = np.array([3, 40]), None
+    screens.begin(at)
+    for step in range(1, 81):
+        real = test.frames[test.index["frame"][at + step]]
+        screens.see(step, real, before)
+        before = real
+    report = screens.report()
+    for scores in report["states"].values():
+        assert scores.pop("count") == 2
+        assert set(scores.values()) <= {1.0, None}
+        assert 1.0 in scores.values()
+    assert {scores["f1"] for scores in report["events"].values()} == {1.0}
+    assert {"lock", "spawn", "shift"} <= set(report["events"])
+    assert (report["legality"]["illegal"], report["legality"]["until_first"]) == (0, 80)
 
 
 @pytest.mark.parametrize("horizon", [1, 5, 9])

@@ -1,7 +1,7 @@
 """The real pipeline at toy size, in a copy of this checkout: run, killed, run again, changed, and fed wrong ROMs.
 
-One copy goes through `dvc repro` and is killed in each training stage; a second runs the stages by hand, from
-another directory and undisturbed. Both must end with the same files.
+One copy goes through `dvc repro` and is killed in train_dynamics; a second runs the stages by hand, from another
+directory and undisturbed. Both must end with the same files. A third trains the autoencoder, with small gray frames.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
@@ -27,25 +28,36 @@ pytest.importorskip("dvc")
 
 TOY = {
     "collect": {"frames": 600, "episode_steps": 100, "test_episodes": 2, "test_steps": 100, "workers": 2},
-    "preprocess": {"height": 40, "width": 40},
-    "representation": {"steps": 80, "channels": [8, 16, 16], "batch_size": 16, "validate_every": 40, "checkpoint_every": 8},
     "dynamics": {
-        "steps": 100,
-        "hidden": 16,
-        "history_frames": 3,
-        "history_actions": 3,
-        "batch_size": 32,
-        "validate_every": 50,
+        "steps": 80,
+        "channels": 8,
+        "blocks": 1,
+        "memory": 16,
+        "history_frames": 4,
+        "batch_size": 16,
+        "validate_every": 40,
         "checkpoint_every": 10,
     },
     "rollout_eval": {"horizons": [1, 5, 10], "starts": 6, "batch_size": 6, "control_states": 2},
 }
+# The roadmap's own way: an autoencoder of small gray frames, and a dynamics of its grid.
+AE = {
+    **TOY,
+    "latent_dim": 0,
+    "preprocess": {"height": 40, "width": 40, "color": "gray", "resize": "area", "tile": 0},
+    "representation": {
+        "kind": "ae",
+        "steps": 80,
+        "channels": [8, 16, 16],
+        "batch_size": 16,
+        "validate_every": 40,
+        "checkpoint_every": 8,
+    },
+    "dynamics": TOY["dynamics"] | {"steps": 20, "history_actions": 4, "validate_every": 10},
+}
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 GAME = yaml.safe_load((ROOT / "params.yaml").read_text())["game"]
-TITLES = {
-    "train_ae": ("autoencoder", TOY["representation"]["steps"]),
-    "train_dynamics": ("dynamics", TOY["dynamics"]["steps"]),
-}
+METRICS = {"l1", "psnr", "ssim", "exact", "wrong_pixels", "changed_l1", "lpips_untrained"}
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -65,10 +77,10 @@ def environment(home: Path) -> dict[str, str]:
     }
 
 
-def toy_params(checkout: Path) -> None:
+def toy_params(checkout: Path, changes: dict[str, Any] = TOY) -> None:
     values = yaml.safe_load((checkout / "params.yaml").read_text())
-    for section, changes in TOY.items():
-        values[section] |= changes
+    for key, value in changes.items():
+        values[key] = values[key] | value if isinstance(value, dict) else value
     (checkout / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
 
@@ -92,24 +104,30 @@ def results(checkout: Path) -> dict[str, bytes]:
     return {path.relative_to(checkout).as_posix(): path.read_bytes() for p in patterns for path in sorted(checkout.glob(p))}
 
 
-def repro(checkout: Path, env: dict[str, str]) -> str:
-    """`dvc repro`; returns all that it printed."""
-    done = subprocess.run(["dvc", "repro"], cwd=checkout, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def run_it(command: list[str], cwd: Path, env: dict[str, str]) -> str:
+    """Run a command that must succeed; returns all that it printed."""
+    done = subprocess.run(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
 
-def repro_killed_in(stage: str, checkout: Path, env: dict[str, str]) -> str:
-    """`dvc repro`, killed with all its processes as soon as `stage` has a checkpoint; returns what it printed."""
+def kill_in(stage: str, command: list[str], checkout: Path, env: dict[str, str]) -> None:
+    """Run a command, and kill -9 it with all its processes as soon as `stage` has a checkpoint."""
     log = checkout.parent / f"{stage}.log"
     with open(log, "w") as output:
-        process = subprocess.Popen(["dvc", "repro"], cwd=checkout, env=env, stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen(command, cwd=checkout, env=env, stdout=output, stderr=output, start_new_session=True)
         while process.poll() is None and not list(checkout.glob(f"checkpoints/*/{stage}-*.safetensors")):
             time.sleep(0.01)
         assert process.poll() is None, log.read_text()
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    return log.read_text()
+
+
+def first_step(output: str, title: str, steps: int) -> int:
+    """The step at which a training's progress bar begins."""
+    shown = [int(n) for n in re.findall(rf"{title}[^\r\n]*?\| *(\d+)/{steps}", output)]
+    assert shown, output
+    return shown[0]
 
 
 @pytest.fixture(scope="module")
@@ -119,21 +137,23 @@ def env(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory, env):
-    """A pipeline that was killed in train_ae, run again, killed in train_dynamics, and run again to the end."""
+    """A pipeline that was killed in train_dynamics and run again to the end."""
     checkout = committed_copy(tmp_path_factory.mktemp("killed") / "checkout", env)
-    model = checkout / "models" / GAME / "representation.safetensors"
-    repro_killed_in("train_ae", checkout, env)
-    assert not model.exists(), "train_ae was over before it was killed"
-    output = {"train_ae": repro_killed_in("train_dynamics", checkout, env)}
-    assert model.exists()
-    assert not model.with_name("dynamics.safetensors").exists(), "train_dynamics was over before it was killed"
-    output["train_dynamics"] = repro(checkout, env)
+    models = checkout / "models" / GAME
+    kill_in("train_dynamics", ["dvc", "repro"], checkout, env)
+    assert (models / "representation.safetensors").exists()
+    assert not (models / "dynamics.safetensors").exists(), "train_dynamics was over before it was killed"
+    output = run_it(["dvc", "repro"], checkout, env)
     left = list((checkout / "checkpoints").rglob("*.*"))
     return SimpleNamespace(checkout=checkout, output=output, results=results(checkout), left=left)
 
 
-# The training stages one after another in one process: importing torch costs more than all of them.
+# The stages from training on, one after another in one process: importing torch costs more than all of them.
 REST = "import runpy, sys; [runpy.run_path(path, run_name='__main__') for path in sys.argv[1:]]"
+
+
+def scripts(checkout: Path) -> list[str]:
+    return [str(checkout / "stages" / f"{stage}.py") for stage in STAGES]
 
 
 @pytest.fixture(scope="module")
@@ -142,11 +162,27 @@ def by_hand(tmp_path_factory, env):
     folder = tmp_path_factory.mktemp("by_hand")
     checkout = copy_checkout(folder / "checkout")
     toy_params(checkout)
-    collect, preprocess, *rest = (str(checkout / "stages" / f"{stage}.py") for stage in STAGES)
+    collect, preprocess, *rest = scripts(checkout)
     for arguments in ([collect], [preprocess], ["-c", REST, *rest]):
-        done = subprocess.run([sys.executable, *arguments], cwd=folder, env=env, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        run_it([sys.executable, *arguments], folder, env)
     return SimpleNamespace(checkout=checkout, results=results(checkout))
+
+
+@pytest.fixture(scope="module")
+def autoencoder(tmp_path_factory, env, by_hand):
+    """The recordings of `by_hand` for the autoencoder: killed in train_ae, run again; then undisturbed to the end."""
+    checkout = copy_checkout(tmp_path_factory.mktemp("autoencoder") / "checkout")
+    toy_params(checkout, AE)
+    shutil.copytree(by_hand.checkout / "data", checkout / "data", ignore=shutil.ignore_patterns("processed", "latents"))
+    _, preprocess, train_ae, *rest = scripts(checkout)
+    run_it([sys.executable, preprocess], checkout, env)
+    kill_in("train_ae", [sys.executable, train_ae], checkout, env)
+    assert not (checkout / "models").exists(), "train_ae was over before it was killed"
+    output = run_it([sys.executable, train_ae], checkout, env)
+    resumed = results(checkout)
+    run_it([sys.executable, "-c", REST, train_ae, *rest], checkout, env)
+    left = list((checkout / "checkpoints").rglob("*.*"))
+    return SimpleNamespace(output=output, resumed=resumed, results=results(checkout), left=left)
 
 
 def test_every_declared_output_is_there(killed):
@@ -158,58 +194,84 @@ def test_every_declared_output_is_there(killed):
     assert list(yaml.safe_load((killed.checkout / "dvc.lock").read_text())["stages"]) == list(STAGES)
 
 
-def test_rollout_table_has_every_source_horizon_and_metric(killed):
-    """The metrics file is the table of the design: model, both baselines and the ceiling, in plain JSON."""
-
+def rollout_table(found: dict[str, bytes]) -> dict[str, Any]:
     def refuse(constant):
         raise AssertionError(f"{constant} is not JSON")
 
-    table = json.loads(killed.results[f"metrics/{GAME}/rollout.json"], parse_constant=refuse)
-    control = table.pop("controllability")
-    assert {"iou", "cases", "false_effect", "by_button"} == set(control)
+    return json.loads(found[f"metrics/{GAME}/rollout.json"], parse_constant=refuse)
+
+
+def test_rollout_table_has_every_source_horizon_and_metric(killed):
+    """The metrics file is the table of the design: model, both baselines, the ceiling, screens read back, in plain JSON."""
+    table = rollout_table(killed.results)
+    assert set(table.pop("controllability")) == {"iou", "cases", "false_effect", "by_button"}
+    screens = table.pop("screens")
     assert set(table) == {"model", "persistence", "median", "reconstruction"}
     for by_horizon in table.values():
         assert set(by_horizon) == {"1", "5", "10"}
-        for scores in by_horizon.values():
-            assert set(scores) == {"l1", "psnr", "ssim", "exact", "changed_l1", "lpips_untrained"}
+        assert {frozenset(scores) for scores in by_horizon.values()} == {frozenset(METRICS)}
+    assert set(screens) == {"states", "events", "legality"}
+    assert set(screens["states"]) == {"1", "5", "10"}
+    assert screens["legality"]["steps"] == 6 * 10
 
 
-@pytest.mark.parametrize("stage", TITLES)
-def test_a_killed_stage_goes_on_from_its_checkpoint(killed, stage):
+def test_a_killed_stage_goes_on_from_its_checkpoint(killed):
     """After kill -9 the stage does not begin again: its progress bar starts where the checkpoint was."""
-    title, steps = TITLES[stage]
-    shown = [int(n) for n in re.findall(rf"{title}[^\r\n]*?\| *(\d+)/{steps}", killed.output[stage])]
-    assert shown, killed.output[stage]
-    assert shown[0] > 0
+    assert first_step(killed.output, "dynamics", TOY["dynamics"]["steps"]) > 0
 
 
 def test_killed_and_undisturbed_runs_end_the_same(killed, by_hand):
-    """Same seed, same metrics, curves and models, byte for byte: killed or not, by dvc or by hand, from anywhere."""
+    """Same seed, same metrics, curves and models, byte for byte: killed or not, by dvc or by hand, from anywhere.
+
+    What to practise next is drawn by the losses so far, so these must come back from the checkpoint too.
+    """
     assert len(by_hand.results) >= 11
     assert list(killed.results) == list(by_hand.results)
     assert [name for name in by_hand.results if killed.results[name] != by_hand.results[name]] == []
 
 
-def test_no_checkpoint_is_left(killed):
+def test_no_checkpoint_is_left(killed, autoencoder):
     """A finished stage cleans up, or the next run with the same params would train nothing."""
-    assert killed.left == []
+    assert killed.left + autoencoder.left == []
+
+
+@pytest.mark.xfail(strict=True, reason="fused AdamW and channels-last: see test_training.py")
+def test_a_killed_autoencoder_ends_as_an_undisturbed_one(autoencoder):
+    """The roadmap's own representation resumes as well as the tokens do, byte for byte."""
+    assert first_step(autoencoder.output, "autoencoder", AE["representation"]["steps"]) > 0
+    assert f"models/{GAME}/representation.safetensors" in autoencoder.resumed
+    assert [name for name, content in autoencoder.resumed.items() if autoencoder.results[name] != content] == []
+
+
+def test_the_autoencoder_goes_through_the_pipeline(autoencoder):
+    """Small gray frames and a grid of latents remain a way to go; nothing is read back from them."""
+    table = rollout_table(autoencoder.results)
+    assert set(table.pop("controllability")) == {"iou", "cases", "false_effect", "by_button"}
+    assert set(table) == {"model", "persistence", "median", "reconstruction"}
+    assert set(table["model"]["10"]) == METRICS
 
 
 def test_a_second_repro_runs_nothing(killed, env):
     """An unchanged pipeline is up to date."""
-    output = repro(killed.checkout, env)
+    output = run_it(["dvc", "repro"], killed.checkout, env)
     assert "Running stage" not in output
     assert "up to date" in output
 
 
-def test_a_changed_latent_dim_runs_train_ae_and_what_follows(killed, env):
-    """`dvc exp run -S latent_dim=8` works as written, neither plays nor preprocesses again, and outdates the rest."""
-    command = ["dvc", "exp", "run", "-S", "latent_dim=8", "-S", "representation.steps=6", "train_ae"]
-    done = subprocess.run(command, cwd=killed.checkout, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert done.returncode == 0, done.stdout
-    assert re.findall(r"Running stage '(\w+)'", done.stdout) == ["train_ae"]
+@pytest.mark.parametrize(
+    ("change", "stage", "outdated"),
+    [
+        (["dynamics.steps=6", "dynamics.blocks=2"], "train_dynamics", {"rollout_eval"}),
+        # it is no setting of tiles, so the model that comes out is the same, and outdates nothing more
+        (["representation.noise_factor=0.5"], "train_ae", {"rollout_eval"}),
+    ],
+)
+def test_a_changed_setting_runs_only_what_depends_on_it(killed, env, change, stage, outdated):
+    """`dvc exp run -S key=value` works as written, does not play or preprocess again, and outdates the rest."""
+    command = ["dvc", "exp", "run", *(word for setting in change for word in ("-S", setting)), stage]
+    assert re.findall(r"Running stage '(\w+)'", run_it(command, killed.checkout, env)) == [stage]
     status = subprocess.run(["dvc", "status", "--json"], cwd=killed.checkout, env=env, capture_output=True, text=True, check=True)
-    assert set(json.loads(status.stdout)) == {"encode_latents", "train_dynamics", "rollout_eval"}
+    assert set(json.loads(status.stdout)) == outdated
 
 
 # A person's mistakes, through a stage

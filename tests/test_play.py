@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from synthetic import GOLDEN, assert_sentence, copy_checkout, make_spec
+from synthetic import GOLDEN, assert_sentence, copy_checkout, make_spec, make_tiles_world
 
 from dreamcart.errors import UserError, run_stage
 from dreamcart.games.spec import load_game
@@ -126,6 +126,13 @@ def test_pause_stops_the_game_and_not_the_window():
     assert player.paused == [False, True, True, False, False]
 
 
+def test_the_menu_ends_play():
+    """M leaves the game, and the report says that another one is to be chosen."""
+    report = run(Counter(), Player(Input(), Input(menu=True), Input()))
+    assert (report.steps, report.menu) == (1, True)
+    assert not run(Counter(), Player(Input())).menu
+
+
 def test_restart_returns_to_the_start_screen():
     """R shows the start screen itself first, and play goes on from there."""
     source, player = Counter(), Player(Input(), Input(), Input(restart=True), Input())
@@ -173,6 +180,20 @@ def test_a_gif_under_another_name_is_no_crash(tmp_path):
 
 
 # The dream as a source
+
+
+def test_a_game_of_chance_is_drawn_unless_told_otherwise(tmp_path):
+    """Pieces come at random in the dream as in the game; a seed makes a play repeatable, and temperature 0 the likeliest."""
+    world = load_world(make_tiles_world(tmp_path, make_spec(seed_variable="rng")), CPU)
+
+    def play_some(**options) -> list[np.ndarray]:
+        dream = Dream(world, None, **options)
+        return [dream.reset(), *(dream.step({"A"}) for _ in range(4))]
+
+    np.testing.assert_array_equal(play_some(seed=1), play_some(seed=1))
+    assert any((one != other).any() for one, other in zip(play_some(seed=1), play_some(seed=2), strict=True))
+    np.testing.assert_array_equal(play_some(seed=1, temperature=0.0), play_some(seed=2, temperature=0.0))
+    assert Dream(load_world(WORLD_V1, CPU), None).temperature == 0
 
 
 def test_the_dream_restarts_the_same():
@@ -253,12 +274,12 @@ def test_a_held_key_is_its_button_in_the_source(window, hold):
     assert source.pressed == [{"LEFT"}, {"LEFT", "A"}, set()]
 
 
-@pytest.mark.parametrize(("key", "wish"), [("r", "restart"), ("p", "pause"), ("g", "save_gif"), ("escape", "quit")])
+@pytest.mark.parametrize(("key", "wish"), [("r", "restart"), ("p", "pause"), ("g", "save_gif"), ("m", "menu"), ("escape", "quit")])
 def test_own_keys_act_once_when_they_go_down(window, key, wish):
-    """R, P, G and ESC are Dreamcart's own, and each press counts once."""
+    """R, P, G, M and ESC are Dreamcart's own, and each press counts once."""
     post(pygame.key.key_code(key))
     turn = window.read()
-    assert [name for name in ("restart", "pause", "save_gif", "quit") if getattr(turn, name)] == [wish]
+    assert [name for name in ("restart", "pause", "save_gif", "menu", "quit") if getattr(turn, name)] == [wish]
     assert key in OWN_KEYS
     assert not getattr(window.read(), wish)
 
@@ -348,7 +369,7 @@ def test_headless_play_from_another_directory(tmp_path):
     command += ["--actions", "LEFT*3 .*2 LEFT+A RIGHT*4", "--frames", "15"]
     done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("15 steps; ")
+    assert done.stdout.startswith("Dreaming blockfall (trained here).\n15 steps; ")
     assert "saved out/dream.gif" in done.stdout
     with Image.open(elsewhere / "out" / "dream.gif") as gif:
         assert gif.n_frames > 5
@@ -361,7 +382,9 @@ def play(tmp_path, monkeypatch, capsys):
     from stages import play as stage
 
     shutil.copytree(WORLD_V1, tmp_path / "models" / "blockfall")
-    monkeypatch.setattr("dreamcart.paths.ROOT", tmp_path)
+    for name in ("dreamcart.paths.ROOT", "dreamcart.play.library.ROOT"):
+        monkeypatch.setattr(name, tmp_path)
+    monkeypatch.setattr("dreamcart.cart.FOLDER", tmp_path / "carts")
 
     def run_it(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["play.py", *arguments])
@@ -377,7 +400,8 @@ def play(tmp_path, monkeypatch, capsys):
 
 def test_frames_end_a_list_of_actions_early(play):
     """--frames is when to stop, also in the middle of the actions."""
-    assert play("--headless", "--game", "blockfall", "--actions", "A*50", "--frames", "4")[1].startswith("4 steps; ")
+    printed = play("--headless", "--game", "blockfall", "--actions", "A*50", "--frames", "4")[1]
+    assert printed.splitlines()[1].startswith("4 steps; ")
 
 
 @pytest.mark.parametrize(
@@ -395,7 +419,8 @@ def test_wrong_arguments_are_one_line_and_exit_code_2(play, arguments, named):
     """A person's mistake is told in one line, without a traceback, and scripts see that it failed."""
     code, printed, complaint = play("--game", "blockfall", *arguments)
     lines = [line for line in complaint.splitlines() if line.startswith("error: ")]
-    assert (code, printed, len(lines)) == (2, "", 1)
+    assert (code, len(lines)) == (2, 1)
+    assert printed in ("", "Dreaming blockfall (trained here).\n")
     assert named in lines[0]
     assert "Traceback" not in complaint
 
@@ -405,5 +430,5 @@ def test_play_without_a_model_says_how_to_get_one(play, tmp_path):
     shutil.rmtree(Path(tmp_path / "models"))
     code, _, complaint = play("--headless", "--frames", "3", "--game", "blockfall")
     assert code == 2
-    assert complaint.startswith("error: There is no trained model")
-    assert "dvc repro" in complaint
+    assert complaint.startswith("error: There is neither a trained model nor a cart of 'blockfall'")
+    assert "dvc exp run -S game=blockfall" in complaint

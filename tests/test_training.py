@@ -10,13 +10,14 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from synthetic import BUTTONS, GOLDEN, assert_sentence, make_frame, make_params, make_spec, make_split
+from synthetic import BUTTONS, GOLDEN, SEEN_AS, assert_sentence, make_frame, make_params, make_spec, make_split
 from torch import nn
 
 from dreamcart.data.processed import history
 from dreamcart.dynamics.base import load_dynamics, make_dynamics, save_dynamics
 from dreamcart.dynamics.train import dynamics_config
 from dreamcart.errors import UserError
+from dreamcart.muon import Muon, orthogonal
 from dreamcart.representation.base import load_representation, make_representation, save_representation
 from dreamcart.representation.train import representation_config
 from dreamcart.training import Plan, fit, learning_rate_at, step_rng
@@ -33,8 +34,10 @@ class KillError(Exception):
     """Stands for kill -9."""
 
 
-def train(checkpoint: Path, plan: Plan = PLAN, die_at: int | None = None) -> tuple[dict[str, torch.Tensor], list[dict]]:
-    """Fit a small network whose loss uses both the step's own and torch's random numbers."""
+def train(
+    checkpoint: Path, plan: Plan = PLAN, die_at: int | None = None, muon: bool = False
+) -> tuple[dict[str, torch.Tensor], list[dict]]:
+    """Fit a small network whose loss uses the step's own and torch's random numbers, and what the steps before left."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.2), nn.Linear(8, 1))
     held_out = torch.from_numpy(np.random.default_rng(1).normal(size=(32, 4)).astype(np.float32))
@@ -43,24 +46,50 @@ def train(checkpoint: Path, plan: Plan = PLAN, die_at: int | None = None) -> tup
         if step == die_at:
             raise KillError
         x = torch.from_numpy(step_rng(plan.seed, step).normal(size=(16, 4)).astype(np.float32))
-        return (model(x + 0.1 * torch.randn_like(x)) - x.sum(1, keepdim=True)).square().mean()
+        loss = (model(x + 0.1 * torch.randn_like(x) + 0.1 * practice) - x.sum(1, keepdim=True)).square().mean()
+        practice[step % 4] = loss.detach()
+        return loss
 
     def validate():
         return float((model(held_out) - held_out.sum(1, keepdim=True)).square().mean())
 
-    curve = fit(model, plan, loss_at, validate, checkpoint, "toy")
+    practice = torch.ones(4)
+    matrices = (weight for weight in model.parameters() if muon and weight.dim() > 1)
+    curve = fit(model, plan, loss_at, validate, checkpoint, "toy", {"practice": practice}, matrices)
     return model.state_dict(), curve
 
 
+@pytest.mark.parametrize("muon", [False, True])
 @pytest.mark.parametrize("die_at", [3, 7, 19])
-def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path, die_at):
-    """Killed after a checkpoint and run again: the same weights and the same curve, bit for bit."""
-    weights, curve = train(tmp_path / "whole.safetensors")
+def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path, die_at, muon):
+    """Killed after a checkpoint and run again: the same weights and the same curve, bit for bit, with either optimizer."""
+    weights, curve = train(tmp_path / "whole.safetensors", muon=muon)
     with pytest.raises(KillError):
-        train(tmp_path / "killed.safetensors", die_at=die_at)
-    again, curve_again = train(tmp_path / "killed.safetensors")
+        train(tmp_path / "killed.safetensors", die_at=die_at, muon=muon)
+    again, curve_again = train(tmp_path / "killed.safetensors", muon=muon)
     assert curve_again == curve
     assert all(torch.equal(weights[name], again[name]) for name in weights)
+
+
+def test_the_order_of_weights_in_memory_is_no_matter(tmp_path):
+    """The autoencoder trains channels-last: its moments must come back to the weights that they belong to."""
+
+    def train_convolution(name: str, die_at: int | None = None) -> torch.Tensor:
+        torch.manual_seed(0)
+        model = nn.Conv2d(3, 5, 3).to(memory_format=torch.channels_last)
+
+        def loss_at(step):
+            if step == die_at:
+                raise KillError
+            return model(torch.randn(2, 3, 6, 6)).square().mean()
+
+        fit(model, PLAN, loss_at, lambda: 0.0, tmp_path / name, "toy")
+        return load_file(tmp_path / name)["model.weight"]
+
+    whole = train_convolution("whole")
+    with pytest.raises(KillError):
+        train_convolution("killed", die_at=7)
+    assert torch.equal(train_convolution("killed"), whole)
 
 
 def test_a_killed_run_goes_on_and_does_not_begin_again(tmp_path):
@@ -127,6 +156,36 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"c\.safetensors") as caught:
         fit(model, PLAN, lambda step: model(torch.ones(1, 2)).sum(), lambda: 0.0, path, "toy")
     assert_sentence(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 48), (2, 48, 16), (1, 8, 8)])
+def test_muon_makes_updates_orthogonal(shape):
+    """Every direction of a gradient counts about the same: singular values near 1, along the gradient's own directions."""
+    matrices = torch.randn(shape, generator=torch.Generator().manual_seed(2))
+    u, _, v = torch.linalg.svd(matrices, full_matrices=False)
+    turned = u.mT @ orthogonal(matrices) @ v.mT
+    values = turned.diagonal(dim1=1, dim2=2)
+    assert values.min() > 0.6
+    assert values.max() < 1.3
+    torch.testing.assert_close(turned, torch.diag_embed(values), atol=1e-4, rtol=0)
+    torch.testing.assert_close(orthogonal(1000 * matrices), orthogonal(matrices), atol=1e-4, rtol=0)
+    assert not orthogonal(0 * matrices).any()
+
+
+def test_muon_trains_convolutions_as_matrices():
+    """A kernel is [out, in x kernel]; equal shapes go together, and each weight gets its own update."""
+    torch.manual_seed(0)
+    weights = [nn.Parameter(torch.randn(8, 4, 3, 3)) for _ in range(2)] + [nn.Parameter(torch.randn(8, 36))]
+    weights.append(nn.Parameter(torch.randn(5, 5)))  # without a gradient: left alone
+    before = [weight.detach().clone() for weight in weights]
+    gradients = [torch.randn_like(weight) for weight in weights[:3]]
+    for weight, gradient in zip(weights[:3], gradients, strict=True):
+        weight.grad = gradient.clone()
+    Muon(weights, lr=0.1, weight_decay=0.5).step()
+    for weight, old, gradient in zip(weights[:3], before[:3], gradients, strict=True):
+        update = 0.1 * 0.4 * 36**0.5 * orthogonal(gradient.flatten(1)[None])[0].view_as(old)
+        torch.testing.assert_close(weight.detach(), 0.95 * old - update, atol=1e-5, rtol=1e-4)
+    assert torch.equal(weights[3].detach(), before[3])
 
 
 def test_the_learning_rate_rises_then_falls():
@@ -286,7 +345,8 @@ def make_golden() -> None:
     ae.set_median(torch.from_numpy(make_frame(3, 16, 16)[:, :, :1].copy()))
     save_representation(WORLD_V1 / "representation.safetensors", ae, ae_config)
     save_dynamics(WORLD_V1 / "dynamics.safetensors", dynamics, config)
-    save_world(WORLD_V1 / "world.safetensors", make_spec(), {"Begin": golden_start()}, make_frame(3, 16, 16)[:, :, :1].copy())
+    median = make_frame(3, 16, 16)[:, :, :1].copy()
+    save_world(WORLD_V1 / "world.safetensors", make_spec(), {"Begin": golden_start()}, median, SEEN_AS)
     with full_precision():
         np.save(WORLD_V1 / "frames.npy", play_five(WORLD_V1))
 
