@@ -235,7 +235,6 @@ def test_no_checkpoint_is_left(killed, autoencoder):
     assert killed.left + autoencoder.left == []
 
 
-@pytest.mark.xfail(strict=True, reason="fused AdamW and channels-last: see test_training.py")
 def test_a_killed_autoencoder_ends_as_an_undisturbed_one(autoencoder):
     """The roadmap's own representation resumes as well as the tokens do, byte for byte."""
     assert first_step(autoencoder.output, "autoencoder", AE["representation"]["steps"]) > 0

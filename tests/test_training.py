@@ -158,6 +158,20 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     assert_sentence(caught.value)
 
 
+@pytest.mark.parametrize(
+    "began_with_muon",
+    [False, pytest.param(True, marks=pytest.mark.xfail(strict=True, reason="moments of another shape are taken as they are"))],
+)
+def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path, began_with_muon):
+    """A run that began with AdamW alone holds no momentum for Muon: going on would not be the same run."""
+    path = tmp_path / "c.safetensors"
+    with pytest.raises(KillError):
+        train(path, die_at=7, muon=began_with_muon)
+    with pytest.raises(UserError, match=r"c\.safetensors") as caught:
+        train(path, muon=not began_with_muon)
+    assert_sentence(caught.value)
+
+
 @pytest.mark.parametrize("shape", [(3, 16, 48), (2, 48, 16), (1, 8, 8)])
 def test_muon_makes_updates_orthogonal(shape):
     """Every direction of a gradient counts about the same: singular values near 1, along the gradient's own directions."""
