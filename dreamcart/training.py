@@ -157,14 +157,19 @@ class _Run:
                 number, key = name.split(".", 1)
                 state.setdefault(int(number), {})[key] = tensor
             weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-            if set(state) - set(range(len(weights))) or (weights and not state and meta["step"]):
+            if set(state) - set(range(len(weights))) or (weights and not state and meta["step"]) or _misfits(state, weights):
                 raise KeyError("the checkpoint is of another optimizer")
             for number, entry in state.items():  # in the weights' own order in memory, which fused kernels take for granted
                 like = weights[number]
-                entry |= {k: torch.empty_like(like).copy_(v) for k, v in entry.items() if v.shape == like.shape}
+                entry |= {k: torch.empty_like(like).copy_(v) for k, v in entry.items() if v.dim()}
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         torch.set_rng_state(tensors["rng"])
         self.step, self.curve, self.recent = meta["step"], meta["curve"], meta["recent"]
+
+
+def _misfits(state: dict[int, dict[str, torch.Tensor]], weights: list[nn.Parameter]) -> bool:
+    """Whether moments in a checkpoint are not of their weights' shapes (numbers without a shape, step counts, are)."""
+    return any(v.dim() and v.shape != weights[number].shape for number, entry in state.items() for v in entry.values())
 
 
 def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

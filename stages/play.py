@@ -69,7 +69,7 @@ def main() -> None:
 def play(args: argparse.Namespace, title: Title | None, game: str) -> bool:
     """One session. Returns whether the player asked for the menu."""
     if args.real:
-        source = Real(load_game(title.game if title else game), args.start, args.seed)
+        source = Real(load_game(title.load(pick_device()).spec.name if title else game), args.start, args.seed)
     else:
         title = title or find(game)
         source = Dream(title.load(pick_device()), args.start, args.temperature, args.seed)

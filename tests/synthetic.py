@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from safetensors.torch import save_file
 
 from dreamcart.config import Params, PreprocessConfig, build
 from dreamcart.data.preprocess import preprocess
@@ -146,3 +147,20 @@ def assert_sentence(problem: BaseException) -> None:
     assert "\n" not in text, text
     assert text.endswith("."), text
     assert "Traceback" not in text, text
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(b"\x80\x04 no safetensors at all " * 50)
+
+
+def foreign(path: Path) -> None:
+    """A safetensors file of something else."""
+    save_file({"x": torch.zeros(3)}, path)

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from synthetic import GOLDEN, assert_sentence, make_spec, make_tiles_world
+from synthetic import GOLDEN, assert_sentence, empty, foreign, garbage, make_spec, make_tiles_world, truncate
 
 from dreamcart.cart import FORMAT, MOST_BYTES, carts, load_cart, save_cart
 from dreamcart.errors import UserError, run_stage
@@ -107,22 +107,6 @@ def rewrite(path: Path, change) -> None:
     tensors = load_file(path)
     change(tensors, meta)
     save_file(tensors, path, {"json": json.dumps(meta)})
-
-
-def truncate(path):
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def empty(path):
-    path.write_bytes(b"")
-
-
-def garbage(path):
-    path.write_bytes(b"\x80\x04 no safetensors at all " * 50)
-
-
-def foreign(path):
-    save_file({"x": torch.zeros(3)}, path)
 
 
 def other_model(path):

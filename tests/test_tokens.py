@@ -310,7 +310,7 @@ def test_a_still_begin_without_buttons_starts_as_training_saw():
     assert_same_state(start_at(split, tokens, model, at), samples.get(at)[0])
 
 
-@pytest.mark.parametrize("depth", [16, pytest.param(6, marks=pytest.mark.xfail(strict=True, reason="held reaches further back"))])
+@pytest.mark.parametrize("depth", [16, 6])
 def test_a_context_from_the_middle_starts_as_training_saw(depth):
     """Far from the begin, where the clock has not stopped, twice the depth is context enough."""
     rng = np.random.default_rng(0)
@@ -526,7 +526,6 @@ def test_a_batch_dreams_as_each_alone():
         assert torch.equal(alone[0], together[row])
 
 
-@pytest.mark.xfail(strict=True, reason="WorldModel.step runs the network of the tokens under autocast")
 @torch.inference_mode()
 def test_half_precision_decides_the_same():
     """The network was trained in full precision, and its decisions hang on thresholds: everywhere they must be the same."""
@@ -545,7 +544,8 @@ def test_a_models_file_holds_its_layout():
     split, tokens = scenes_game()
     model = make_model(find_layout(tokens, split.index["frame"], split.transitions), 6)
     state = model.state_dict()
-    fresh = TokenDynamics([8, 9], len(BUTTONS), 6, list(model.mask.shape), 3, 8, 1, 4, 16)
+    sizes = {"vocabulary": 6, "channels": 8, "blocks": 1, "memory": 16}
+    fresh = TokenDynamics([8, 9], len(BUTTONS), list(model.mask.shape), 3, 4, **sizes)
     loaded = load_weights(fresh, state, "memory")
     whole = torch.from_numpy(tokens)
     assert torch.equal(loaded.layout.window(whole), model.layout.window(whole))

@@ -3,13 +3,12 @@
 A policy is made once an episode and asked once a step: `act(variables, rng) -> set of button names`.
 """
 
-import importlib.util
 from typing import Any, Protocol
 
 import numpy as np
 
 from dreamcart.errors import UserError
-from dreamcart.games.spec import GameSpec, game_files
+from dreamcart.games.spec import GameSpec, game_module
 
 MENU_BUTTONS = {"START", "SELECT"}
 TAP, HOLD = 0.6, 0.15  # chance to let go at each step: about 2 steps, about 7
@@ -77,11 +76,7 @@ def make_policy(name: str, spec: GameSpec) -> Policy:
 
 
 def _load_bot(spec: GameSpec) -> Policy:
-    for path in game_files(spec.name):
-        source = path.parent / "bot.py"
-        if source.is_file():
-            module_spec = importlib.util.spec_from_file_location(f"bot_{path.parent.name}", source)
-            module = importlib.util.module_from_spec(module_spec)
-            module_spec.loader.exec_module(module)
-            return module.make_bot()
+    module = game_module(spec.name, "bot.py")
+    if module:
+        return module.make_bot()
     raise UserError(f"games/{spec.name} has no bot.py, which its script 'bot' needs; use 'held' in its game.yaml.")

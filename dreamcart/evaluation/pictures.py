@@ -127,7 +127,8 @@ def _grid(rows: list[list[np.ndarray]], labels: list[str], names: list[str], pat
     """Pictures in rows with a label each and a name a column, drawn pixel for pixel (scaled by whole numbers)."""
     height, width = rows[0][0].shape[:2]
     with plt.rc_context(INK):
-        size = (1.6 * len(rows[0]), 1.6 * len(rows) * height / width + 0.3)
+        inches = max(1.6, width / INK["savefig.dpi"])  # a pixel of the game is at least one of the picture
+        size = (inches * len(rows[0]), inches * len(rows) * height / width + 0.3)
         figure, axes = plt.subplots(len(rows), len(rows[0]), figsize=size, squeeze=False)
         for r, row in enumerate(rows):
             for c, picture in enumerate(row):

@@ -8,7 +8,6 @@ business of its own reader, games/<game>/reader.py, loaded as its bot is; here a
 - legality: whether every screen of a dream is one that the game could show after the one before.
 """
 
-import importlib.util
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from dreamcart.errors import UserError
-from dreamcart.games.spec import GameSpec, game_files
+from dreamcart.games.spec import GameSpec, game_module
 
 Read = dict[str, Any]  # what a frame shows, in the game's own terms
 
@@ -67,17 +66,10 @@ class Judged(NamedTuple):
 def load_reader(spec: GameSpec) -> Reader | None:
     """The reader of `spec`'s game, or of the game that it extends; None where neither has one."""
     try:
-        files = game_files(spec.name)
+        module = game_module(spec.name, "reader.py")
     except UserError:  # recordings of a game that is not in games/
         return None
-    for path in files:
-        source = path.parent / "reader.py"
-        if source.is_file():
-            module_spec = importlib.util.spec_from_file_location(f"reader_{path.parent.name}", source)
-            module = importlib.util.module_from_spec(module_spec)
-            module_spec.loader.exec_module(module)
-            return module.make_reader()
-    return None
+    return module.make_reader() if module else None
 
 
 def read_frames(reader: Reader, frames: np.ndarray) -> list[list[Read]]:

@@ -5,8 +5,10 @@ that has neither the game folder nor an emulator.
 """
 
 import dataclasses
+import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -121,3 +123,18 @@ def load_game(name: str) -> GameSpec:
             layer["integration"] = str((path.parent / layer["integration"]).resolve().relative_to(ROOT))
         values |= layer
     return GameSpec.from_dict({"name": name, **values})
+
+
+def game_module(name: str, file: str) -> ModuleType | None:
+    """The Python file `file` of a game's folder, or of the game that it extends; None where neither has one.
+
+    Raises UserError where there is no such game.
+    """
+    for path in game_files(name):
+        source = path.parent / file
+        if source.is_file():
+            found = importlib.util.spec_from_file_location(f"{source.stem}_{path.parent.name}", source)
+            module = importlib.util.module_from_spec(found)
+            found.loader.exec_module(module)
+            return module
+    return None

@@ -55,7 +55,11 @@ def choose(titles: list[Title]) -> Title | None:
                 return None
             if event.type == pygame.KEYDOWN and event.key in moves:
                 at = min(max(at + moves[event.key], 0), len(titles) - 1)
-            clicked = [n for n, box in enumerate(boxes) if event.type == pygame.MOUSEBUTTONDOWN and box.collidepoint(event.pos)]
+            clicked = [
+                n
+                for n, box in enumerate(boxes)
+                if event.type == pygame.MOUSEBUTTONDOWN and event.button == 1 and box.collidepoint(event.pos)
+            ]
             if clicked or (event.type == pygame.KEYDOWN and event.key in (pygame.K_RETURN, pygame.K_SPACE)):
                 return titles[clicked[0] if clicked else at]
         screen.fill(BACKGROUND)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from dreamcart.dynamics.base import Dynamics
-from dreamcart.dynamics.tokens.history import State, advance, begin
+from dreamcart.dynamics.tokens.history import MOST_HELD, State, advance, begin
 from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.network import Network
 
@@ -32,21 +32,19 @@ class TokenDynamics(Dynamics):
         self,
         latent_shape: list[int],
         buttons: int,
-        vocabulary: int,
         window: list[int],
         backdrops: int,
-        channels: int,
-        blocks: int,
         depth: int,
-        memory: int,
+        **sizes: int,
     ) -> None:
-        """window: [h, w], the size of the layout's active window; depth: past steps it sees."""
-        super().__init__(latent_shape, buttons, 2 * depth + 1, 2 * depth + 1)  # twice: the clock may stop
+        """window: [h, w], the size of the layout's active window; depth: past steps it sees; sizes: the network's."""
+        context = 2 * max(depth, MOST_HELD) + 1  # twice: the clock may stop; and as long as a button's hold is counted
+        super().__init__(latent_shape, buttons, context, context)
         self.depth = depth
         self.register_buffer("cells", torch.zeros(window, dtype=torch.int64))
         self.register_buffer("mask", torch.zeros(window, dtype=torch.bool))
         self.register_buffer("backdrops", torch.zeros(backdrops, *latent_shape, dtype=torch.int16))
-        self.network = Network(vocabulary, window[0], window[1], buttons, backdrops, channels, blocks, depth, memory)
+        self.network = Network(*window, buttons=buttons, backdrops=backdrops, depth=depth, **sizes)
 
     @property
     def layout(self) -> Layout:
@@ -88,7 +86,17 @@ class TokenDynamics(Dynamics):
             oracle: true next frames, int [B, H, W]: what the network is not sure of is taken from them instead of
                 drawn, to score a rollout with the random events given.
         """
-        action = action.float()
+        with torch.autocast(action.device.type, enabled=False):  # half precision would decide otherwise than training did
+            return self._step(state, action.float(), temperature, generator, oracle)
+
+    def _step(
+        self,
+        state: State,
+        action: torch.Tensor,
+        temperature: float,
+        generator: torch.Generator | None,
+        oracle: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, State]:
         truth = None if oracle is None else self.layout.window(oracle).to(torch.int16)
         event, scene, gate, features = self.network(state, action)
         current = state.frames[:, -1]

@@ -58,9 +58,9 @@ class Network(nn.Module):
 
     def __init__(
         self,
-        vocabulary: int,
         height: int,
         width: int,
+        vocabulary: int,
         buttons: int,
         backdrops: int,
         channels: int,
