@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 Positive = Annotated[int, (1, 10**9)]
 Count = Annotated[int, (0, 10**9)]
-Pixels = Annotated[int, (8, 1024)]
+Pixels = Annotated[int, (0, 1024)]
 Share = Annotated[float, (0.0, 1.0)]
 Scale = Annotated[float, (0.0, 10.0)]
 Rate = Annotated[float, (1e-7, 1.0)]
@@ -36,7 +36,7 @@ class CollectConfig:
 
 @dataclass(frozen=True)
 class PreprocessConfig:
-    height: Pixels
+    height: Pixels  # 0: the game's own
     width: Pixels
     color: Literal["gray", "rgb"]
     resize: Literal["area", "nearest", "linear"]
@@ -46,6 +46,8 @@ class PreprocessConfig:
     def __post_init__(self) -> None:
         """Refuse pictures that tiles do not fill. Raises UserError."""
         for side in ("height", "width"):
+            if 0 < getattr(self, side) < 8:
+                raise UserError(f"preprocess.{side} is {getattr(self, side)}; allowed: 8 to 1024, or 0 for the game's own.")
             if self.tile and getattr(self, side) % self.tile:
                 raise UserError(
                     f"preprocess.{side} is {getattr(self, side)}, but with preprocess.tile {self.tile} it must be a multiple of "
@@ -53,9 +55,14 @@ class PreprocessConfig:
                 )
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """A processed frame's (height, width, channels)."""
-        return self.height, self.width, 1 if self.color == "gray" else 3
+    def size(self) -> tuple[int, int]:
+        """(height, width) as configured."""
+        return self.height, self.width
+
+    @property
+    def unit(self) -> int:
+        """Pixels of which the sides of a frame of the game's own size are a multiple: what is beyond is cut off."""
+        return self.tile or 8
 
 
 @dataclass(frozen=True)
@@ -142,7 +149,7 @@ class Params:
             return
         shrink = 2 ** len(self.representation.channels)
         for side in ("height", "width"):
-            if getattr(self.preprocess, side) % shrink:
+            if (getattr(self.preprocess, side) or self.preprocess.unit) % shrink:
                 raise UserError(
                     f"preprocess.{side} is {getattr(self.preprocess, side)}, but with {len(self.representation.channels)} "
                     f"convolutions in representation.channels it must be a multiple of {shrink}."

@@ -45,14 +45,19 @@ class WorldModel:
         self.shape = next(iter(starts.values())).shape
 
     @torch.inference_mode()
-    def start(self, frames: np.ndarray, actions: np.ndarray) -> Any:
-        """Begin from a real context: frames uint8 [B, T, H, W, C], multi-hot actions [B, T - 1, buttons]."""
+    def start(self, frames: np.ndarray, actions: np.ndarray, real: np.ndarray | None = None) -> Any:
+        """Begin from a real context: frames uint8 [B, T, H, W, C], multi-hot actions [B, T - 1, buttons].
+
+        `real`, int [B], says how many of the frames are real, see `Dynamics.start`.
+        """
         batch, time = frames.shape[:2]
         flat = torch.from_numpy(np.ascontiguousarray(frames).reshape(batch * time, *frames.shape[2:])).to(self.device)
         with autocast(self.device):
             latents = self.representation.encode(flat)
         return self.dynamics.start(
-            latents.unflatten(0, (batch, time)), torch.from_numpy(np.ascontiguousarray(actions)).to(self.device)
+            latents.unflatten(0, (batch, time)),
+            torch.from_numpy(np.ascontiguousarray(actions)).to(self.device),
+            None if real is None else torch.from_numpy(real).to(self.device),
         )
 
     @torch.inference_mode()

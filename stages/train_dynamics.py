@@ -34,8 +34,8 @@ def main() -> None:
     key = fingerprint(params.dynamics_kind, params.dynamics.__dict__, params.seed, *files)
     checkpoint = paths.checkpoint("train_dynamics", key)
     if params.dynamics_kind == "tokens":
-        vocabulary = load_representation(paths.models / "representation.safetensors").vocabulary
-        model, config, curve = train_tokens(params, train, val, latents, vocabulary, checkpoint)
+        pictures = load_representation(paths.models / "representation.safetensors").tiles
+        model, config, curve = train_tokens(params, train, val, latents, pictures, checkpoint)
         unit = "share of frames not exact"
     else:
         model, config, curve = train_dynamics(params, train, val, latents, checkpoint)

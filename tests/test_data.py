@@ -19,7 +19,7 @@ from dreamcart.config import PreprocessConfig
 from dreamcart.data.preprocess import SplitWriter, preprocess, process_frame, split_episodes
 from dreamcart.data.processed import history, load_split
 from dreamcart.data.reader import count_rows, dataset_spec, read_episodes
-from dreamcart.data.schema import INFO_NAME, ShardWriter, decode_image
+from dreamcart.data.schema import INFO_NAME, PngEncoder, ShardWriter, decode_image
 from dreamcart.dynamics.train import Windows
 from dreamcart.errors import ROOT, UserError
 
@@ -327,6 +327,25 @@ def test_frames_have_the_shape_that_params_ask_for(color, resize):
     config = PreprocessConfig(height=16, width=24, color=color, resize=resize, val_share=0.2)
     frame = process_frame(make_rows(0, 2)[0]["observations"], config)
     assert (frame.shape, frame.dtype) == ((16, 24, 1 if color == "gray" else 3), np.uint8)
+
+
+@pytest.mark.parametrize(("tile", "shape"), [(8, (208, 160)), (4, (208, 160)), (0, (208, 160)), (10, (210, 160))])
+def test_a_game_keeps_its_own_size_but_for_what_no_tile_fills(tile, shape):
+    """Nothing is resized at native size: Atari's 210 rows lose one at either end, and no pixel in between moves."""
+    frame = np.random.default_rng(0).integers(0, 256, (210, 160, 3), np.uint8)
+    config = PreprocessConfig(height=0, width=0, color="rgb", resize="area", val_share=0.2, tile=tile)
+    cut = (210 - shape[0]) // 2
+    np.testing.assert_array_equal(process_frame(frame, config), frame[cut : 210 - cut])
+
+
+def test_recordings_of_different_sizes_are_refused_at_native_size(tmp_path):
+    """Two screens of different sizes make no single array: the sentence says which and what to do."""
+    config = PreprocessConfig(height=0, width=0, color="rgb", resize="nearest", val_share=0.2)
+    writer = SplitWriter(tmp_path / "split", config, ["A"])
+    writer.row(PngEncoder().encode(np.zeros((16, 16, 3), np.uint8)))
+    with pytest.raises(UserError, match="16 x 16 and 24 x 16") as caught:
+        writer.row(PngEncoder().encode(np.zeros((24, 16, 3), np.uint8)))
+    assert_sentence(caught.value)
 
 
 PEAK = """

@@ -167,7 +167,10 @@ def test_a_missing_key_is_named():
         ({**AE, "dynamics.kind": "conv", "latent_dim": 32}, ["dynamics.kind", "'conv'", "latent_dim", "32", "'mlp'"]),
         ({"representation.channels": []}, ["representation.channels", "at least one"]),
         ({**AE, "preprocess.height": 84}, ["preprocess.height", "84", "multiple of 8"]),
-        ({**AE, "preprocess.width": 100, "representation.channels": [8, 8, 8, 8]}, ["preprocess.width", "100", "multiple of 16"]),
+        (
+            {**AE, "preprocess.height": 224, "preprocess.width": 100, "representation.channels": [8, 8, 8, 8]},
+            ["preprocess.width", "100", "multiple of 16"],
+        ),
     ],
 )
 def test_values_that_do_not_fit_each_other_are_refused(changes, named):

@@ -24,12 +24,19 @@ MEDIAN_SAMPLE = 1000  # frames from which the median frame is made: a bound on m
 
 
 def process_frame(frame: np.ndarray, config: PreprocessConfig) -> np.ndarray:
-    """uint8 [h, w, 3] as recorded → uint8 [H, W, C] as the model sees it."""
+    """uint8 [h, w, 3] as recorded → uint8 [H, W, C] as the model sees it.
+
+    A side whose size is the game's own is cut to a whole number of tiles, evenly at both ends.
+    """
     if config.color == "gray":
         frame = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    if frame.shape[:2] != (config.height, config.width):
-        frame = cv2.resize(frame, (config.width, config.height), interpolation=_RESIZE[config.resize])
-    return frame.reshape(config.height, config.width, -1)
+    cuts = [0 if wanted else size % config.unit for wanted, size in zip(config.size, frame.shape, strict=False)]
+    top, left = (cut // 2 for cut in cuts)
+    frame = frame[top : frame.shape[0] - (cuts[0] - top), left : frame.shape[1] - (cuts[1] - left)]
+    height, width = (wanted or size for wanted, size in zip(config.size, frame.shape, strict=False))
+    if frame.shape[:2] != (height, width):
+        frame = cv2.resize(frame, (width, height), interpolation=_RESIZE[config.resize])
+    return frame.reshape(height, width, -1)
 
 
 def split_episodes(count: int, val_share: float, seed: int) -> np.ndarray:
@@ -48,10 +55,7 @@ class SplitWriter:
     def __init__(self, folder: Path, config: PreprocessConfig, buttons: list[str]) -> None:
         folder.mkdir(parents=True)
         self.folder, self.config, self.buttons = folder, config, buttons
-        if config.tile:
-            self.store = TiledWriter(folder / "cells.npy", config.shape, config.tile)
-        else:
-            self.store = ArrayStream(folder / "frames.npy", config.shape, "|u1")
+        self.store: TiledWriter | ArrayStream | None = None  # made for the first frame's shape
         self.images: dict[bytes, int] = {}  # an image seen before need not be decoded again
         self.rows: dict[bytes, int] = {}  # distinct images may become the same frame
         self.index: list[np.ndarray] = []
@@ -64,7 +68,7 @@ class SplitWriter:
             key = xxhash.xxh3_128_digest(frame)
             if key not in self.rows:
                 self.rows[key] = len(self.rows)
-                self.store.append(frame)
+                self._store_for(frame.shape).append(frame)
             self.images[image] = self.rows[key]
         return self.images[image]
 
@@ -86,6 +90,19 @@ class SplitWriter:
         table["action"][:-1] = [row["actions"] for row in episode[:-1]]
         self.index.append(table)
         return rows
+
+    def _store_for(self, shape: tuple[int, int, int]) -> TiledWriter | ArrayStream:
+        if self.store is None:
+            tile = self.config.tile
+            cells, frames = self.folder / "cells.npy", self.folder / "frames.npy"
+            self.store = TiledWriter(cells, shape, tile) if tile else ArrayStream(frames, shape, "|u1")
+            self.shape = shape
+        if shape != self.shape:
+            raise UserError(
+                f"The recordings have frames of different sizes ({self.shape[0]} x {self.shape[1]} and {shape[0]} x {shape[1]}); "
+                "give preprocess.height and preprocess.width."
+            )
+        return self.store
 
     def close(self) -> np.ndarray:
         """Finish the files; returns the index."""
@@ -132,7 +149,7 @@ def preprocess(raw: Path, out: Path, config: PreprocessConfig, seed: int) -> dic
         report[name] = {"episodes": count, "transitions": len(index[name]) - count, "distinct_frames": len(writer.rows)}
         if config.tile:
             report[name]["distinct_tiles"] = len(writer.store.tiles)
-    meta = {"game": spec.to_dict(), "shape": config.shape, "starts": starts, "edge_cases": cases.rows}
+    meta = {"game": spec.to_dict(), "shape": writers["train"].shape, "starts": starts, "edge_cases": cases.rows}
     if config.tile:
         meta["train_tiles"] = write_tiles(out / "tiles.npy", *(writer.store for writer in writers.values()))
     np.save(out / "median.npy", _median(open_frames(out, "train", config.tile > 0), index["train"]))

@@ -37,12 +37,14 @@ class Dynamics(nn.Module):
         self.history_frames = history_frames
         self.history_actions = history_actions
 
-    def start(self, latents: torch.Tensor, actions: torch.Tensor) -> History:
+    def start(self, latents: torch.Tensor, actions: torch.Tensor, real: torch.Tensor | None = None) -> History:
         """The state after a real context.
 
         Args:
             latents: float32 [B, T, *latent_shape], oldest first, T >= 1.
             actions: multi-hot [B, T - 1, buttons] between them; more of the past may be given.
+            real: int64 [B], how many of the latents, the last ones, are real where a row's episode is shorter than T;
+                those before them repeat its first, with no buttons. All are by default.
 
         What is missing before the context is filled as at an episode's begin: its first frame, no buttons.
         """

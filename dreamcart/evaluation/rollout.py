@@ -7,7 +7,6 @@ frame). A model predicts only where it beats both baselines in changed_l1.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,12 +14,13 @@ from tqdm import tqdm
 
 from dreamcart.config import PreprocessConfig, RolloutConfig
 from dreamcart.data.preprocess import SplitWriter
-from dreamcart.data.processed import Split, history, open_frames
+from dreamcart.data.processed import Split, open_frames
 from dreamcart.data.reader import dataset_spec, read_episodes
 from dreamcart.data.tiled import write_tiles
 from dreamcart.errors import UserError
 from dreamcart.evaluation.metrics import Lpips, frame_metrics
 from dreamcart.evaluation.screens import Screens
+from dreamcart.evaluation.single_step import start_at
 from dreamcart.world_model import WorldModel
 
 SHOWN = 60  # steps of a rollout that are kept for pictures
@@ -94,7 +94,7 @@ def evaluate_rollouts(
     with tqdm(total=total, desc="rollouts", unit="step") as bar:
         for first in range(0, len(starts), config.batch_size):
             at = starts[first : first + config.batch_size]
-            context, dream = _context(world, test, at)
+            context, dream = start_at(world, test, at)
             last = context[:, -1]
             told = dream
             if screens:
@@ -138,16 +138,3 @@ def evaluate_rollouts(
 def _mean(values: np.ndarray) -> float | None:
     """Mean over the starts that have a value; None (null in JSON, which knows no NaN) where none has."""
     return round(float(np.nanmean(values)), 6) if not np.isnan(values).all() else None
-
-
-def _context(world: WorldModel, test: Split, at: np.ndarray) -> tuple[np.ndarray, Any]:
-    """Real frames up to the records `at`, uint8 [B, F, H, W, C], and the dream's state after them."""
-    dynamics = world.dynamics
-    rows, buttons = history(test.index, test.episode_start, at, dynamics.history_frames, dynamics.history_actions)
-    context = test.frames[rows]
-    return context, world.start(context, buttons[:, :-1])
-
-
-def curve_rows(table: dict[str, dict[str, dict[str, float]]]) -> list[dict[str, Any]]:
-    """The table as rows for a CSV: source, step and every metric."""
-    return [{"source": s, "step": int(h), **scores} for s, by_horizon in table.items() for h, scores in by_horizon.items()]

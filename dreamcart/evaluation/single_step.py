@@ -31,12 +31,17 @@ def single_step_report(world: WorldModel, val: Split, seed: int) -> dict[str, di
     return report
 
 
-def _errors(world: WorldModel, val: Split, at: np.ndarray) -> dict[str, float]:
+def start_at(world: WorldModel, split: Split, at: np.ndarray) -> tuple[np.ndarray, Any]:
+    """Real frames up to the records `at`, uint8 [B, F, H, W, C], and the dream's state after them."""
     dynamics = world.dynamics
-    rows, buttons = history(val.index, val.episode_start, at, dynamics.history_frames, dynamics.history_actions)
-    context = val.frames[rows]
-    state = world.start(context, buttons[:, :-1])
-    predicted, _ = world.step(state, buttons[:, -1])
+    rows, buttons = history(split.index, split.episode_start, at, dynamics.history_frames, dynamics.history_actions)
+    context = split.frames[rows]
+    return context, world.start(context, buttons[:, :-1], np.minimum(split.index["step"][at] + 1, rows.shape[1]))
+
+
+def _errors(world: WorldModel, val: Split, at: np.ndarray) -> dict[str, float]:
+    context, state = start_at(world, val, at)
+    predicted, _ = world.step(state, val.index["action"][at])
     true = val.frames[val.index["frame"][at + 1]].astype(np.float32)
     return {
         "model_l1": round(float(np.abs(true - predicted).mean() / 255), 6),

@@ -33,6 +33,10 @@ class State:
     idle: torch.Tensor
     backdrop: torch.Tensor
 
+    def to(self, device: torch.device) -> "State":
+        """The state on a device."""
+        return State(*(getattr(self, field.name).to(device) for field in fields(self)))
+
     def rows(self, chosen: torch.Tensor) -> "State":
         """The state of some rows of the batch."""
         return State(*(getattr(self, field.name)[chosen] for field in fields(self)))

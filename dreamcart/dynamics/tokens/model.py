@@ -35,9 +35,9 @@ class TokenDynamics(Dynamics):
         window: list[int],
         backdrops: int,
         depth: int,
-        **sizes: int,
+        **sizes: Any,
     ) -> None:
-        """window: [h, w], the size of the layout's active window; depth: past steps it sees; sizes: the network's."""
+        """window: [h, w], the size of the layout's active window; depth: past steps it sees; sizes: see `Network`."""
         context = 2 * max(depth, MOST_HELD) + 1  # twice: the clock may stop; and as long as a button's hold is counted
         super().__init__(latent_shape, buttons, context, context)
         self.depth = depth
@@ -55,7 +55,7 @@ class TokenDynamics(Dynamics):
         for name in ("cells", "mask", "backdrops"):
             getattr(self, name).copy_(getattr(layout, name))
 
-    def start(self, latents: torch.Tensor, actions: torch.Tensor) -> State:
+    def start(self, latents: torch.Tensor, actions: torch.Tensor, real: torch.Tensor | None = None) -> State:
         """The state after a real context: int [B, T, H, W], multi-hot [B, T - 1, n]. See `Dynamics.start`."""
         layout = self.layout
         actions = actions[:, actions.shape[1] - latents.shape[1] + 1 :].float()
@@ -63,12 +63,10 @@ class TokenDynamics(Dynamics):
         sums = self.network.summary(windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
         backdrops = layout.backdrop_of(latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
         state = begin(windows[:, 0], sums[:, 0], backdrops[:, 0], self.depth, self.buttons)
-        waiting = torch.ones(len(latents), dtype=torch.bool, device=latents.device)
+        before = torch.zeros(len(latents), device=latents.device) if real is None else latents.shape[1] - real
         for step in range(1, latents.shape[1]):
             state = advance(state, actions[:, step - 1], windows[:, step], sums[:, step], backdrops[:, step])
-            # nothing shown and nothing pressed yet: what fills up a context that begins with the episode
-            waiting &= (state.idle > 0) & (actions[:, step - 1] == 0).all(1)
-            state.idle[waiting] = 0
+            state.idle[step <= before] = 0  # the episode has not begun
         return state
 
     def step(
@@ -158,7 +156,7 @@ class TokenDynamics(Dynamics):
         token = current.clone()
         certainty = torch.maximum(chance, 1 - chance)
         where = chance > 1 - SURE
-        logits = self.network.paint(features[where])
+        logits = self.network.tokens(features[where])
         logits = logits.scatter(1, current[where].long()[:, None], -torch.inf)  # a change is never to the same token
         best = logits.softmax(1).max(1)
         token[where] = best.indices.to(torch.int16)
@@ -177,7 +175,7 @@ class TokenDynamics(Dynamics):
         """Decide one cell a row: int16 [B]."""
         each = torch.arange(len(cell), device=cell.device)
         old = current.flatten(1)[each, cell].long()
-        logits = self.network.paint(features.flatten(1, 2)[each, cell]).scatter(1, old[:, None], -torch.inf)
+        logits = self.network.tokens(features.flatten(1, 2)[each, cell]).scatter(1, old[:, None], -torch.inf)
         change = torch.nn.functional.logsigmoid(gate.flatten(1)[each, cell])
         stay = torch.nn.functional.logsigmoid(-gate.flatten(1)[each, cell])
         chances = (logits.log_softmax(1) + change[:, None]).scatter(1, old[:, None], stay[:, None])

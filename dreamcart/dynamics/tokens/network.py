@@ -4,12 +4,29 @@ from collections.abc import Iterator
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, State, Summary, ages, hold
 
 SLOT = 16  # numbers that tell what one past step changed
 WHOLE = 32  # sums over the window are divided by this: a thing in few cells must not drown in a mean
 MOST_CHANGE = 4.0  # a step's change of the summary is cut here
+
+
+class Looks(nn.Module):
+    """What tokens look like, as a part of their vectors: tiles that look alike begin alike, and rare ones learn from others."""
+
+    def __init__(self, pictures: torch.Tensor, channels: int) -> None:
+        super().__init__()
+        flat = pictures.flatten(1).float()
+        flat = flat - flat.mean(0)
+        self.count = len(flat)
+        self.register_buffer("pictures", flat / flat.std().clamp(min=1e-3), persistent=False)
+        self.read = nn.Linear(flat.shape[1], 4 * channels, bias=False)
+
+    def forward(self, part: int) -> torch.Tensor:
+        """[vocabulary, channels], for one of four uses."""
+        return F.linear(self.pictures, self.read.weight.chunk(4)[part])
 
 
 class Line(nn.Module):
@@ -67,7 +84,9 @@ class Network(nn.Module):
         blocks: int,
         depth: int,
         memory: int,
+        pictures: torch.Tensor | None = None,
     ) -> None:
+        """pictures: uint8 [vocabulary, ...], what the tokens look like; for training, see `Looks`."""
         super().__init__()
         self.summary = Summary(vocabulary, height, width)
         self.token, self.before = nn.Embedding(vocabulary, channels), nn.Embedding(vocabulary, channels)
@@ -83,9 +102,36 @@ class Network(nn.Module):
         self.blocks = nn.ModuleList(Block(channels, memory) for _ in range(blocks))
         self.gate = nn.Linear(channels, 1)
         self.paint = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, vocabulary))
+        self.looks = None if pictures is None else Looks(pictures, channels)
         self.event = nn.Sequential(nn.Linear(channels + memory, memory), nn.ReLU(), nn.Linear(memory, 1 + backdrops))
         for table in (self.token, self.before, self.age, self.known, self.press):
             nn.init.normal_(table.weight, std=0.5)
+
+    def tokens(self, features: torch.Tensor) -> torch.Tensor:
+        """Features of changed cells [N, C] → logits of their new tokens [N, vocabulary]."""
+        shown = self.paint[:2](features)
+        logits = self.paint[2](shown)
+        return logits if self.looks is None else logits + F.linear(shown, self.looks(3))
+
+    def _tables(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The vectors of tokens as they are now, as they were, and as what is known of the next frame (0: nothing)."""
+        tables = self.token.weight, self.before.weight, self.known.weight
+        if self.looks is None:
+            return tables
+        token, before, known = (
+            table + F.pad(self.looks(n), (0, 0, len(table) - self.looks.count, 0)) for n, table in enumerate(tables)
+        )
+        return token, before, known
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """After training: what looks contribute becomes part of the tables, and the pictures are needed no more."""
+        if self.looks is not None:
+            tables = self._tables()
+            for embedding, table in zip((self.token, self.before, self.known), tables, strict=True):
+                embedding.weight.copy_(table)
+            self.paint[2].weight.add_(self.looks(3))
+            self.looks = None
 
     def matrices(self) -> Iterator[nn.Parameter]:
         """The blocks' weights: what Muon trains. Not tables, nor what reads the history (large, and dear to orthogonalise)."""
@@ -111,11 +157,12 @@ class Network(nn.Module):
 
         Returns:
             Logits that anything changes [B]; of the next backdrop [B, K]; that each cell changes, if anything does
-            [B, h, w]; and features [B, h, w, C] from which `paint` gives the logits of a changed cell's new token.
+            [B, h, w]; and features [B, h, w, C] from which `tokens` gives the logits of a changed cell's new token.
         """
         age, before, changed = ages(state.frames)
-        x = self.token(state.frames[:, -1].long()) + self.before(before.long()) + self.age(age) + self.place
-        x = x + (self.known.weight[0] if known is None else self.known(known))
+        token, earlier, told = self._tables()
+        x = F.embedding(state.frames[:, -1].long(), token) + F.embedding(before.long(), earlier) + self.age(age) + self.place
+        x = x + (told[0] if known is None else F.embedding(known, told))
         memory = self.remember(state, action, changed)
         for block in self.blocks:
             x = block(x, memory)

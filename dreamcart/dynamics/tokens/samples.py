@@ -10,7 +10,12 @@ from dreamcart.dynamics.tokens.network import Network
 
 FLOOR, POWER = 0.01, 0.6  # how far practice follows the last loss: chance ~ (loss + floor) ^ power
 MOST_WEIGHT = 5.0
+MOST_LOSS = 10.0
+KEEP = 0.9  # of a kind's mean loss, at each batch that has any of it
+REFRESH = 32  # steps between two looks at what is not practised yet
+SIZES = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 40, 80])  # cells that change, by which kinds differ
 CHUNK = 4096
+CPU = torch.device("cpu")
 
 
 class Samples:
@@ -42,10 +47,30 @@ class Samples:
         self.all = split.transitions
         still = frame[self.all] == frame[self.all + 1]
         self.changed, self.unchanged = self.all[~still], self.all[still]
-        # the last loss of every record: what the network gets wrong is drawn more often
-        self.loss = torch.ones(len(frame))
+        self.kind, kinds = self._kinds()
+        # what the network gets wrong is drawn more often: by its own last loss, or by its kind's before it was drawn
+        self.hardness = torch.ones(len(frame))
+        self.drawn = torch.zeros(len(frame), dtype=torch.bool)
+        self.kind_loss = torch.ones(kinds)
 
-    def get(self, at: np.ndarray) -> tuple[State, torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _kinds(self) -> tuple[np.ndarray, int]:
+        """Kinds of transitions, int [N] and their number: alike in the buttons that go down and the cells that change."""
+        at = self.all
+        fresh = self.action[at] * (1 - np.where((at == self.start[at])[:, None], 0, self.action[at - 1]))
+        cells = np.concatenate(
+            [
+                (self.windows[self.frame[some]] != self.windows[self.frame[some + 1]]).flatten(1).sum(1).numpy()
+                for some in np.split(at, range(CHUNK, len(at), CHUNK))
+            ]
+        )
+        scene = (self.backdrop[self.frame[at]] != self.backdrop[self.frame[at + 1]]).numpy()
+        table = np.concatenate([fresh, np.searchsorted(SIZES, cells)[:, None], scene[:, None]], 1).astype(np.uint8)
+        kinds, number = np.unique(table, axis=0, return_inverse=True)
+        kind = np.zeros(len(self.frame), np.int64)
+        kind[at] = number.ravel()
+        return kind, len(kinds)
+
+    def get(self, at: np.ndarray, device: torch.device = CPU) -> tuple[State, torch.Tensor, torch.Tensor, torch.Tensor]:
         """States, actions float32 [B, n], next windows int16 [B, h, w] and next backdrops int64 [B] at records `at`."""
         begin = self.start[at][:, None]
         ticks = self.place[at][:, None] - np.arange(self.depth + 1)[::-1]
@@ -68,7 +93,7 @@ class Samples:
             self.backdrop[now],
         )
         action = torch.from_numpy(self.action[at].astype(np.float32))
-        return state, action, self.windows[following], self.backdrop[following]
+        return state.to(device), action.to(device), self.windows[following].to(device), self.backdrop[following].to(device)
 
     def draw(self, rng: np.random.Generator, count: int, changed_share: float) -> tuple[np.ndarray, torch.Tensor]:
         """Records, `changed_share` of them with a changing picture, hard ones more often (Schaul et al. 2016).
@@ -86,7 +111,25 @@ class Samples:
         """`count` records of a pool, and how many each of them stands for."""
         if count == 0:
             return pool[:0], np.zeros(0)
-        hardness = (self.loss.numpy()[pool] + FLOOR) ** POWER
+        hardness = self.hardness.numpy()[pool].astype(np.float64)
         total = np.cumsum(hardness)
         chosen = np.searchsorted(total, rng.random(count) * total[-1]).clip(max=len(pool) - 1)
         return pool[chosen], total[-1] / hardness[chosen] / count
+
+    def learn(self, step: int, at: np.ndarray, loss: torch.Tensor) -> None:
+        """Note the losses, float32 [B], of the records `at` that `step` practised."""
+        loss = loss.clamp(max=MOST_LOSS)
+        at, kind = torch.from_numpy(at), torch.from_numpy(self.kind[at])
+        self.hardness[at] = (loss + FLOOR) ** POWER
+        self.drawn[at] = True
+        among, where = kind.unique(return_inverse=True)
+        mean = torch.zeros(len(among)).index_add(0, where, loss) / where.bincount()
+        self.kind_loss[among] = KEEP * self.kind_loss[among] + (1 - KEEP) * mean
+        if step % REFRESH == 0:
+            fresh = (~self.drawn).nonzero().squeeze(1)
+            self.hardness[fresh] = ((self.kind_loss + FLOOR) ** POWER)[torch.from_numpy(self.kind)[fresh]]
+
+    @property
+    def progress(self) -> dict[str, torch.Tensor]:
+        """What a checkpoint must hold for practice to go on as it was."""
+        return {"hardness": self.hardness, "drawn": self.drawn, "kind_loss": self.kind_loss}
