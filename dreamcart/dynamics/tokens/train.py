@@ -22,7 +22,7 @@ LATE_SHARE = 0.2  # of the changes that come by themselves, those that are pract
 LATE_MOST = 60  # steps
 SCALE = 0.1  # brings a frame's negative log-likelihood (a sum over cells) near 1
 VAL_BATCH = 256
-JUDGE_SAMPLE = 2048
+JUDGE_SAMPLE = 4096
 EVENT = 3.0  # weight of the question whether anything changes: it is asked at every step, and a frame is wrong without it
 
 
