@@ -3,7 +3,8 @@
 python experiments/run.py experiments/latent_dim.yaml   →  experiments/latent_dim.md
 
 Each run is `dvc exp run --temp -n NAME -S …` on the committed state; one that exists already is not run again,
-so a stopped list goes on where it was. "all" in the list holds overrides that every run gets.
+so a stopped list goes on where it was. "all" in the list holds overrides that every run gets. Where the game has a
+committed cart, the table ends with what is on record for it.
 """
 
 import argparse
@@ -18,8 +19,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import yaml
 
+from dreamcart.cart import FOLDER
 from dreamcart.config import load_params
 from dreamcart.errors import ROOT, UserError, run_stage
+from dreamcart.tensors import load_tensors
 
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
@@ -42,9 +45,13 @@ def references() -> dict[str, str]:
 
 def read(revision: str, game: str, path: str) -> Any:
     """A metric of an experiment: "file.key.key"; None where it has none of that name."""
-    file, *keys = path.split(".")
-    value = json.loads(call("git", "show", f"{revision}:metrics/{game}/{file}.json"))
-    for key in keys:
+    file, keys = path.split(".", 1)
+    return find(json.loads(call("git", "show", f"{revision}:metrics/{game}/{file}.json")), keys)
+
+
+def find(value: Any, path: str) -> Any:
+    """`value` at "key.key"; None where there is none."""
+    for key in path.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     return value
 
@@ -65,9 +72,13 @@ def main() -> None:
         if subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, check=False).returncode:
             raise UserError(f"The run {name} failed; its messages are above. Run the same command again to go on.")
     lines = [f"# {plan['title']}", "", f"`python experiments/run.py {args.list.as_posix()}`, game `{game}`.", ""]
-    lines += ["| | " + " | ".join(plan["runs"]) + " |", "|---|" + "---|" * len(plan["runs"])]
+    cart = FOLDER / f"{game}.cart"
+    names = [*plan["runs"], *([f"carts/{game}.cart"] if cart.is_file() else [])]
+    on_record = load_tensors(cart)[1].get("metrics", {}) if cart.is_file() else {}
+    lines += ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
     for label, path in plan["columns"].items():
         values = [read(references()[name], game, path) for name in plan["runs"]]
+        values += [find(on_record, path.removeprefix("rollout."))] * cart.is_file()
         cells = ["–" if value is None else f"{value:.4g}" for value in values]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     args.list.with_suffix(".md").write_text("\n".join(lines) + "\n")

@@ -11,6 +11,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dreamcart.cart import FOLDER, load_cart
 from dreamcart.config import load_params
 from dreamcart.data.reader import read_info
 from dreamcart.errors import run_stage
@@ -63,12 +64,27 @@ def main() -> None:
     save_gif([frame for clip in clips for frame in clip], paths.plots / "rollout.gif", test.spec.step_rate)
     write_csv(paths.plots / "rollout.csv", rows)
     print_table(f"{test.spec.title}: dream against game", list(rows[0]), [list(row.values()) for row in rows])
+    print_beside_cart(params.game, table)
     if screens:
         print_screens(report["screens"])
     if "controllability" in report:
         control = report["controllability"]
         print_table("Controllability, IoU", ["all", *control["by_button"]], [[control["iou"], *control["by_button"].values()]])
     write_json(paths.metrics / "rollout.json", report)
+
+
+def print_beside_cart(game: str, table: dict[str, Any]) -> None:
+    """This run and the committed cart, if the game has one, side by side."""
+    path = FOLDER / f"{game}.cart"
+    if not path.is_file():
+        return
+    cart = load_cart(path, pick_device())[1]["metrics"].get("model", {})
+    rows = []
+    for step, scores in table["model"].items():
+        beside = cart.get(step) or {}
+        rows.append([step, *(part.get(name) for name in ("exact", "wrong_pixels", "ssim") for part in (scores, beside))])
+    header = ["step", *(f"{name}, {who}" for name in ("exact", "wrong pixels", "SSIM") for who in ("this run", "cart"))]
+    print_table(f"Beside carts/{game}.cart", header, rows)
 
 
 def print_screens(report: dict[str, Any]) -> None:

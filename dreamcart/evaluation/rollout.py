@@ -7,6 +7,7 @@ frame). A model predicts only where it beats both baselines in changed_l1.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -138,3 +139,8 @@ def evaluate_rollouts(
 def _mean(values: np.ndarray) -> float | None:
     """Mean over the starts that have a value; None (null in JSON, which knows no NaN) where none has."""
     return round(float(np.nanmean(values)), 6) if not np.isnan(values).all() else None
+
+
+def curve_rows(table: dict[str, dict[str, dict[str, float]]]) -> list[dict[str, Any]]:
+    """The table as rows for a CSV: source, step and every metric."""
+    return [{"source": s, "step": int(h), **scores} for s, by_horizon in table.items() for h, scores in by_horizon.items()]
