@@ -55,7 +55,7 @@ class World:
         self.representation = SimpleNamespace(latent_dtype=torch.float32)
         self.dynamics = SimpleNamespace(history_frames=2, history_actions=3)
 
-    def start(self, frames: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    def start(self, frames: np.ndarray, actions: np.ndarray, real: np.ndarray | None = None) -> np.ndarray:
         assert len(frames) == len(actions)
         return np.array([next(x for x in range(SIZE) if np.array_equal(draw(x), context[-1])) for context in frames])
 
