@@ -16,6 +16,7 @@ from dreamcart.config import load_params
 from dreamcart.data.reader import read_info
 from dreamcart.errors import run_stage
 from dreamcart.evaluation.control import controllability
+from dreamcart.evaluation.draws import Draws
 from dreamcart.evaluation.pictures import comparison_frames, filmstrip_picture, horizons_picture, save_gif
 from dreamcart.evaluation.readback import load_reader
 from dreamcart.evaluation.rollout import curve_rows, evaluate_rollouts, load_test
@@ -42,11 +43,15 @@ def main() -> None:
         if reader and tuple(reader.shape) != world.shape:
             print(f"The screens are not read back: that wants frames of {reader.shape}, and these have {world.shape}.")
             reader = None
-        screens = Screens(reader, test, load_infos(paths.raw_test), config.horizons) if reader else None
-        table, shown = evaluate_rollouts(world, test, median, config, params.seed, screens)
+        infos = load_infos(paths.raw_test)
+        screens = Screens(reader, test, infos, config.horizons) if reader else None
+        draws = Draws(infos, test.spec.seed_variable, max(config.horizons)) if test.spec.random else None
+        table, shown = evaluate_rollouts(world, test, median, config, params.seed, screens, draws)
         report, rows = dict(table), curve_rows(table)
         if screens:
             report["screens"] = screens.report()
+        if draws:
+            report["until_draw"] = draws.report()
     if "lpips_untrained" in rows[0]:
         print("AlexNet's weights could not be downloaded: lpips_untrained, of a random backbone, stands in for LPIPS.")
     if config.control_states and "emulator" in read_info(paths.raw_test):
@@ -67,6 +72,9 @@ def main() -> None:
     print_beside_cart(params.game, table)
     if screens:
         print_screens(report["screens"])
+    if draws:
+        until = report["until_draw"]
+        print_table("Every frame exact up to the game's next random draw", list(until), [list(until.values())])
     if "controllability" in report:
         control = report["controllability"]
         print_table("Controllability, IoU", ["all", *control["by_button"]], [[control["iou"], *control["by_button"].values()]])

@@ -20,6 +20,7 @@ from dreamcart.data.scripts import make_policy
 from dreamcart.errors import UserError
 from dreamcart.evaluation import metrics, rollout
 from dreamcart.evaluation.control import controllability
+from dreamcart.evaluation.draws import Draws
 from dreamcart.evaluation.metrics import Lpips, frame_metrics
 from dreamcart.evaluation.readback import load_reader
 from dreamcart.evaluation.rollout import SOURCES, choose_starts, curve_rows, evaluate_rollouts, load_test
@@ -333,6 +334,18 @@ class Chance(World):
 
 
 @pytest.mark.usefixtures("no_lpips")
+def test_a_dream_counts_up_to_the_games_next_draw():
+    """Nobody can foresee a draw: what comes with it or after it must not count, and what comes before must."""
+    infos = [json.dumps({"rng": value}) for value in (5, 5, 5, 7, 7, 8, 8, 8, 8)]  # draws at records 3 and 5
+    frames, wrong = np.zeros((4, 2, 2, 1), np.uint8), np.ones((1, 2, 2, 1), np.uint8)
+    draws = Draws(infos, "rng", 3)
+    draws.begin(np.array([0, 1, 2, 5]))  # 2, 1 and 0 steps before a draw, and none within three
+    draws.see(1, frames, frames)
+    draws.see(2, np.concatenate([frames[:1], wrong, wrong, frames[:1]]), frames)
+    draws.see(3, np.concatenate([wrong, wrong, wrong, wrong]), frames)
+    assert draws.report() == {"rollouts": 3, "steps": 2.0, "exact": pytest.approx(2 / 3, abs=1e-6)}
+
+
 def test_a_game_of_chance_is_also_scored_with_the_chances_given():
     """Nobody can foretell the next piece: beside the dream that draws stands one that is told, and both are repeatable."""
     world = Chance()

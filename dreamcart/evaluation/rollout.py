@@ -19,6 +19,7 @@ from dreamcart.data.processed import Split, open_frames
 from dreamcart.data.reader import dataset_spec, read_episodes
 from dreamcart.data.tiled import write_tiles
 from dreamcart.errors import UserError
+from dreamcart.evaluation.draws import Draws
 from dreamcart.evaluation.metrics import Lpips, frame_metrics
 from dreamcart.evaluation.screens import Screens
 from dreamcart.evaluation.single_step import start_at
@@ -72,12 +73,13 @@ def evaluate_rollouts(
     config: RolloutConfig,
     seed: int,
     screens: Screens | None = None,
+    draws: Draws | None = None,
     keep: int = 4,
 ) -> tuple[dict[str, dict[str, dict[str, float | None]]], Rollouts]:
     """Score `world` and the baselines at every horizon, playing as people do.
 
     In a game with random events the dream draws them; then `given` is a second rollout, in which the dream is told
-    what happened where it is in doubt, and only there. `screens` reads the dreamed frames back as they come.
+    what happened where it is in doubt, and only there. `screens` and `draws` look at the dreamed frames as they come.
 
     Returns {source: {horizon: {metric: mean over the starts}}} and the frames of the first `keep` of a spread
     of the starts. `changed_l1` averages over starts at which something changed.
@@ -98,8 +100,9 @@ def evaluate_rollouts(
             context, dream = start_at(world, test, at)
             last = context[:, -1]
             told = dream
-            if screens:
-                screens.begin(at)
+            for watcher in (screens, draws):
+                if watcher:
+                    watcher.begin(at)
             frames, predicted = [], None
             for k in range(1, horizons[-1] + 1):
                 action, before = test.index["action"][at + k - 1], predicted
@@ -108,10 +111,12 @@ def evaluate_rollouts(
                     screens.see(k, predicted, before)
                 if first == 0 and k <= SHOWN:
                     frames.append(predicted[:keep])
-                if k in horizons or random:
+                if k in horizons or random or draws:
                     true = test.frames[test.index["frame"][at + k]]
                 if random:
                     given, told = world.step(told, action, truth=true)
+                if draws:
+                    draws.see(k, predicted, true)
                 if k in horizons:
                     shown = {
                         "model": predicted,
