@@ -20,6 +20,7 @@ from dreamcart.muon import Muon
 from dreamcart.tensors import load_tensors, save_tensors
 
 WARM_UP = 0.1  # share of the steps over which the learning rate rises
+MOST_WARM_UP = 500  # steps: a long run needs no longer a start
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ def step_rng(seed: int, step: int) -> np.random.Generator:
 
 
 def learning_rate_at(plan: Plan, step: int) -> float:
-    """One cycle: linear warm-up, then a half cosine to zero (Smith & Topin 2018)."""
-    warm = max(1, round(plan.steps * WARM_UP))
+    """One cycle: a short linear warm-up, then a half cosine to zero (Smith & Topin 2018)."""
+    warm = max(1, min(MOST_WARM_UP, round(plan.steps * WARM_UP)))
     if step < warm:
         return plan.learning_rate * (step + 1) / warm
     return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, plan.steps - warm)))

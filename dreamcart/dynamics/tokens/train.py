@@ -23,6 +23,7 @@ LATE_MOST = 60  # steps
 SCALE = 0.1  # brings a frame's negative log-likelihood (a sum over cells) near 1
 VAL_BATCH = 256
 JUDGE_SAMPLE = 4096
+MOST_PULL = 4.0  # a frame whose loss is larger pulls no harder: one freak must not outweigh its whole batch
 EVENT = 3.0  # weight of the question whether anything changes: it is asked at every step, and a frame is wrong without it
 
 
@@ -134,7 +135,7 @@ def train_tokens(
         at, weight = practice.draw(rng, own.batch_size, own.changed_share)
         loss = frame_loss(model, *practice.get(at, device), weight.to(device), rng)
         practice.learn(step, at, loss.detach().cpu())
-        return loss.mean()
+        return (loss * (MOST_PULL / loss.detach()).clamp(max=1)).mean()
 
     def validate() -> float:
         batches = (fixed[first : first + VAL_BATCH] for first in range(0, len(fixed), VAL_BATCH))
