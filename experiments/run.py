@@ -3,8 +3,8 @@
 python experiments/run.py experiments/latent_dim.yaml   →  experiments/latent_dim.md
 
 Each run is `dvc exp run --temp -n NAME -S …` on the committed state; one that exists already is not run again,
-so a stopped list goes on where it was. "all" in the list holds overrides that every run gets. Where the game has a
-committed cart, the table ends with what is on record for it.
+so a stopped list goes on where it was. "all" in the list holds overrides that every run gets. Where all runs are of
+one game that has a committed cart, the table ends with what is on record for it.
 """
 
 import argparse
@@ -56,12 +56,18 @@ def find(value: Any, path: str) -> Any:
     return value
 
 
+def game_of(overrides: list[str]) -> str:
+    """The game that a run with these overrides plays."""
+    given = [change.removeprefix("game=") for change in overrides if change.startswith("game=")]
+    return given[-1] if given else load_params().game
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("list", type=Path)
     args = parser.parse_args()
     plan = yaml.safe_load(args.list.read_text())
-    game = load_params().game
+    games = {name: game_of(overrides) for name, overrides in plan["runs"].items()}
     for name, overrides in plan["runs"].items():
         if name in references():
             print(f"{name}: done already")
@@ -71,14 +77,14 @@ def main() -> None:
         print("+", " ".join(command), flush=True)
         if subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, check=False).returncode:
             raise UserError(f"The run {name} failed; its messages are above. Run the same command again to go on.")
-    lines = [f"# {plan['title']}", "", f"`python experiments/run.py {args.list.as_posix()}`, game `{game}`.", ""]
-    cart = FOLDER / f"{game}.cart"
-    names = [*plan["runs"], *([f"carts/{game}.cart"] if cart.is_file() else [])]
-    on_record = load_tensors(cart)[1].get("metrics", {}) if cart.is_file() else {}
+    lines = [f"# {plan['title']}", "", f"`python experiments/run.py {args.list.as_posix()}`", ""]
+    alone = set(games.values()) if len(set(games.values())) == 1 else set()
+    carts = [FOLDER / f"{game}.cart" for game in alone if (FOLDER / f"{game}.cart").is_file()]
+    names = [*plan["runs"], *(f"carts/{cart.name}" for cart in carts)]
     lines += ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
     for label, path in plan["columns"].items():
-        values = [read(references()[name], game, path) for name in plan["runs"]]
-        values += [find(on_record, path.removeprefix("rollout."))] * cart.is_file()
+        values = [read(references()[name], games[name], path) for name in plan["runs"]]
+        values += [find(load_tensors(cart)[1].get("metrics", {}), path.removeprefix("rollout.")) for cart in carts]
         cells = ["–" if value is None else f"{value:.4g}" for value in values]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     args.list.with_suffix(".md").write_text("\n".join(lines) + "\n")

@@ -327,10 +327,12 @@ def test_a_ball_out_of_sight_is_not_asked_for():
     assert breakout(play)["ball"] == (61, 128)
     for out in ({"ball_y": 0}, {"ball_x": 55}, {"ball_x": 201}, {"ball_y": 180}, {"ball_y": 190}):
         assert breakout(play | out) == {"ball": None, "paddle": 53}
+    assert breakout(play | {"ball_x": 56})["ball"] == (8, 128)  # half in the wall
     play = {"ball_x": 110, "ball_y": 120, "player_y": 100, "enemy_y": 100, "player_points": 0, "enemy_points": 0}
     assert pong(play)["ball"] == (61, 105)
     for out in ({"ball_y": 0}, {"ball_y": 44}, {"ball_x": 209}):
         assert pong(play | out)["ball"] is None
+    assert pong(play | {"ball_y": 46})["ball"] == (61, 33)  # half behind the bar
     assert pong(play | {"player_y": 38})["player"] == 33
     assert (pong(play)["enemy"], pong(play | {"enemy_y": 20})["enemy"]) == (84, None)
 
