@@ -25,7 +25,8 @@ READERS = {name: load_reader(load_game(name)) for name in GAMES}
 SEEN_AS = PreprocessConfig(height=0, width=0, color="rgb", resize="area", val_share=0.2, tile=8)
 STEPS = 5000
 KEPT = slice(60, 200)  # frames of the first episode that are kept as pictures
-RED, WHITE, BLACK, BROWN = (200, 72, 72), (236, 236, 236), (0, 0, 0), (144, 72, 17)
+RED, BLACK = (200, 72, 72), (0, 0, 0)
+WHITE, GREEN, ORANGE, BROWN = (236, 236, 236), (92, 186, 92), (213, 130, 74), (144, 72, 17)
 
 
 @pytest.fixture(scope="module")
@@ -218,8 +219,21 @@ def no_enemy(game, frame, x, y):
 
 
 def two_players(game, frame, x, y):
-    paint(frame, 140, 40, 4, 8, (92, 186, 92))
-    paint(frame, 140, 150, 4, 8, (92, 186, 92))
+    no_paddle(game, frame, x, y)
+    for top in (40, 80):
+        paint(frame, 140, top, 4, 8, GREEN)
+
+
+def tall_player(game, frame, x, y):
+    paint(frame, 140, 33, 4, 160, GREEN)
+
+
+def half_paddle(game, frame, x, y):
+    no_paddle(game, frame, x, y)
+    if game == "breakout":
+        paint(frame, 80, 188, 8, 4, RED)
+    else:
+        paint(frame, 140, 80, 4, 8, GREEN)
 
 
 def spoil_digit(game, frame, x, y):
@@ -227,9 +241,13 @@ def spoil_digit(game, frame, x, y):
 
 
 def other_digit(game, frame, x, y):
-    paint(frame, 36, 0, 12, 20, (213, 130, 74))  # an 8
+    paint(frame, 36, 0, 12, 20, ORANGE)  # an 8
     paint(frame, 40, 4, 4, 4, BROWN)
     paint(frame, 40, 12, 4, 4, BROWN)
+
+
+def long_paddle(game, frame, x, y):
+    paint(frame, 40, 188, 80, 4, RED)
 
 
 def half_brick(game, frame, x, y):
@@ -248,11 +266,14 @@ def half_brick(game, frame, x, y):
                 (no_ball, "ball gone"),
                 (far_ball, "jump"),
                 (no_paddle, "no paddle"),
+                (half_paddle, "broken paddle"),
             )
         ],
         ("breakout", half_brick, "debris"),
         ("pong", no_enemy, "no paddle"),
+        ("breakout", long_paddle, "broken paddle"),
         ("pong", two_players, "broken paddle"),
+        ("pong", tall_player, "broken paddle"),
         ("pong", spoil_digit, "digit"),
         ("pong", other_digit, "score"),
     ],
@@ -278,6 +299,31 @@ def test_bricks_vanish_and_only_a_whole_wall_comes_back(plays):
     judged = judge(READERS["breakout"], [whole, less, whole, less, empty, whole])
     assert judged.reasons == [(), (), ("brick back",), (), (), ()]
     assert judged.events == [set(), {"brick"}, set(), {"brick"}, {"brick"}, set()]
+
+
+def test_a_bounce_is_a_turn(plays):
+    """A ball may stand still for a step before it comes back; the next ball is no turn of the last one."""
+    _, frame, _ = in_play(plays, "pong")
+    read = READERS["pong"].read(frame)
+    path = (70, 74, 74, 70, 66, None, 70, 74)
+    judged = judge(READERS["pong"], [read | {"ball": x and (x, 100)} for x in path])
+    assert [step for step, events in enumerate(judged.events) if "bounce" in events] == [3]
+
+
+@pytest.mark.parametrize("tint", [(236, 236, 236), (230, 240, 236), (240, 230, 236)])
+def test_a_ball_over_a_paddle_hides_none_of_it(plays, tint):
+    """The ball covers half of a paddle's columns, and beside the paddle it is no part of it."""
+    _, frame, ball = in_play(plays, "pong")
+    for spoil in (no_ball, no_paddle, no_enemy):
+        spoil("pong", frame, *ball)
+    paint(frame, 140, 100, 4, 16, GREEN)
+    paint(frame, 16, 100, 4, 16, ORANGE)
+    plain = READERS["pong"].read(frame)
+    assert (plain["ball"], plain["player"], plain["enemy"], plain["broken"]) == (None, 100, 100, 0)
+    for place in itertools.product((140, 17), (70, 98, 114)):
+        shown = frame.copy()
+        paint(shown, *place, 2, 4, tint)
+        assert READERS["pong"].read(shown) == plain | {"ball": place, "balls": 1}
 
 
 def test_what_is_left_of_a_ball_still_is_one(plays):
