@@ -15,7 +15,8 @@ PADDLE_TOP, PADDLE_BOTTOM = 188, 192
 GREY, RED = (142, 142, 142), (200, 72, 72)
 BRICKS = (RED, (198, 108, 58), (180, 122, 48), (162, 162, 42), (72, 160, 72), (66, 72, 200))
 TOLERANCE = 64  # of a colour's channels: every colour differs by 142 at least from the black around it
-MIN_PADDLE = 6  # columns; the paddle has 16, then 12, and 8 of them show when it is at the right wall
+MIN_PADDLE = 6  # columns from which something is read as the paddle
+WIDTHS = range(12, 19)  # it has 16, later 12, a ball adds two, and the right wall hides some
 BALL_WIDTH, BALL_HEIGHT = 3, 6  # a ball has 2 x 4 pixels, 5 rows where its colour changes; more is something else
 REACH = 12  # columns and rows that a ball may move in a step: 8 in real play, and what is hidden of it adds some
 NEAR, NEAR_PADDLE = 4, 2
@@ -58,6 +59,7 @@ class Reader:
             balls: how many things look like one.
             debris: how many things look like no ball, brick or paddle.
             paddle: its left column, or None.
+            broken: the paddle is too short or too long.
             bricks: bool [6, 18], those that stand.
 
         Raises:
@@ -73,9 +75,9 @@ class Reader:
         wall &= ~bricks.repeat(6, 0).repeat(8, 1)
         low = lit[PADDLE_TOP - TOP : PADDLE_BOTTOM - TOP]
         first, end = longest_run(low.sum(0) >= 3)
-        paddle = None
+        paddle, broken = None, False
         if end - first >= MIN_PADDLE:
-            paddle = first + LEFT
+            paddle, broken = first + LEFT, end - first not in WIDTHS and end + LEFT != RIGHT
             low[:, first:end] = False
         things = cv2.connectedComponentsWithStats(lit.view(np.uint8), connectivity=8)[2][1:].tolist()
         things = [thing for thing in things if thing[4] > 1]  # (x, y, width, height, pixels); one pixel is noise
@@ -86,6 +88,7 @@ class Reader:
             "balls": len(balls),
             "debris": len(things) - len(balls),
             "paddle": paddle,
+            "broken": broken,
             "bricks": bricks,
         }
 
@@ -143,7 +146,7 @@ class Verdict(NamedTuple):
 class Checker:
     """Judges one sequence: `step` with one read a step. What the screen before showed counts as true.
 
-    Reasons: "two balls", "debris" and "no paddle" of the screen alone; "jump" (the ball is too far from where it
+    Reasons: "two balls", "debris", "no paddle" and "broken paddle" of the screen alone; "jump" (the ball is too far from where it
     was), "ball gone" (it vanished in the open) and "brick back" (only the whole wall comes back, after the last
     brick). Events: "brick" (some vanished), "serve" (a ball appears in the open) and "lost" (no ball for
     LOST_AFTER screens after it was at the paddle).
@@ -155,7 +158,12 @@ class Checker:
 
     def step(self, read: dict[str, Any]) -> Verdict:
         """Judge the next screen, a dict of `Reader.read`."""
-        faults = {"two balls": read["balls"] > 1, "debris": read["debris"] > 0, "no paddle": read["paddle"] is None}
+        faults = {
+            "two balls": read["balls"] > 1,
+            "debris": read["debris"] > 0,
+            "no paddle": read["paddle"] is None,
+            "broken paddle": read["broken"],
+        }
         events = {}
         if self.before:
             was, now, bricks = self.before["ball"], read["ball"], self.before["bricks"]

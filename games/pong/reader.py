@@ -43,7 +43,7 @@ class Reader:
             balls: how many things look like one.
             debris: how many white things look like none.
             player, enemy: top row of what is seen of the paddle, or None.
-            broken: how many paddles are too tall or in pieces.
+            broken: how many paddles are in pieces, too tall or, without a bar to hide the rest, too short.
             player_points, enemy_points: int, or None where the digits are none.
 
         Raises:
@@ -53,11 +53,12 @@ class Reader:
             raise ValueError(f"Pong's frames are uint8 {SHAPE}, not {frame.dtype} {frame.shape}.")
         white = frame[TOP:BOTTOM, :, 2] > WHITE_BLUE
         red, green = (frame[TOP:BOTTOM, :, channel] for channel in range(2))
-        paddles = {}
+        paddles, broken = {}, 0
         for name, columns, colour, other in (("player", PLAYER, green, red), ("enemy", ENEMY, red, green)):
             drawn = (green[:, columns] > LIT_GREEN) & (colour[:, columns] > other[:, columns]) & ~white[:, columns]
             rows = np.flatnonzero(drawn.sum(1) >= 2)  # the ball may hide two columns of it
-            paddles[name] = (int(rows[0]) + TOP, int(rows[-1]) + 1 + TOP, len(rows)) if len(rows) else None
+            paddles[name] = int(rows[0]) + TOP if len(rows) else None
+            broken += len(rows) > 0 and not is_paddle(rows)
         if white[:, -1].any():
             white[:, 0] = False  # what leaves the screen at the right comes in at the left
         things = cv2.connectedComponentsWithStats(white.view(np.uint8), connectivity=8)[2][1:].tolist()
@@ -69,8 +70,8 @@ class Reader:
             "ball": (x, y + TOP) if balls else None,
             "balls": len(balls),
             "debris": len(things) - len(balls),
-            **{name: found and found[0] for name, found in paddles.items()},
-            "broken": sum(found is not None and not found[1] - found[0] == found[2] <= HEIGHT for found in paddles.values()),
+            **paddles,
+            "broken": broken,
             **{name: read_number(blocks[:, first : first + 7]) for name, first in SCORES.items()},
         }
 
@@ -82,7 +83,7 @@ class Reader:
         return {
             "ball": (x, max(y, TOP)) if seen else None,
             "player": max(variables["player_y"] - 14, TOP),
-            "enemy": max(enemy, TOP) if TOP - HEIGHT < enemy < BOTTOM else None,
+            "enemy": max(enemy, TOP) if enemy > TOP - HEIGHT else None,
             **{name: variables[name] for name in SCORES},
         }
 
@@ -105,6 +106,13 @@ class Reader:
     def checker(self) -> "Checker":
         """A fresh judge of one sequence of reads."""
         return Checker()
+
+
+def is_paddle(rows: np.ndarray) -> bool:
+    """Do int [N], N > 0, rising rows of the field make up what is seen of one paddle?"""
+    in_one = rows[-1] - rows[0] + 1 == len(rows)
+    at_a_bar = rows[0] == 0 or rows[-1] == BOTTOM - TOP - 1
+    return bool(in_one and (len(rows) == HEIGHT or (at_a_bar and len(rows) < HEIGHT)))
 
 
 def read_number(blocks: np.ndarray) -> int | None:
