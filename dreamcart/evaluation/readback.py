@@ -103,7 +103,9 @@ def state_scores(
     for horizon in sorted(set(horizons)):
         rows = []
         for number, (true, shown) in enumerate(zip(real, dream, strict=True)):
-            wanted = reader.truth(variables[number][horizon - 1]) if variables else true[horizon - 1]
+            wanted = true[horizon - 1]
+            if variables:  # they know best, but not everything: an Atari game's bricks are not among them
+                wanted = wanted | reader.truth(variables[number][horizon - 1])
             rows.append(reader.score(wanted, shown[horizon - 1]))
         means: dict[str, float | None] = {}
         for name in rows[0] if rows else ():
