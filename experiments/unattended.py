@@ -1,7 +1,7 @@
 """Dreams left alone for ten minutes with random buttons: is every screen one that the game could show?
 
-python experiments/unattended.py [--cart FILE] [--game NAME] [--dreams 20] [--minutes 10]
-    →  metrics/<game>/unattended.json
+python experiments/unattended.py [--cart FILE] [--game NAME] [--dreams 20] [--minutes 10] [--idle]
+    →  metrics/<game>/unattended[_cart][_idle].json
 
 The game's own checker (games/<game>/reader.py) judges every screen from the one before. The same buttons are not played
 in the emulator: a dream may drift from any one game and still be a game.
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--cart", type=Path)
     parser.add_argument("--dreams", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--idle", action="store_true", help="press nothing; one dream is enough where nothing is random")
     args = parser.parse_args()
     make_repeatable(0)
     title = Title(args.cart.stem, args.cart) if args.cart else find(args.game or load_params().game)
@@ -55,7 +56,7 @@ def main() -> None:
     reads = [reader.read(frame) for frame in frames]
     verdicts = [[checker.step(read)] for checker, read in zip(checkers, reads, strict=True)]
     for _ in tqdm(range(steps), desc=f"dream {title.label}", unit="step"):
-        pressed = [policy.act({}, rng) for policy, rng in zip(policies, rngs, strict=True)]
+        pressed = [set() if args.idle else policy.act({}, rng) for policy, rng in zip(policies, rngs, strict=True)]
         action = np.array([world.spec.vector(buttons) for buttons in pressed], np.uint8)
         before = frames
         frames, state = world.step(state, action, world.spec.temperature, generator)
@@ -72,8 +73,8 @@ def main() -> None:
             events[event] = events.get(event, 0) + 1
     report["events"] = dict(sorted(events.items()))
     print_table(f"{title.label}: {args.dreams} dreams of {args.minutes:g} minutes", list(report), [list(report.values())])
-    name = "unattended_cart.json" if args.cart else "unattended.json"
-    write_json(Paths(world.spec.name).metrics / name, report)
+    name = "unattended" + "_cart" * bool(args.cart) + "_idle" * args.idle
+    write_json(Paths(world.spec.name).metrics / f"{name}.json", report)
 
 
 if __name__ == "__main__":
