@@ -147,6 +147,12 @@ class TokenDynamics(Dynamics):
             _, _, gate, features = self.network(state.rows(rows), action[rows], known[rows])
         raise AssertionError("unreachable")
 
+    def certainty(self, state: State, action: torch.Tensor) -> torch.Tensor:
+        """How sure each cell's better choice is if anything changes, float [B, h, w]; 1 where nothing is to decide."""
+        _, _, gate, features = self.network(state, action)
+        _, _, certainty = self._beliefs(state.frames[:, -1], gate, features)
+        return torch.where(self.mask, certainty.float(), 1.0)
+
     def _beliefs(self, current: torch.Tensor, gate: torch.Tensor, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Chance that each cell changes, its most probable new token, and the probability of the better choice.
 

@@ -11,13 +11,12 @@ from dreamcart.config import Params
 from dreamcart.data.processed import Split
 from dreamcart.dynamics.tokens.history import State, delay
 from dreamcart.dynamics.tokens.layout import find_layout
-from dreamcart.dynamics.tokens.model import TokenDynamics, config_for
+from dreamcart.dynamics.tokens.model import MOST_ROUNDS, SURE, TokenDynamics, config_for
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.hardware import autocast, make_repeatable, pick_device
 from dreamcart.training import Plan, fit, step_rng
 
-TELL_SHARE = 0.25  # of the changing samples, those with some of the next frame's cells told in advance
-TELL_MOST = 6  # cells told in advance, at most
+TELL_SHARE = 0.3  # of the changing samples, those with some of the cells in doubt told in advance
 LATE_SHARE = 0.2  # of the changes that come by themselves, those that are practised late
 LATE_MOST = 60  # steps
 SCALE = 0.1  # brings a frame's negative log-likelihood (a sum over cells) near 1
@@ -44,7 +43,7 @@ def frame_loss(
     current = state.frames[:, -1]
     differs = (window != current) & mask
     moves = (window != current).flatten(1).any(1) | (backdrop != state.backdrop)
-    known = tell(rng, differs.cpu(), mask.cpu(), window.cpu()).to(mask.device)
+    known = tell(model, state, action, window, rng)
     state = practise_late(state, action, moves, rng)
     open_cells = mask & (known == 0)
     painted = differs & open_cells
@@ -60,23 +59,28 @@ def frame_loss(
     return SCALE * loss.index_add(0, painted.nonzero()[:, 0], colours)
 
 
-def tell(rng: np.random.Generator, differs: torch.Tensor, mask: torch.Tensor, window: torch.Tensor) -> torch.Tensor:
+@torch.no_grad()
+def tell(model: TokenDynamics, state: State, action: torch.Tensor, window: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """What is told of the next frames, int64 [B, h, w]: 0, or 1 + the token of a told cell.
 
-    Practice for deciding cells one by one. Half of the rows are told only of cells that stay: a dream in doubt mostly
-    decides such a cell first. In the others about half of the told cells change.
+    Practice for deciding cells one by one, with the cells that a dream would decide: some of those in doubt, the least
+    sure ones first or any of them. Where the network is sure of everything nothing is told.
     """
-    known = torch.zeros(window.shape, dtype=torch.int64)
-    told = (rng.random(len(window)) < TELL_SHARE) & differs.flatten(1).any(1).numpy()
-    cells = mask.flatten().nonzero().squeeze(1).numpy()
-    flat, truth = known.flatten(1), window.flatten(1)
-    for row in np.flatnonzero(told):
-        moves = differs[row].flatten().numpy()
-        moving, still = np.flatnonzero(moves), cells[~moves[cells]]
-        only_still = rng.random() < 0.5 and len(still)
-        for _ in range(int(rng.integers(1, TELL_MOST + 1))):
-            cell = int(rng.choice(still if only_still else moving if rng.random() < 0.5 else cells))
-            flat[row, cell] = int(truth[row, cell]) + 1
+    known = torch.zeros(window.shape, dtype=torch.int64, device=window.device)
+    chosen = rng.random(len(window)) < TELL_SHARE
+    rows = torch.from_numpy(chosen).to(window.device) & (window != state.frames[:, -1]).flatten(1).any(1)
+    rows = rows.nonzero().squeeze(1)
+    if not len(rows):
+        return known
+    with autocast(window.device):
+        certainty = model.certainty(state.rows(rows), action[rows]).flatten(1).cpu().numpy()
+    for row, sure in zip(rows.tolist(), certainty, strict=True):
+        doubtful = np.flatnonzero(sure < SURE)
+        if len(doubtful):
+            number = int(rng.integers(1, min(len(doubtful), MOST_ROUNDS) + 1))
+            order = np.argsort(sure[doubtful]) if rng.random() < 0.5 else rng.permutation(len(doubtful))
+            cells = torch.from_numpy(doubtful[order[:number]]).to(window.device)
+            known[row].view(-1)[cells] = window[row].flatten()[cells].long() + 1
     return known
 
 
