@@ -1,6 +1,6 @@
-"""What a token dream gets wrong in one step, by what happened: for choosing what to improve, on *validation* episodes.
+"""What a token dream gets wrong in one step, by what happened: for choosing what to improve, on *validation* episodes (or training ones).
 
-python experiments/mistakes.py [--cart FILE] [--every N]
+python experiments/mistakes.py [--cart FILE] [--every N] [--split train]
 
 Every step of the validation episodes that counts (each Nth) is predicted from its real past and compared in all cells.
 The events are those that the game's reader reads from the real screens. Writes nothing.
@@ -37,6 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cart", type=Path, help="a cart instead of the trained model")
     parser.add_argument("--every", type=int, default=3, help="look at each Nth step")
+    parser.add_argument("--split", choices=["train", "val"], default="val", help="train: to tell overfitting from underfitting")
     args = parser.parse_args()
     params = load_params()
     paths = Paths(params.game)
@@ -44,7 +45,7 @@ def main() -> None:
     world = load_cart(args.cart, pick_device())[0] if args.cart else load_world(paths.models, pick_device())
     if not isinstance(world.dynamics, TokenDynamics):
         raise UserError("Only a dream of tokens can be looked at cell by cell; train with representation.kind tiles.")
-    val = load_split(paths.processed, "val")
+    val = load_split(paths.processed, args.split)
     at = val.transitions[:: args.every]
     events = events_of(val)
     outcomes: dict[str, Counter] = {}
@@ -62,7 +63,7 @@ def main() -> None:
         shares = [counts[number] / total for number in range(len(OUTCOMES))]
         rows.append([name, total, *(f"{100 * share:.2f}" for share in shares), f"{100 * (total - counts[0]) / len(at):.3f}"])
     print_table(
-        f"{world.spec.title}: one step ahead, validation", ["event", "steps", *(f"{o} %" for o in OUTCOMES), "share wrong"], rows
+        f"{world.spec.title}: one step ahead, {args.split}", ["event", "steps", *(f"{o} %" for o in OUTCOMES), "share wrong"], rows
     )
 
 

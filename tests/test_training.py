@@ -33,7 +33,7 @@ from dreamcart.errors import UserError
 from dreamcart.muon import Muon, orthogonal
 from dreamcart.representation.base import load_representation, make_representation, save_representation
 from dreamcart.representation.train import representation_config
-from dreamcart.training import Plan, fit, learning_rate_at, step_rng
+from dreamcart.training import MOST_WARM_UP, Plan, fit, learning_rate_at, step_rng
 from dreamcart.world_model import load_world, save_world
 
 WORLD_V1 = GOLDEN / "world_v1"
@@ -223,6 +223,12 @@ def test_the_learning_rate_rises_then_falls():
     assert rates.index(max(rates)) in (9, 10)
     assert rates[0] < 0.1
     assert rates[-1] < 0.001
+
+
+def test_a_long_run_warms_up_no_longer_than_it_must():
+    """A tenth of 20,000 steps would be wasted on small ones."""
+    plan = Plan(20_000, 0.5, 0, 1, 1, 0)
+    assert learning_rate_at(plan, MOST_WARM_UP) == pytest.approx(0.5)
 
 
 # Representations
