@@ -1,8 +1,8 @@
-"""What a token dream gets wrong in one step, by what happened: for choosing what to improve, on *validation* episodes (or training ones).
+"""What a token dream gets wrong in one step, by what happened: for choosing what to improve, never on test episodes.
 
 python experiments/mistakes.py [--cart FILE] [--every N] [--split train]
 
-Every step of the validation episodes that counts (each Nth) is predicted from its real past and compared in all cells.
+Every step of the validation (or training) episodes that counts (each Nth) is predicted from its real past and compared in all cells.
 The events are those that the game's reader reads from the real screens. Writes nothing.
 """
 

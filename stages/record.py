@@ -1,0 +1,31 @@
+"""Recordings, command by command; `python stages/record.py COMMAND --help` tells more of each."""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from dreamcart.errors import run_stage
+
+# Command → its module in dreamcart.record (with `add(parser)` and `run(args)`) and what it does.
+COMMANDS: dict[str, tuple[str, str]] = {}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    chosen = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    asked = sys.argv[1] if len(sys.argv) > 1 else ""
+    for name, (_, what) in COMMANDS.items():
+        chosen.add_parser(name, help=what, description=what)
+    if asked in COMMANDS:  # only its own module is imported: most need no emulator, no window or no network
+        module = importlib.import_module(f"dreamcart.record.{COMMANDS[asked][0]}")
+        module.add(chosen.choices[asked])
+        run_stage(lambda: module.run(parser.parse_args()))
+    else:
+        parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
