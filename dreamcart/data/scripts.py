@@ -12,6 +12,7 @@ from dreamcart.games.spec import GameSpec, game_module
 
 MENU_BUTTONS = {"START", "SELECT"}
 TAP, HOLD = 0.6, 0.15  # chance to let go at each step: about 2 steps, about 7
+LEAN = 60, 400  # steps for which one button is the favourite
 
 
 class Policy(Protocol):
@@ -47,6 +48,30 @@ class Held:
         return self.held
 
 
+class Lean(Held):
+    """`Held`, but leaning on one button for seconds at a time: most of what it presses is that one.
+
+    Boards are topped out, walls pushed against and pieces turned round and round: what neither chance nor a good player does
+    for long enough.
+    """
+
+    def __init__(self, spec: GameSpec) -> None:
+        super().__init__(spec, menu=0.08)
+        self.favourite = ""
+        self.until_next = 0
+
+    def act(self, variables: dict[str, Any], rng: np.random.Generator) -> set[str]:
+        if self.until_next == 0:
+            self.favourite = str(rng.choice(self.buttons))
+            self.until_next = int(rng.integers(*LEAN))
+        self.until_next -= 1
+        fresh = self.left == 0
+        held = super().act(variables, rng)
+        if fresh and rng.random() < 0.5:
+            self.held = held = {self.favourite}
+        return held
+
+
 class Bot:
     """The game's own bot (games/<game>/bot.py), interrupted now and then by random holds.
 
@@ -69,7 +94,12 @@ class Bot:
 
 def make_policy(name: str, spec: GameSpec) -> Policy:
     """A fresh policy by name. Raises UserError for an unknown one."""
-    policies = {"held": lambda: Held(spec, menu=0.02), "menu": lambda: Held(spec, menu=0.35), "bot": lambda: Bot(spec)}
+    policies = {
+        "held": lambda: Held(spec, menu=0.02),
+        "menu": lambda: Held(spec, menu=0.35),
+        "lean": lambda: Lean(spec),
+        "bot": lambda: Bot(spec),
+    }
     if name not in policies:
         raise UserError(f"games/{spec.name}/game.yaml names a script {name!r}; there are {', '.join(policies)}.")
     return policies[name]()

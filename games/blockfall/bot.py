@@ -56,6 +56,7 @@ class Bot:
         self.piece = None  # count of the piece that the plan is for
         self.plan = None  # (rotation, x)
         self.held = set()  # what the last step held
+        self.way = "A"  # the way in which it turns
 
     def choose(self, board, info, rng):
         """The best (rotation, x) that can be reached at the present height."""
@@ -90,12 +91,14 @@ class Bot:
             board = np.asarray(info["board"]).reshape(HEIGHT, WIDTH) != 0
             self.plan = self.choose(board, info, rng)
             self.piece = info["pieces"]
+            self.way = rng.choice(["A", "B"])
         rot, x = self.plan
         turns = len(self.cells[info["piece_type"]])
         ahead = (rot - info["piece_rot"]) % turns
         buttons = set()
         if ahead:
-            buttons.add("A" if ahead * 2 <= turns else "B")
+            self.way = "A" if ahead * 2 < turns else "B" if ahead * 2 > turns else self.way  # half a turn: either way
+            buttons.add(self.way)
         if info["piece_x"] != x:
             buttons.add("LEFT" if info["piece_x"] > x else "RIGHT")
         return buttons or {"DOWN"}
