@@ -45,7 +45,7 @@ def main() -> None:
             reader = None
         infos = load_infos(paths.raw_test)
         screens = Screens(reader, test, infos, config.horizons) if reader else None
-        draws = Draws(infos, test.spec.seed_variable, max(config.horizons)) if test.spec.random else None
+        draws = Draws(infos, test.spec.seed_variable, max(config.horizons)) if test.spec.seed_variable else None
         table, shown = evaluate_rollouts(world, test, median, config, params.seed, screens, draws)
         report, rows = dict(table), curve_rows(table)
         if screens:

@@ -51,6 +51,8 @@ class GameSpec:
     crop: list[Count] = field(default_factory=lambda: [0, 0, 0, 0])
     # RAM variable poked after a reset with 1 + (seed mod 65535), for games that draw from a generator.
     seed_variable: str = ""
+    # What no picture tells decides some of what happens (a counter in RAM, say): a dream of it must draw.
+    hidden: bool = False
     # Variable -> its address, for Atari games; stable-retro has its own list in data.json.
     ram: dict[str, Address] = field(default_factory=dict)
     # The game goes on after its own "done" (game over is a screen like any other).
@@ -67,8 +69,8 @@ class GameSpec:
 
     @property
     def random(self) -> bool:
-        """The game draws from a generator of its own: a dream of it must draw too."""
-        return bool(self.seed_variable)
+        """The game draws from a generator of its own, or seems to: a dream of it must draw too."""
+        return bool(self.seed_variable) or self.hidden
 
     @property
     def temperature(self) -> float:

@@ -2,7 +2,8 @@
 
 Serves to show a neural network competent play and to test the ROM. It looks
 one piece ahead only, which is enough to clear lines for as long as gravity
-leaves it time.
+leaves it time. Some pieces it first turns and moves about for no purpose: a network
+learns turns only where, and from how, it has seen them made.
 """
 
 import json
@@ -11,6 +12,9 @@ from pathlib import Path
 import numpy as np
 
 WIDTH, HEIGHT = 10, 20
+PLAYFUL = 0.3  # share of the pieces that make detours
+DETOURS = 1, 8  # how many
+PATIENCE = 16  # steps after which it gives up a detour that it cannot complete
 
 
 def as_bits(board):
@@ -55,6 +59,8 @@ class Bot:
     def reset(self):
         self.piece = None  # count of the piece that the plan is for
         self.plan = None  # (rotation, x)
+        self.detours = 0  # plans still to be made for no purpose
+        self.since = 0  # steps since the plan was made
         self.held = set()  # what the last step held
         self.way = "A"  # the way in which it turns
 
@@ -87,21 +93,32 @@ class Bot:
             return {"START"}
         if info["clearing"]:
             return set()
-        if info["pieces"] != self.piece:
-            board = np.asarray(info["board"]).reshape(HEIGHT, WIDTH) != 0
-            self.plan = self.choose(board, info, rng)
-            self.piece = info["pieces"]
-            self.way = rng.choice(["A", "B"])
-        rot, x = self.plan
         turns = len(self.cells[info["piece_type"]])
+        fresh = info["pieces"] != self.piece
+        if fresh:
+            self.piece = info["pieces"]
+            self.detours = int(rng.integers(*DETOURS)) if rng.random() < PLAYFUL else 0
+        self.since += 1
+        arrived = (info["piece_rot"], info["piece_x"]) == self.plan or self.since > PATIENCE
+        if fresh or (self.detours and arrived):
+            self.since = 0
+            self.way = rng.choice(["A", "B"])
+            self.detours -= 0 if fresh else 1
+            if self.detours:
+                self.plan = int(rng.integers(turns)), int(rng.integers(-2, WIDTH))
+            else:
+                board = np.asarray(info["board"]).reshape(HEIGHT, WIDTH) != 0
+                self.plan = self.choose(board, info, rng)
+        rot, x = self.plan
         ahead = (rot - info["piece_rot"]) % turns
         buttons = set()
         if ahead:
-            self.way = "A" if ahead * 2 < turns else "B" if ahead * 2 > turns else self.way  # half a turn: either way
+            if not self.detours and ahead * 2 != turns:  # else either way will do
+                self.way = "A" if ahead * 2 < turns else "B"
             buttons.add(self.way)
         if info["piece_x"] != x:
             buttons.add("LEFT" if info["piece_x"] > x else "RIGHT")
-        return buttons or {"DOWN"}
+        return buttons or (set() if self.detours else {"DOWN"})
 
 
 def make_bot():
