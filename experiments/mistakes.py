@@ -2,8 +2,8 @@
 
 python experiments/mistakes.py [--cart FILE] [--every N] [--split train]
 
-Every step of the validation (or training) episodes that counts (each Nth) is predicted from its real past and compared in all cells.
-The events are those that the game's reader reads from the real screens. Writes nothing.
+Every step of the validation (or training) episodes that counts (each Nth) is predicted from its real past and compared
+in all cells. The events are those that the game's reader reads from the real screens. Writes nothing.
 """
 
 import argparse

@@ -17,7 +17,7 @@ from dreamcart.dynamics.tokens.layout import Layout, find_layout, pack
 from dreamcart.dynamics.tokens.model import TokenDynamics, config_for
 from dreamcart.dynamics.tokens.network import Network
 from dreamcart.dynamics.tokens.samples import MOST_WEIGHT, REFRESH, Samples
-from dreamcart.dynamics.tokens.train import TELL_SHARE, tell, train_tokens
+from dreamcart.dynamics.tokens.train import TELL_SHARE_RANDOM, tell, train_tokens
 from dreamcart.representation.base import load_weights
 
 A, LEFT, RIGHT = (BUTTONS.index(name) for name in ("A", "LEFT", "RIGHT"))
@@ -658,16 +658,16 @@ def test_what_is_told_is_true():
     state, action = some_state(model, 400)
     window = torch.randint(0, 4, (400, 3, 4), generator=torch.Generator().manual_seed(2)).to(torch.int16)
     window[:100] = state.frames[:100, -1]
-    known = tell(model, state, action, window, np.random.default_rng(0))
+    known = tell(model, state, action, window, np.random.default_rng(0), TELL_SHARE_RANDOM)
     told = known > 0
     assert not told[:100].any()
     assert not (told & ~model.mask).any()
     assert torch.equal(known[told], window[told].long() + 1)
-    assert told.flatten(1).any(1)[100:].float().mean() == pytest.approx(TELL_SHARE, abs=0.08)
+    assert told.flatten(1).any(1)[100:].float().mean() == pytest.approx(TELL_SHARE_RANDOM, abs=0.08)
     counts = told.flatten(1).sum(1)
     assert set(counts[counts > 0].tolist()) == set(range(1, 9))  # all eight cells are in doubt
     model.network.gate.bias.data[:] = -20.0  # nothing will change: the network is sure of it
-    assert not tell(model, state, action, window, np.random.default_rng(0)).any()
+    assert not tell(model, state, action, window, np.random.default_rng(0), TELL_SHARE_RANDOM).any()
 
 
 # Learning

@@ -19,7 +19,7 @@ class Bot:
             self.aim = rng.normal(0, 4)  # beyond 9 the paddle misses
         self.ball_y, self.falling = info["ball_y"], falling
         if not info["ball_y"]:
-            return {"FIRE"} if rng.random() < 0.1 else set()
+            return {"FIRE"} if rng.random() < 0.2 else set()
         error = info["ball_x"] - info["player_x"] - MIDDLE + self.aim
         if abs(error) <= SLACK:
             return set()

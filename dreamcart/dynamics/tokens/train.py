@@ -16,7 +16,8 @@ from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.hardware import autocast, make_repeatable, pick_device
 from dreamcart.training import Plan, fit, step_rng
 
-TELL_SHARE = 0.3  # of the changing samples, those with some of the cells in doubt told in advance
+# Of the changing samples, those with some of the cells in doubt told in advance: where nothing is random little stays in doubt.
+TELL_SHARE, TELL_SHARE_RANDOM = 0.1, 0.5
 LATE_SHARE = 0.2  # of the changes that come by themselves, those that are practised late
 LATE_MOST = 60  # steps
 SCALE = 0.1  # brings a frame's negative log-likelihood (a sum over cells) near 1
@@ -34,16 +35,18 @@ def frame_loss(
     backdrop: torch.Tensor,
     weight: torch.Tensor,
     rng: np.random.Generator,
+    share: float,
 ) -> torch.Tensor:
     """Negative log-likelihood of the next frames, scaled, [B].
 
-    `weight` [B] is that of the question whether anything changes; `rng` chooses what is told in advance and what comes late.
+    `weight` [B] is that of the question whether anything changes; `rng` chooses what is told in advance, in a `share` of
+    the frames that change, and what comes late.
     """
     mask = model.mask
     current = state.frames[:, -1]
     differs = (window != current) & mask
     moves = (window != current).flatten(1).any(1) | (backdrop != state.backdrop)
-    known = tell(model, state, action, window, rng)
+    known = tell(model, state, action, window, rng, share)
     state = practise_late(state, action, moves, rng)
     open_cells = mask & (known == 0)
     painted = differs & open_cells
@@ -60,14 +63,16 @@ def frame_loss(
 
 
 @torch.no_grad()
-def tell(model: TokenDynamics, state: State, action: torch.Tensor, window: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """What is told of the next frames, int64 [B, h, w]: 0, or 1 + the token of a told cell.
+def tell(
+    model: TokenDynamics, state: State, action: torch.Tensor, window: torch.Tensor, rng: np.random.Generator, share: float
+) -> torch.Tensor:
+    """What is told of the next frames, in a `share` of those that change: int64 [B, h, w], 0 or 1 + the token of a told cell.
 
     Practice for deciding cells one by one, with the cells that a dream would decide: some of those in doubt, the least
     sure ones first or any of them. Where the network is sure of everything nothing is told.
     """
     known = torch.zeros(window.shape, dtype=torch.int64, device=window.device)
-    chosen = rng.random(len(window)) < TELL_SHARE
+    chosen = rng.random(len(window)) < share
     rows = torch.from_numpy(chosen).to(window.device) & (window != state.frames[:, -1]).flatten(1).any(1)
     rows = rows.nonzero().squeeze(1)
     if not len(rows):
@@ -131,13 +136,14 @@ def train_tokens(
         name: Samples(split, tokens[name], layout, model.network, model.depth) for name, split in (("train", train), ("val", val))
     }
     practice = samples["train"]
+    share = TELL_SHARE_RANDOM if train.spec.random else TELL_SHARE
     model.to(device)
     fixed = samples["val"].all[:: max(1, len(samples["val"].all) // JUDGE_SAMPLE)]
 
     def loss_at(step: int) -> torch.Tensor:
         rng = step_rng(params.seed, step)
         at, weight = practice.draw(rng, own.batch_size, own.changed_share)
-        loss = frame_loss(model, *practice.get(at, device), weight.to(device), rng)
+        loss = frame_loss(model, *practice.get(at, device), weight.to(device), rng, share)
         practice.learn(step, at, loss.detach().cpu())
         return (loss * (MOST_PULL / loss.detach()).clamp(max=1)).mean()
 
