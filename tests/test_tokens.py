@@ -751,7 +751,7 @@ def test_a_random_event_is_one_choice_and_never_a_mixture(tmp_path, monkeypatch)
 
     A model that drew each cell for itself would show halves of two pieces. (A toy is trained shortly, so it is told more.)
     """
-    monkeypatch.setattr("dreamcart.dynamics.tokens.train.TELL_SHARE", 0.6)
+    monkeypatch.setattr("dreamcart.dynamics.tokens.train.TELL_SHARE", 0.6)  # its spec has no seed variable
     train, val = appearing(40, 0), appearing(4, 1)
     with torch.inference_mode(False):
         model, _, _ = learn(train, val, tmp_path, 600, learning_rate=0.02)
