@@ -4,7 +4,7 @@ van den Oord et al., "Neural Discrete Representation Learning" (2017), with the 
 assigned to it (its appendix A.1) and a commitment term that keeps the encoder near it. Two things against a codebook
 of which most stays unused: the cells are normalised before they are looked up (Łańcucki et al. 2020), and a code that
 is hardly ever chosen is moved onto a cell of the batch that no code is near to, drawn in proportion to its squared
-error as k-means++ draws (Arthur & Vassilvitskii 2007). The codebook begins that way too: at first all codes are dead.
+error as k-means++ draws (Arthur & Vassilvitskii 2007). The codebook begins on cells of the first batch, drawn likewise.
 """
 
 import torch
@@ -60,6 +60,8 @@ class VectorQuantised(Codes):
         grid = self.cells(frames)
         with torch.autocast(frames.device.type, enabled=False):
             cells = grid.flatten(0, 2)
+            if self.training and not self.count.any():
+                self._place(torch.arange(self.vocabulary, device=cells.device), cells.detach(), cells.detach())
             tokens = self.nearest(cells.detach())
             chosen = self.vectors(tokens)
             commitment = F.mse_loss(cells, chosen)
@@ -74,9 +76,14 @@ class VectorQuantised(Codes):
         """Move the codes towards the cells that chose them, float32 [N, D], int64 [N]; revive those that none chooses."""
         self.count.lerp_(torch.bincount(tokens, minlength=self.vocabulary).float(), 1 - DECAY)
         self.total.lerp_(torch.zeros_like(self.total).index_add_(0, tokens, cells), 1 - DECAY)
-        dead = (self.count < DEAD).nonzero().squeeze(1)[: len(cells)]
+        dead = (self.count < DEAD).nonzero().squeeze(1)
         if len(dead):
-            error = (cells - chosen).square().sum(1) + 1e-8
-            found = cells[torch.multinomial(error, len(dead))]
-            self.total[dead], self.count[dead] = found, 1.0
+            self._place(dead, cells, cells - chosen)
         self.codebook.copy_(self.total / self.count.clamp(min=1e-6)[:, None])
+
+    @torch.no_grad()
+    def _place(self, codes: torch.Tensor, cells: torch.Tensor, error: torch.Tensor) -> None:
+        """Move these codes onto cells, float32 [N, D], drawn in proportion to their squared error, float32 [N, D]."""
+        codes = codes[: len(cells)]
+        found = cells[torch.multinomial(error.square().sum(1) + 1e-8, len(codes))]
+        self.total[codes], self.codebook[codes], self.count[codes] = found, found, 1.0
