@@ -5,6 +5,7 @@ the key, the value and what is allowed, before any stage does work.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -21,6 +22,7 @@ Pixels = Annotated[int, (0, 1024)]
 Share = Annotated[float, (0.0, 1.0)]
 Scale = Annotated[float, (0.0, 10.0)]
 Rate = Annotated[float, (1e-7, 1.0)]
+MOST_CODES = 32_767  # tokens are int16
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,14 @@ class PreprocessConfig:
 
 @dataclass(frozen=True)
 class RepresentationConfig:
-    kind: Literal["tiles", "ae"]
+    kind: Literal["tiles", "ae", "vae", "vq", "fsq"]
     channels: list[Positive]
     grid_channels: Positive
+    beta: Annotated[float, (0.0, 1000.0)]
+    codes: Annotated[int, (2, MOST_CODES)]
+    code_size: Annotated[int, (1, 1024)]
+    commitment_weight: Annotated[float, (0.0, 1000.0)]
+    levels: list[Annotated[int, (2, 64)]]
     steps: Positive
     batch_size: Annotated[int, (2, 10**6)]
     learning_rate: Rate
@@ -77,8 +84,37 @@ class RepresentationConfig:
     noise_factor: Scale
     l1_weight: Annotated[float, (0.0, 1000.0)]
     mse_weight: Annotated[float, (0.0, 1000.0)]
+    perceptual_weight: Annotated[float, (0.0, 1000.0)]
     validate_every: Positive
     checkpoint_every: Positive
+
+    def __post_init__(self) -> None:
+        """Refuse settings that the family cannot use, where they would change what is trained. Raises UserError."""
+        if self.kind == "tiles" and self.perceptual_weight:
+            raise UserError(
+                f"representation.perceptual_weight is {self.perceptual_weight}, but 'tiles' trains nothing and loses nothing; "
+                "set it to 0, or representation.kind to 'ae', 'vae', 'vq' or 'fsq'."
+            )
+        if self.noise_factor and self.kind not in ("ae", "vae"):
+            raise UserError(
+                f"representation.noise_factor is {self.noise_factor}, but the latents of {self.kind!r} are tokens, to which no "
+                "noise can be added; set it to 0, or representation.kind to 'ae' or 'vae'."
+            )
+        if self.kind != "tiles" and not (self.l1_weight or self.mse_weight or self.perceptual_weight):
+            raise UserError(
+                "representation.l1_weight, mse_weight and perceptual_weight are all 0, so there is nothing to learn from; "
+                "allowed: one of them above 0."
+            )
+        if not self.levels or math.prod(self.levels) > MOST_CODES:
+            raise UserError(
+                f"representation.levels is {self.levels}, which makes {math.prod(self.levels):,} codes; allowed: one entry or "
+                f"more, whose product is at most {MOST_CODES:,}."
+            )
+
+    @property
+    def tokens(self) -> bool:
+        """Whether latents are grids of tokens, not of real numbers."""
+        return self.kind in ("tiles", "vq", "fsq")
 
 
 @dataclass(frozen=True)
@@ -125,7 +161,7 @@ class Params:
     @property
     def dynamics_kind(self) -> str:
         """The family that fits the latents: tokens, a grid or a vector."""
-        if self.representation.kind == "tiles":
+        if self.representation.tokens:
             return "tokens"
         return "mlp" if self.latent_dim else "conv"
 

@@ -1,4 +1,4 @@
-"""Stage 3: train the representation, or collect the game's tiles; report its errors beside the median frame's; draw.
+"""Stage 3: train the representation, or collect the game's tiles; report what it keeps of the game's frames; draw.
 
 python -m stages.train_ae  →  models/<game>/representation.safetensors, metrics/<game>/train_ae.json,
                               plots/<game>/train_ae.csv + .png, reconstructions.png, edge_cases.png
@@ -6,6 +6,7 @@ python -m stages.train_ae  →  models/<game>/representation.safetensors, metric
 
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -15,10 +16,12 @@ from dreamcart.config import load_params
 from dreamcart.data.processed import load_split
 from dreamcart.errors import run_stage
 from dreamcart.evaluation.pictures import before_after_picture, curve_picture, tiles_picture
+from dreamcart.evaluation.representation import measure_representation
 from dreamcart.files import fingerprint, read_array, read_json, write_csv, write_json
 from dreamcart.paths import Paths
 from dreamcart.representation.base import save_representation
 from dreamcart.representation.encode import reconstruct
+from dreamcart.representation.perceptual import make_perceptual
 from dreamcart.representation.train import judge_representation, representation_config, train_representation
 from dreamcart.tables import print_table
 
@@ -31,10 +34,17 @@ def main() -> None:
     train, val = load_split(paths.processed, "train"), load_split(paths.processed, "val")
     median = read_array(paths.processed / "median.npy")
     config = representation_config(params, train.frames.shape[1:])
-    key = fingerprint(config, params.representation.__dict__, params.seed, *sorted(paths.processed.glob("**/*.npy")))
+    perceptual = None
+    if params.representation.perceptual_weight:
+        perceptual = make_perceptual(params.seed, train, paths.raw, paths.models / "perceptual.safetensors", paths.checkpoint)
+    name = perceptual.name if perceptual else None
+    key = fingerprint(config, params.representation.__dict__, params.seed, name, *sorted(paths.processed.glob("**/*.npy")))
     checkpoint = paths.checkpoint("train_ae", key)
-    model, config, curve = train_representation(params, train, val, median, checkpoint)
+    if params.representation.kind in ("vq", "fsq"):
+        print(f"{params.representation.kind} has a grid of tokens, one in each cell: latent_dim does not apply.")
+    model, config, curve = train_representation(params, train, val, median, checkpoint, perceptual)
     report = judge_representation(model, val, median)
+    more = {} if params.representation.kind == "tiles" else measure_representation(model, train, val, median, paths.raw)
     if params.representation.kind == "tiles":
         report["tiles"] = config["vocabulary"]
         exact = report["exact"]
@@ -45,6 +55,10 @@ def main() -> None:
             "record more, or choose representation.kind ae."
         )
     print_table("Reconstruction of distinct validation frames", list(report), [list(report.values())])
+    print_measures(more)
+    if perceptual:
+        print(f"The perceptual term looked through {perceptual.name}.")
+        more["perceptual"] = perceptual.name
     save_representation(paths.models / "representation.safetensors", model, config)
     write_csv(paths.plots / "train_ae.csv", curve or [{"step": 0, "train": report["l1"], "val": report["l1"]}])
     if curve:
@@ -56,8 +70,19 @@ def main() -> None:
     cases = read_json(paths.processed / "meta.json")["edge_cases"]
     shown = next(reconstruct(model, train.frames[list(cases.values())]), (median[:0], median[:0]))
     before_after_picture(*shown, list(cases), paths.plots / "edge_cases.png")
-    write_json(paths.metrics / "train_ae.json", report)
+    write_json(paths.metrics / "train_ae.json", report | more)
     checkpoint.unlink(missing_ok=True)
+
+
+def print_measures(report: dict[str, Any]) -> None:
+    """What a learned representation keeps of the game, as tables; nothing for tiles."""
+    numbers = {name: value for name, value in report.items() if not isinstance(value, dict)}
+    if numbers:
+        print_table("What it keeps of the game", list(numbers), [list(numbers.values())])
+    if "probe" in report:
+        rows = [[name, *scores.values()] for name, scores in report["probe"].items()]
+        print_table("RAM variables told from latents by a linear probe", ["variable", "accuracy", "majority"], rows)
+        print_table("Alike states, alike latents?", list(report["neighbours"]), [list(report["neighbours"].values())])
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def main() -> None:
     key = fingerprint(params.dynamics_kind, params.dynamics.__dict__, params.seed, *files)
     checkpoint = paths.checkpoint("train_dynamics", key)
     if params.dynamics_kind == "tokens":
-        pictures = load_representation(paths.models / "representation.safetensors").tiles
+        pictures = load_representation(paths.models / "representation.safetensors").pictures
         model, config, curve = train_tokens(params, train, val, latents, pictures, checkpoint)
         unit = "share of frames not exact"
     else:

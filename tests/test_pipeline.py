@@ -262,7 +262,7 @@ def test_a_second_repro_runs_nothing(killed, env):
     [
         (["dynamics.steps=6", "dynamics.blocks=2"], "train_dynamics", {"rollout_eval"}),
         # it is no setting of tiles, so the model that comes out is the same, and outdates nothing more
-        (["representation.noise_factor=0.5"], "train_ae", {"rollout_eval"}),
+        (["representation.weight_decay=0.5"], "train_ae", {"rollout_eval"}),
     ],
 )
 def test_a_changed_setting_runs_only_what_depends_on_it(killed, env, change, stage, outdated):

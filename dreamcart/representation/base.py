@@ -14,13 +14,15 @@ class Representation(nn.Module):
     """Base of all families.
 
     Frames are uint8 [B, H, W, C]; latents are float32 [B, *latent_shape], each number of about unit scale, or
-    int16 tokens.
+    int16 tokens [B, h, w] below `vocabulary`, of which `pictures` [vocabulary, ...] tells what they stand for: those
+    that mean alike have alike ones.
     """
 
     latent_dtype = torch.float32
 
     shape: tuple[int, int, int]  # (H, W, C)
     latent_shape: tuple[int, ...]
+    vocabulary: int | None = None
 
     def encode(self, frames: torch.Tensor) -> torch.Tensor:
         """uint8 [B, H, W, C] → latents [B, *latent_shape]."""
@@ -38,9 +40,12 @@ class Representation(nn.Module):
 def make_representation(config: dict[str, Any], source: object = "its config") -> Representation:
     """A fresh model of the family `config["kind"]`; the other keys are that family's arguments."""
     from dreamcart.representation.autoencoder import Autoencoder
+    from dreamcart.representation.fsq import FiniteScalarQuantised
     from dreamcart.representation.tiles import Tiles
+    from dreamcart.representation.vae import Vae
+    from dreamcart.representation.vq import VectorQuantised
 
-    families = {"ae": Autoencoder, "tiles": Tiles}
+    families = {"ae": Autoencoder, "vae": Vae, "vq": VectorQuantised, "fsq": FiniteScalarQuantised, "tiles": Tiles}
     arguments = {key: value for key, value in config.items() if key != "kind"}
     try:
         return families[config["kind"]](**arguments)

@@ -25,6 +25,11 @@ class Tiles(Representation):
         factors = torch.randint(-(2**62), 2**62, (tile * tile * shape[2],), generator=torch.Generator().manual_seed(0))
         self.register_buffer("factors", factors | 1, persistent=False)
 
+    @property
+    def pictures(self) -> torch.Tensor:
+        """uint8 [vocabulary, t, t, C]: what the tokens look like."""
+        return self.tiles
+
     def lookup(self, tiles: torch.Tensor) -> torch.Tensor:
         """The numbers of the nearest known tiles: uint8 [N, t, t, C] → int64 [N]; a known tile is its own nearest."""
         known = (self.tiles.flatten(1).long() * self.factors).sum(1)

@@ -14,9 +14,11 @@ from dreamcart.errors import UserError
 from dreamcart.hardware import autocast, make_repeatable, pick_device
 from dreamcart.representation.base import Representation, make_representation
 from dreamcart.representation.encode import reconstruct
+from dreamcart.representation.perceptual import Perceptual
 from dreamcart.representation.tiles import MOST_TILES, Tiles
 from dreamcart.training import Plan, fit, step_rng
 
+TITLES = {"ae": "autoencoder", "vae": "variational autoencoder", "vq": "VQ codebook", "fsq": "FSQ"}
 SSIM_SAMPLE = 500
 JUDGE_SAMPLE = 2000
 
@@ -26,24 +28,31 @@ def representation_config(params: Params, shape: tuple[int, int, int]) -> dict[s
     own = params.representation
     if own.kind == "tiles":
         return {"kind": "tiles", "shape": list(shape), "tile": params.preprocess.tile}
+    vector = {"latent_dim": params.latent_dim, "grid_channels": own.grid_channels, "noise_factor": own.noise_factor}
+    family = {
+        "ae": vector,
+        "vae": vector | {"beta": own.beta},
+        "vq": {"codes": own.codes, "code_size": own.code_size, "commitment_weight": own.commitment_weight},
+        "fsq": {"levels": own.levels},
+    }
     return {
         "kind": own.kind,
         "shape": list(shape),
-        "latent_dim": params.latent_dim,
         "channels": own.channels,
-        "grid_channels": own.grid_channels,
-        "noise_factor": own.noise_factor,
+        **family[own.kind],
         "l1_weight": own.l1_weight,
         "mse_weight": own.mse_weight,
+        "perceptual_weight": own.perceptual_weight,
     }
 
 
 def train_representation(
-    params: Params, train: Split, val: Split, median: np.ndarray, checkpoint: Path
+    params: Params, train: Split, val: Split, median: np.ndarray, checkpoint: Path, perceptual: Perceptual | None = None
 ) -> tuple[Representation, dict[str, Any], list[dict[str, float]]]:
     """Train on the distinct training frames, keep the weights with the least validation L1.
 
-    Returns the model (on the CPU, eval mode), its config and the loss curve (empty where nothing is trained).
+    `perceptual` is the network of the perceptual term, where it has a weight. Returns the model (on the CPU, eval mode),
+    its config and the loss curve (empty where nothing is trained).
     """
     own = params.representation
     make_repeatable(params.seed)
@@ -53,6 +62,7 @@ def train_representation(
     device = pick_device()
     model = make_representation(config)
     model.set_median(torch.from_numpy(median))
+    model.perceptual = perceptual
     model = model.to(device, memory_format=torch.channels_last)
     plan = Plan(own.steps, own.learning_rate, own.weight_decay, own.validate_every, own.checkpoint_every, params.seed)
 
@@ -68,7 +78,9 @@ def train_representation(
             total += np.abs(frames.astype(np.float32) - decoded).sum(dtype=np.float64)
         return float(total / val.frames.size / 255)
 
-    curve = fit(model, plan, loss_at, validate, checkpoint, f"autoencoder, latent {params.latent_dim or 'grid'}")
+    title = TITLES[own.kind] + ("" if own.tokens else f", latent {params.latent_dim or 'grid'}")
+    curve = fit(model, plan, loss_at, validate, checkpoint, title)
+    model.perceptual = None
     return model.cpu(), config, curve
 
 
