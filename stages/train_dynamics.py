@@ -38,7 +38,7 @@ def main() -> None:
         model, config, curve = train_tokens(params, train, val, latents, representation.tiles, checkpoint)
         unit = "share of frames not exact"
     else:
-        vocabulary = getattr(representation, "vocabulary", 0)
+        vocabulary = getattr(representation, "vocabulary", None) or 0
         model, config, curve = train_dynamics(params, train, val, latents, checkpoint, vocabulary)
         unit = model.error_is
     save_dynamics(paths.models / "dynamics.safetensors", model, config)
