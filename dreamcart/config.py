@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 
 import yaml
 
+from dreamcart.dynamics.registry import FAMILIES, TOKEN_REPRESENTATIONS, fitting, latents_of
 from dreamcart.errors import ROOT, UserError
 
 T = TypeVar("T")
@@ -23,6 +24,8 @@ Share = Annotated[float, (0.0, 1.0)]
 Scale = Annotated[float, (0.0, 10.0)]
 Rate = Annotated[float, (1e-7, 1.0)]
 MOST_CODES = 32_767  # tokens are int16
+
+LATENTS = {"tokens": "tokens", "vector": "vectors", "grid": "grids"}
 
 
 @dataclass(frozen=True)
@@ -114,16 +117,20 @@ class RepresentationConfig:
     @property
     def tokens(self) -> bool:
         """Whether latents are grids of tokens, not of real numbers."""
-        return self.kind in ("tiles", "vq", "fsq")
+        return self.kind in TOKEN_REPRESENTATIONS
 
 
 @dataclass(frozen=True)
 class DynamicsConfig:
-    kind: Literal["auto", "tokens", "mlp", "conv"]
+    kind: Literal["auto", *FAMILIES]
     hidden: Positive
     channels: Positive
     blocks: Annotated[int, (1, 64)]
+    heads: Positive
     memory: Positive
+    units: Positive
+    beta: Scale
+    flow_steps: Annotated[int, (1, 64)]
     history_frames: Annotated[int, (1, 256)]
     history_actions: Annotated[int, (1, 256)]
     steps: Positive
@@ -134,7 +141,9 @@ class DynamicsConfig:
     learning_rate: Rate
     weight_decay: Scale
     input_noise: Scale
-    self_fed_steps: Annotated[int, (0, 256)]
+    training: Literal["teacher", "self_fed", "k_step"]
+    rollout_steps: Annotated[int, (1, 256)]
+    self_fed_probability: Share
     validate_every: Positive
     checkpoint_every: Positive
 
@@ -160,18 +169,17 @@ class Params:
 
     @property
     def dynamics_kind(self) -> str:
-        """The family that fits the latents: tokens, a grid or a vector."""
-        if self.representation.tokens:
-            return "tokens"
-        return "mlp" if self.latent_dim else "conv"
+        """The family of dynamics: as asked, or for "auto" the default for the latents."""
+        return fitting(self.latent_kind)[0] if self.dynamics.kind == "auto" else self.dynamics.kind
+
+    @property
+    def latent_kind(self) -> str:
+        """What the representation's latents are: "tokens", "vector" or "grid"."""
+        return latents_of(self.representation.kind, self.latent_dim)
 
     def __post_init__(self) -> None:
         """Refuse combinations that cannot work. Raises UserError."""
-        if self.dynamics.kind not in ("auto", self.dynamics_kind):
-            raise UserError(
-                f"dynamics.kind is {self.dynamics.kind!r}, which does not fit representation {self.representation.kind!r} with "
-                f"latent_dim {self.latent_dim}; use 'auto' or {self.dynamics_kind!r}."
-            )
+        self._check_dynamics()
         if self.representation.kind == "tiles" and not self.preprocess.tile:
             raise UserError("representation.kind 'tiles' needs preprocess.tile, the side of a tile in pixels; it is 0.")
         if not self.representation.channels or not self.rollout_eval.horizons:
@@ -190,6 +198,23 @@ class Params:
                     f"preprocess.{side} is {getattr(self.preprocess, side)}, but with {len(self.representation.channels)} "
                     f"convolutions in representation.channels it must be a multiple of {shrink}."
                 )
+
+    def _check_dynamics(self) -> None:
+        """Refuse dynamics that cannot predict the representation's latents, or be trained as asked. Raises UserError."""
+        own, latents = self.dynamics, self.latent_kind
+        if own.kind not in ("auto", *fitting(latents)):
+            raise UserError(
+                f"dynamics.kind is {own.kind!r}, which does not fit representation {self.representation.kind!r} with "
+                f"latent_dim {self.latent_dim} (its latents are {LATENTS[latents]}); use 'auto' or "
+                f"{' or '.join(map(repr, fitting(latents)))}."
+            )
+        if own.training == "k_step" and latents == "tokens":
+            raise UserError(
+                "dynamics.training is 'k_step', but tokens have no gradients to train a rollout by; use 'teacher' or 'self_fed' "
+                "(both train tokens on real frames), or a representation of vectors or grids."
+            )
+        if self.dynamics_kind == "transformer" and own.hidden % own.heads:
+            raise UserError(f"dynamics.hidden is {own.hidden}, but with dynamics.heads {own.heads} it must be a multiple of that.")
 
 
 def load_params(path: Path | None = None) -> Params:

@@ -44,6 +44,11 @@ class WorldModel:
         self.dynamics = dynamics.to(device).eval()
         self.shape = next(iter(starts.values())).shape
 
+    @property
+    def temperature(self) -> float:
+        """At which it is played unless the player says otherwise: as the game's, where its dynamics can draw at all."""
+        return self.spec.temperature if self.dynamics.random else 0.0
+
     @torch.inference_mode()
     def start(self, frames: np.ndarray, actions: np.ndarray, real: np.ndarray | None = None) -> Any:
         """Begin from a real context: frames uint8 [B, T, H, W, C], multi-hot actions [B, T - 1, buttons].

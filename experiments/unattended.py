@@ -59,7 +59,7 @@ def main() -> None:
         pressed = [set() if args.idle else policy.act({}, rng) for policy, rng in zip(policies, rngs, strict=True)]
         action = np.array([world.spec.vector(buttons) for buttons in pressed], np.uint8)
         before = frames
-        frames, state = world.step(state, action, world.spec.temperature, generator)
+        frames, state = world.step(state, action, world.temperature, generator)
         for number, frame in enumerate(frames):
             if not np.array_equal(frame, before[number]):
                 reads[number] = reader.read(frame)

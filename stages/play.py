@@ -43,7 +43,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scale", type=int, help="whole-number enlargement of the window's picture")
     parser.add_argument("--seed", type=int, default=0, help="seed of random events")
     parser.add_argument(
-        "--temperature", type=float, help="0: the likeliest event; 1: drawn as often as in the game (default: 1 where it is random)"
+        "--temperature",
+        type=float,
+        help="0: the likeliest event; 1: drawn as often as in the game (default: 1 where it is random); [ and ] change it in play",
     )
     return parser.parse_args()
 
@@ -69,6 +71,8 @@ def main() -> None:
 def play(args: argparse.Namespace, title: Title | None, game: str) -> bool:
     """One session. Returns whether the player asked for the menu."""
     if args.real:
+        if args.temperature is not None:
+            raise UserError("--real plays the emulator itself, which has no --temperature; leave one of them out.")
         source = Real(load_game(title.load(pick_device()).spec.name if title else game), args.start, args.seed)
     else:
         title = title or find(game)

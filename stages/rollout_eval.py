@@ -16,7 +16,9 @@ from dreamcart.config import load_params
 from dreamcart.data.reader import read_info
 from dreamcart.errors import run_stage
 from dreamcart.evaluation.control import controllability
+from dreamcart.evaluation.diversity import diversity
 from dreamcart.evaluation.draws import Draws
+from dreamcart.evaluation.motion import Motion
 from dreamcart.evaluation.pictures import comparison_frames, filmstrip_picture, horizons_picture, save_gif
 from dreamcart.evaluation.readback import load_reader
 from dreamcart.evaluation.rollout import curve_rows, evaluate_rollouts, load_test
@@ -46,8 +48,11 @@ def main() -> None:
         infos = load_infos(paths.raw_test)
         screens = Screens(reader, test, infos, config.horizons) if reader else None
         draws = Draws(infos, test.spec.seed_variable, max(config.horizons)) if test.spec.seed_variable else None
-        table, shown = evaluate_rollouts(world, test, median, config, params.seed, screens, draws)
+        motion = Motion(test, config.horizons)
+        table, shown = evaluate_rollouts(world, test, median, config, params.seed, screens, draws, motion)
         report, rows = dict(table), curve_rows(table)
+        report["motion"] = motion.report()
+        report["diversity"] = diversity(world, test, params.seed, draws.draws if draws else None)
         if screens:
             report["screens"] = screens.report()
         if draws:
@@ -70,6 +75,17 @@ def main() -> None:
     write_csv(paths.plots / "rollout.csv", rows)
     print_table(f"{test.spec.title}: dream against game", list(rows[0]), [list(row.values()) for row in rows])
     print_beside_cart(params.game, table)
+    print_table(
+        "Change a step (1 of the game's own: it goes on; 0: it stands still)",
+        ["step", "real", "dream", "ratio"],
+        [[step, *change.values()] for step, change in report["motion"].items()],
+    )
+    spread = report["diversity"]
+    if spread:
+        print(
+            f"{spread['samples']} dreams of one moment, temperature {spread['temperature']:.0f}: they differ by a mean L1 of "
+            f"{', '.join(f'{value} at +{step}' for step, value in spread['pairwise_l1'].items())}."
+        )
     if screens:
         print_screens(report["screens"])
     if draws:

@@ -33,13 +33,13 @@ def main() -> None:
     files = [*sorted(paths.processed.glob("*/index.npy")), *sorted(paths.latents.glob("*.npy"))]
     key = fingerprint(params.dynamics_kind, params.dynamics.__dict__, params.seed, *files)
     checkpoint = paths.checkpoint("train_dynamics", key)
+    representation = load_representation(paths.models / "representation.safetensors")
     if params.dynamics_kind == "tokens":
-        pictures = load_representation(paths.models / "representation.safetensors").pictures
-        model, config, curve = train_tokens(params, train, val, latents, pictures, checkpoint)
+        model, config, curve = train_tokens(params, train, val, latents, representation.pictures, checkpoint)
         unit = "share of frames not exact"
     else:
-        model, config, curve = train_dynamics(params, train, val, latents, checkpoint)
-        unit = "MSE of the latent"
+        model, config, curve = train_dynamics(params, train, val, latents, checkpoint, representation.vocabulary or 0)
+        unit = model.error_is
     save_dynamics(paths.models / "dynamics.safetensors", model, config)
     starts = read_json(paths.processed / "meta.json")["starts"]
     median = read_array(paths.processed / "median.npy").copy()

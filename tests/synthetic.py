@@ -8,16 +8,19 @@ import numpy as np
 import torch
 import yaml
 from safetensors.torch import save_file
+from torch import nn
 
 from dreamcart.config import Params, PreprocessConfig, build
 from dreamcart.data.preprocess import preprocess
 from dreamcart.data.processed import Split, index_dtype, load_split
 from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION, ShardWriter
 from dreamcart.dynamics.base import make_dynamics, save_dynamics
+from dreamcart.dynamics.registry import FAMILIES
 from dreamcart.errors import ROOT
 from dreamcart.files import write_json
 from dreamcart.games.spec import GameSpec
 from dreamcart.representation.base import make_representation, save_representation
+from dreamcart.representation.train import representation_config
 from dreamcart.world_model import save_world
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
@@ -130,6 +133,35 @@ def make_tiles_world(folder: Path, spec: GameSpec | None = None, seed: int = 0) 
     first, median = representation.decode(torch.randint(0, 6, (2, 4, 4))).numpy()
     seen_as = PreprocessConfig(height=32, width=32, color="rgb", resize="nearest", val_share=0.2, tile=8)
     save_world(folder / "world.safetensors", spec, {"Begin": first}, median, seen_as)
+    return folder
+
+
+def make_random_world(folder: Path, kind: str) -> Path:
+    """A model of a family of dynamics that draws, untrained and loud: each of its frames is another."""
+    if FAMILIES[kind].latents == ("tokens",):
+        make_tiles_world(folder)
+        if kind == "tokens":
+            return folder
+        config = {"kind": kind, "latent_shape": [4, 4], "buttons": len(BUTTONS), "vocabulary": 6, "cells": 16, "backdrops": 1}
+        config |= {"hidden": 16, "blocks": 1, "heads": 2, "history_frames": 3}
+        dynamics = make_dynamics(config)
+        dynamics.cells.copy_(torch.arange(16))
+        nn.init.zeros_(dynamics.stay.bias)  # untrained, every cell would stay
+    else:
+        params = make_params(latent_dim=4, representation__channels=[6, 8], preprocess__height=16, preprocess__width=16)
+        torch.manual_seed(0)
+        frame = make_frame(7, 16, 16)[:, :, :1].copy()
+        config = representation_config(params, frame.shape)
+        representation = make_representation(config)
+        nn.init.normal_(representation.decoder[-1].weight, std=0.3)
+        save_representation(folder / "representation.safetensors", representation, config)
+        save_world(folder / "world.safetensors", make_spec(), {"Begin": frame}, np.full_like(frame, 20), SEEN_AS)
+        config = {"kind": kind, "latent_shape": [4], "buttons": len(BUTTONS)}
+        values = {"hidden": 16, "channels": 8, "dead_zone": 0.0, "flow_steps": 4, "beta": 0.001}
+        values |= {"history_frames": 2, "history_actions": 2}
+        config |= {name: values[name] for name in FAMILIES[kind].settings}
+        dynamics = make_dynamics(config)
+    save_dynamics(folder / "dynamics.safetensors", dynamics, config)
     return folder
 
 

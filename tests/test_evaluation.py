@@ -55,6 +55,7 @@ class World:
         self.perfect, self.spec, self.device = perfect, SPEC, torch.device("cpu")
         self.representation = SimpleNamespace(latent_dtype=torch.float32)
         self.dynamics = SimpleNamespace(history_frames=2, history_actions=3)
+        self.temperature = 0.0
 
     def start(self, frames: np.ndarray, actions: np.ndarray, real: np.ndarray | None = None) -> np.ndarray:
         assert len(frames) == len(actions)
@@ -322,7 +323,7 @@ class Chance(World):
 
     def __init__(self, latent_dtype: torch.dtype = torch.int16) -> None:
         super().__init__(perfect=False)
-        self.spec = make_spec(seed_variable="rng")
+        self.spec, self.temperature = make_spec(seed_variable="rng"), 1.0
         self.representation = SimpleNamespace(latent_dtype=latent_dtype)
         self.asked = []
 

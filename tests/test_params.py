@@ -15,7 +15,7 @@ VALUES = yaml.safe_load((ROOT / "params.yaml").read_text())
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 KEYS = [f"{k}.{inner}" if isinstance(v, dict) else k for k, v in VALUES.items() for inner in (v if isinstance(v, dict) else [k])]
 
-PLUMBING = {f"dreamcart/{name}.py" for name in ("errors", "files", "tensors", "tables", "paths", "config")}
+PLUMBING = {f"dreamcart/{name}.py" for name in ("errors", "files", "tensors", "tables", "paths", "config", "dynamics/registry")}
 # Imported, but without influence on what the stage writes; each with its reason.
 WITHOUT_INFLUENCE = {
     # evaluation/pictures.py imports the models for other pictures than preprocess's pairs.
@@ -135,7 +135,14 @@ def with_value(key: str, value: object) -> dict:
         ("representation.perceptual_weight", -0.1, "0.0 to"),
         ("representation.levels", [8, 1], "2 to 64"),
         ("representation.levels", 8, "a list"),
-        ("dynamics.kind", "transformer", "'auto', 'tokens', 'mlp', 'conv'"),
+        ("dynamics.kind", "diffusion", "'auto', 'tokens', 'mlp', 'conv', 'gaussian', 'gru', 'flow', 'transformer'"),
+        ("dynamics.training", "student", "'teacher', 'self_fed', 'k_step'"),
+        ("dynamics.self_fed_probability", 1.5, "0.0 to 1.0"),
+        ("dynamics.rollout_steps", 0, "1 to 256"),
+        ("dynamics.beta", -0.1, "0.0 to 10.0"),
+        ("dynamics.flow_steps", 0, "1 to 64"),
+        ("dynamics.heads", 0, "1 to"),
+        ("dynamics.units", 0, "1 to"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(key, value, allowed):
@@ -171,7 +178,12 @@ def test_a_missing_key_is_named():
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"dynamics.kind": "mlp"}, ["dynamics.kind", "'mlp'", "'tiles'", "'tokens'"]),
+        ({"dynamics.kind": "mlp"}, ["dynamics.kind", "'mlp'", "'tiles'", "'tokens' or 'transformer'"]),
+        ({"dynamics.kind": "flow"}, ["dynamics.kind", "'flow'", "'tiles'", "'tokens' or 'transformer'"]),
+        ({**AE, "dynamics.kind": "transformer"}, ["dynamics.kind", "'transformer'", "vectors", "'mlp'", "'gru'", "'flow'"]),
+        ({**AE, "dynamics.kind": "gaussian", "latent_dim": 0}, ["dynamics.kind", "'gaussian'", "grids", "'conv' or 'flow'"]),
+        ({"dynamics.training": "k_step"}, ["dynamics.training", "'k_step'", "'teacher' or 'self_fed'"]),
+        ({"dynamics.kind": "transformer", "dynamics.heads": 3}, ["dynamics.hidden", "128", "dynamics.heads", "3"]),
         ({"preprocess.tile": 0}, ["preprocess.tile", "'tiles'"]),
         ({"preprocess.tile": 8, "preprocess.height": 84}, ["preprocess.height", "84", "multiple of 8"]),
         ({**AE, "dynamics.kind": "mlp", "latent_dim": 0}, ["dynamics.kind", "'mlp'", "latent_dim", "'conv'"]),

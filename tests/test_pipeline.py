@@ -205,7 +205,9 @@ def test_rollout_table_has_every_source_horizon_and_metric(killed):
     """The metrics file is the table of the design: model, both baselines, the ceiling, screens read back, in plain JSON."""
     table = rollout_table(killed.results)
     assert set(table.pop("controllability")) == {"iou", "cases", "false_effect", "by_button"}
-    screens = table.pop("screens")
+    screens, spread = table.pop("screens"), table.pop("diversity")
+    assert set(table.pop("motion")) == {"10"}
+    assert spread["pairwise_l1"].keys() == {"1", "10", "20"}
     assert set(table) == {"model", "persistence", "median", "reconstruction"}
     for by_horizon in table.values():
         assert set(by_horizon) == {"1", "5", "10"}
@@ -246,6 +248,8 @@ def test_the_autoencoder_goes_through_the_pipeline(autoencoder):
     """Small gray frames and a grid of latents remain a way to go; nothing is read back from them."""
     table = rollout_table(autoencoder.results)
     assert set(table.pop("controllability")) == {"iou", "cases", "false_effect", "by_button"}
+    assert set(table.pop("motion")) == {"10"}
+    assert set(table.pop("diversity")["pairwise_l1"].values()) == {0}
     assert set(table) == {"model", "persistence", "median", "reconstruction"}
     assert set(table["model"]["10"]) == METRICS
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from synthetic import GOLDEN, assert_sentence, copy_checkout, make_spec, make_tiles_world
+from synthetic import GOLDEN, assert_sentence, copy_checkout, make_random_world, make_spec, make_tiles_world
 
 from dreamcart.errors import UserError, run_stage
 from dreamcart.games.spec import load_game
@@ -73,7 +73,7 @@ class Counter:
     """A source whose picture is as bright as the steps since its start."""
 
     def __init__(self) -> None:
-        self.spec, self.pressed, self.resets = SPEC, [], 0
+        self.spec, self.pressed, self.resets, self.temperature = SPEC, [], 0, None
 
     def reset(self) -> np.ndarray:
         self.count, self.resets = 0, self.resets + 1
@@ -193,7 +193,73 @@ def test_a_game_of_chance_is_drawn_unless_told_otherwise(tmp_path):
     np.testing.assert_array_equal(play_some(seed=1), play_some(seed=1))
     assert any((one != other).any() for one, other in zip(play_some(seed=1), play_some(seed=2), strict=True))
     np.testing.assert_array_equal(play_some(seed=1, temperature=0.0), play_some(seed=2, temperature=0.0))
-    assert Dream(load_world(WORLD_V1, CPU), None).temperature == 0
+    assert Dream(load_world(WORLD_V1, CPU), None).temperature is None
+
+
+@pytest.fixture(scope="module", params=["tokens", "transformer", "gaussian", "flow"])
+def chance(request, tmp_path_factory):
+    """An untrained dream of each family that can draw."""
+    return load_world(make_random_world(tmp_path_factory.mktemp(request.param), request.param), CPU)
+
+
+def play_on(world, steps: int, **options) -> np.ndarray:
+    """uint8 [steps, H, W, 3] of a dream played with ever changing buttons."""
+    dream = Dream(world, None, **options)
+    dream.reset()
+    names = world.spec.buttons
+    return np.stack([dream.step({names[step % 7], names[step // 3 % 8]}) for step in range(steps)])
+
+
+def test_temperature_zero_replays_identically(chance, monkeypatch):
+    """A thousand steps, played twice with other seeds: the same buttons, the same frames."""
+    monkeypatch.setattr("dreamcart.dynamics.tokens.model.MOST_ROUNDS", 1)  # in doubt about everything, it would take minutes
+    np.testing.assert_array_equal(*(play_on(chance, 1000, temperature=0.0, seed=seed) for seed in (1, 2)))
+
+
+def test_temperature_one_gives_different_futures(chance):
+    """Another seed is another future, and the same one the same."""
+    first, again, other = (play_on(chance, 30, temperature=1.0, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_temperature_changes_while_playing(chance):
+    """[ and ] go by tenths from 0 to 2, what they set is shown, and from then on it is what the dream draws by."""
+    dream = Dream(chance, None, temperature=0.0, seed=1)
+    player = Player(Input(), Input(warmer=1), Input(warmer=4), Input(warmer=-9), Input(warmer=99), Input(restart=True))
+    run(dream, player)
+    shown = [message.split("   ")[0] for message in player.messages]
+    assert shown == [f"temperature {value:.1f}" for value in (0, 0.1, 0.5, 0, 2, 2)]
+    assert player.messages[-1] == "temperature 2.0   restarted"
+    assert dream.temperature == 2.0
+    warm = [Dream(chance, None, temperature=0.0, seed=seed) for seed in (1, 2)]
+    frames = []
+    for dream in warm:
+        dream.reset()
+        dream.warm(10)
+        frames.append(np.stack([dream.step({"A"}) for _ in range(30)]))
+    assert (frames[0] != frames[1]).any()
+
+
+def test_a_dream_of_one_future_has_no_temperature():
+    """Neither by option nor by key: a sentence says why, with what would have one; 0 is what it does anyway."""
+    world = load_world(WORLD_V1, CPU)
+    with pytest.raises(UserError, match=r"mlp.*gaussian.*flow") as caught:
+        Dream(world, None, temperature=0.5)
+    assert_sentence(caught.value)
+    dream = Dream(world, None, temperature=0.0)
+    player = Player(Input(warmer=1))
+    run(dream, player)
+    assert dream.temperature is None
+    assert player.messages == ["this dream knows one future only: no temperature"]
+
+
+@pytest.mark.parametrize("temperature", [-0.1, 2.5, float("nan")])
+def test_a_temperature_that_is_none_is_refused(chance, temperature):
+    """Below zero, far too warm, not a number."""
+    with pytest.raises(UserError, match="0 to 2") as caught:
+        Dream(chance, None, temperature=temperature)
+    assert_sentence(caught.value)
 
 
 def test_the_dream_restarts_the_same():
@@ -272,6 +338,15 @@ def test_a_held_key_is_its_button_in_the_source(window, hold):
     window.read = play_next
     run(source, window)
     assert source.pressed == [{"LEFT"}, {"LEFT", "A"}, set()]
+
+
+def test_brackets_change_the_temperature(window):
+    """[ and ] are a notch each time they go down; both at once are none."""
+    post(pygame.K_RIGHTBRACKET, pygame.K_RIGHTBRACKET)
+    assert window.read().warmer == 2
+    post(pygame.K_LEFTBRACKET)
+    assert window.read().warmer == -1
+    assert window.read().warmer == 0
 
 
 @pytest.mark.parametrize(("key", "wish"), [("r", "restart"), ("p", "pause"), ("g", "save_gif"), ("m", "menu"), ("escape", "quit")])
@@ -410,6 +485,9 @@ def test_frames_end_a_list_of_actions_early(play):
         (["--headless"], "--actions or --frames"),
         (["--headless", "--frames", "-3"], "--actions or --frames"),
         (["--headless", "--actions", "JUMP"], "no button 'JUMP'"),
+        (["--headless", "--frames", "3", "--temperature", "0.5"], "(mlp) knows one future only"),
+        (["--headless", "--frames", "3", "--temperature", "-1"], "allowed: 0 to 2"),
+        (["--headless", "--frames", "3", "--real", "--temperature", "1"], "--temperature"),
         (["--headless", "--frames", "3", "--start", "Nowhere"], "no start state 'Nowhere'"),
         (["--headless", "--frames", "3", "--game", "pacman"], "pacman"),
         (["--headless", "--frames", "3", "--real", "--game", "pacman"], "no game 'pacman'; games/ has blockfall"),

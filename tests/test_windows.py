@@ -1,12 +1,13 @@
 """How the dynamics' training samples are drawn."""
 
 import numpy as np
+import pytest
 import torch
 from synthetic import BUTTONS, make_split
 
 from dreamcart.data.processed import Split
 from dreamcart.dynamics.base import make_dynamics
-from dreamcart.dynamics.train import Windows, rarity, self_fed_at
+from dreamcart.dynamics.train import Windows, rarity, self_feeding
 
 CPU = torch.device("cpu")
 
@@ -93,5 +94,5 @@ def test_still_cells_stay_still():
 
 def test_self_feeding_grows_from_nothing():
     """First the model learns from real frames alone."""
-    assert [self_fed_at(6, p) for p in (0.0, 0.39, 0.6, 0.8, 1.0)] == [0, 0, 3, 6, 6]
-    assert self_fed_at(0, 1.0) == 0
+    assert [self_feeding(p) for p in (0.0, 0.39, 0.8, 1.0)] == [0, 0, 1, 1]
+    assert self_feeding(0.6) == pytest.approx(0.5)

@@ -1,12 +1,15 @@
-"""The Dynamics seam: from past latents and buttons to the next latent. One file a family, one line in `make_dynamics`."""
+"""The Dynamics seam: from past latents and buttons to the next latent. One file a family, one line in `registry`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from dreamcart.dynamics.registry import FAMILIES
 from dreamcart.errors import UserError
 from dreamcart.representation.base import load_weights
 from dreamcart.tensors import load_tensors, save_tensors
@@ -27,8 +30,16 @@ class Dynamics(nn.Module):
     """Base of families that see a window of F past latents and A past button states.
 
     Subclasses say in `forward(latents [B, F, *latent_shape], actions [B, A, buttons], temperature, generator)`
-    what the next latent is; the last action is the one being pressed.
+    what the next latent is; the last action is the one being pressed. Those that draw (`random`) take the likeliest future
+    at temperature 0 and draw from what they have learned at 1. `error_is` names what validation measures (`error`).
+
+    Attributes:
+        kind: its name in `registry.FAMILIES`; random: whether different futures can be drawn. Set by `make_dynamics`.
     """
+
+    kind = ""
+    random = False
+    error_is = "MSE of the latent"
 
     def __init__(self, latent_shape: list[int], buttons: int, history_frames: int, history_actions: int) -> None:
         super().__init__()
@@ -66,17 +77,44 @@ class Dynamics(nn.Module):
         latent = self(state.latents, actions, temperature, generator).float()
         return latent, History(torch.cat([state.latents[:, 1:], latent[:, None]], 1), actions[:, 1:])
 
+    def loss(self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+        """What training minimises, float32 [B]: by default the mean squared error of the next latent.
+
+        Args:
+            latents, actions: as in `forward`; following: the true next latents [B, *latent_shape].
+        """
+        return self.loss_and_next(latents, actions, following)[0]
+
+    def loss_and_next(
+        self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`loss`, and the next latent as a dream at temperature 0 would have it, with gradients: for rollouts in training."""
+        predicted = self(latents, actions).float()
+        return (predicted - following).square().flatten(1).mean(1), predicted
+
+    def error(self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+        """What validation averages and the best weights are chosen by, float32 [B]; see `error_is`."""
+        predicted = self(latents, actions).float()
+        return (predicted - following).square().flatten(1).mean(1)
+
+    def diagnose(self, state: Any, action: torch.Tensor) -> dict[str, float]:
+        """What else there is to know of the beliefs about the step after `state`, as numbers for a report."""
+        return {}
+
+    def matrices(self) -> Iterator[nn.Parameter]:
+        """The weights that Muon trains (see `training.fit`); AdamW trains the others."""
+        return iter(())
+
 
 def make_dynamics(config: dict[str, Any], source: object = "its config") -> Dynamics:
     """A fresh model of the family `config["kind"]`; the other keys are that family's arguments."""
-    from dreamcart.dynamics.conv import ConvDynamics
-    from dreamcart.dynamics.mlp import MlpDynamics
-    from dreamcart.dynamics.tokens.model import TokenDynamics
-
-    families = {"mlp": MlpDynamics, "conv": ConvDynamics, "tokens": TokenDynamics}
     arguments = {key: value for key, value in config.items() if key != "kind"}
     try:
-        return families[config["kind"]](**arguments)
+        family = FAMILIES[config["kind"]]
+        module, name = family.where.split(":")
+        model = getattr(import_module(f"dreamcart.dynamics.{module}"), name)(**arguments)
+        model.kind, model.random = config["kind"], family.random
+        return model
     except (KeyError, TypeError):
         raise UserError(f"The model in {source} is foreign or of another Dreamcart; run `dvc repro` to train it again.") from None
 

@@ -51,19 +51,28 @@ class ConvDynamics(Dynamics):
             nn.init.zeros_(layer.bias)
 
     def forward(self, latents: torch.Tensor, actions: torch.Tensor, temperature: float = 0.0, generator=None) -> torch.Tensor:
-        # [B, F, C, h, w] → [B, F * C, h, w]; past frames as differences to the newest: zero where still
-        newest = latents[:, -1:]
-        planes = torch.cat([latents[:, :-1] - newest, newest], 1).flatten(1, 2).contiguous(memory_format=torch.channels_last)
-        buttons = actions.flatten(1)
-        context = self.context(torch.cat([self.summary(planes).flatten(1), buttons], 1))
-        condition = torch.cat([context, buttons], 1)
+        change = self.change(planes_of(latents), actions.flatten(1))
+        return latents[:, -1] + (change if self.training else still(change, self.dead_zone))
+
+    def change(self, planes: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        """The network itself: planes [B, F * C, h, w] and inputs [B, buttons * A] → [B, C, h, w]."""
+        context = self.context(torch.cat([self.summary(planes).flatten(1), inputs], 1))
+        condition = torch.cat([context, inputs], 1)
         hidden = self.first(planes) + self.position
         for block in self.blocks:
             hidden = block(hidden, condition)
-        change = self.last(F.gelu(hidden)) + self.draw(context).view_as(latents[:, -1])
-        if not self.training:
-            change = change * (change.abs().amax(1, keepdim=True) > self.dead_zone)
-        return latents[:, -1] + change
+        return self.last(F.gelu(hidden)) + self.draw(context).unflatten(1, self.latent_shape)
+
+
+def planes_of(latents: torch.Tensor) -> torch.Tensor:
+    """[B, F, C, h, w] → [B, F * C, h, w], channels-last; past frames as differences to the newest: zero where still."""
+    newest = latents[:, -1:]
+    return torch.cat([latents[:, :-1] - newest, newest], 1).flatten(1, 2).contiguous(memory_format=torch.channels_last)
+
+
+def still(change: torch.Tensor, dead_zone: float) -> torch.Tensor:
+    """A change [B, C, h, w] without the cells that would change by less than `dead_zone` in every channel."""
+    return change * (change.abs().amax(1, keepdim=True) > dead_zone)
 
 
 class _Block(nn.Module):

@@ -8,7 +8,10 @@ import torch
 
 from dreamcart.config import Params
 from dreamcart.data.processed import Split, history
-from dreamcart.dynamics.base import Dynamics, History, make_dynamics
+from dreamcart.dynamics.base import Dynamics, make_dynamics
+from dreamcart.dynamics.registry import FAMILIES
+from dreamcart.dynamics.tokens.layout import find_layout
+from dreamcart.dynamics.transformer import sizes
 from dreamcart.hardware import autocast, make_repeatable, pick_device
 from dreamcart.training import Plan, fit, step_rng
 
@@ -39,15 +42,45 @@ class Windows:
         return past, torch.from_numpy(buttons).to(device).float(), following
 
     @torch.no_grad()
-    def self_fed(self, model: Dynamics, at: np.ndarray, steps: int, device: torch.device) -> torch.Tensor:
-        """Past latents as in `get`, the last `steps` of them predicted by `model` from its own predictions."""
+    def self_fed(
+        self, model: Dynamics, at: np.ndarray, steps: int, device: torch.device, own: np.ndarray | None = None
+    ) -> torch.Tensor:
+        """Past latents as in `get`, the last `steps` of them predicted by `model` from what it then had before it.
+
+        own: bool [B, steps], the steps that are its own predictions; the others stay real. All are by default.
+        """
         past, buttons, _ = self.get(at - steps, device)
-        state = History(past, buttons[:, :-1])
         model.eval()  # as it will dream
-        for back in range(steps, 0, -1):
-            _, state = model.step(state, torch.from_numpy(self.split.index["action"][at - back]).to(device))
+        for number in range(steps):
+            record = at - steps + number
+            predicted = model(past, buttons).float()
+            if own is not None:
+                real = torch.from_numpy(self.latents[self.split.index["frame"][record + 1]]).to(device)
+                mine = torch.from_numpy(own[:, number]).to(device).view(-1, *[1] * (real.dim() - 1))
+                predicted = torch.where(mine, predicted, real)
+            past, buttons = self.slide(past, buttons, predicted, record + 1)
         model.train()
-        return state.latents
+        return past
+
+    def slide(
+        self, past: torch.Tensor, buttons: torch.Tensor, latents: torch.Tensor, at: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Windows one step later: `latents` came, and the buttons of the records `at` are pressed on them."""
+        pressed = torch.from_numpy(self.split.index["action"][at]).to(buttons)
+        return torch.cat([past[:, 1:], latents[:, None]], 1), torch.cat([buttons[:, 1:], pressed[:, None]], 1)
+
+    def dreamed(self, model: Dynamics, at: np.ndarray, steps: int, noise: float, device: torch.device) -> torch.Tensor:
+        """Mean loss over the `steps` steps up to the records `at`, each from the model's own predictions: [B]."""
+        past, buttons, following = self.get(at - steps + 1, device)
+        past = disturb(past, noise)
+        total = torch.zeros(len(at), device=device)
+        for number in range(steps - 1):
+            record = at - steps + 1 + number
+            loss, predicted = model.loss_and_next(past, buttons, following)
+            total = total + loss
+            past, buttons = self.slide(past, buttons, predicted.float(), record + 1)
+            following = torch.from_numpy(self.latents[self.split.index["frame"][record + 2]]).to(device)
+        return (total + model.loss(past, buttons, following)) / steps
 
     def draw(self, rng: np.random.Generator, count: int, changed_share: float) -> tuple[np.ndarray, np.ndarray]:
         """Records, `changed_share` of them with a changing picture, and weights that undo this share (mean 1).
@@ -70,12 +103,17 @@ class Windows:
         return at, weight
 
 
-def self_fed_at(most: int, progress: float) -> int:
-    """How many self-fed steps a window may end with when `progress` (0 to 1) of the training is over.
+def disturb(latents: torch.Tensor, noise: float) -> torch.Tensor:
+    """Latents with Gaussian noise of this standard deviation; tokens have none."""
+    return latents + noise * torch.randn_like(latents) if noise and latents.is_floating_point() else latents
 
-    None at first, for a model that knows nothing yet would learn from its own noise; then up to `most`.
+
+def self_feeding(progress: float) -> float:
+    """How far self-feeding has come, 0 to 1, when `progress` (0 to 1) of the training is over.
+
+    Nothing at first, for a model that knows nothing yet would learn from its own noise.
     """
-    return round(most * min(1.0, max(0.0, (progress - SELF_FED_FROM) / (SELF_FED_FULL - SELF_FED_FROM))))
+    return min(1.0, max(0.0, (progress - SELF_FED_FROM) / (SELF_FED_FULL - SELF_FED_FROM)))
 
 
 def rarity(split: Split, at: np.ndarray) -> np.ndarray:
@@ -103,65 +141,76 @@ def rarity(split: Split, at: np.ndarray) -> np.ndarray:
     return np.where(things, 1 / np.maximum(things.mean(0), 1e-9), 1.0).max(1)
 
 
-def dynamics_config(params: Params, latent_shape: tuple[int, ...], buttons: int) -> dict[str, Any]:
-    """The self-describing config of the dynamics that `params` asks for."""
-    own = params.dynamics
-    kind = params.dynamics_kind
-    return {
-        "kind": kind,
-        "latent_shape": list(latent_shape),
-        "buttons": buttons,
-        **({"hidden": own.hidden} if kind == "mlp" else {"channels": own.channels, "dead_zone": own.dead_zone}),
-        "history_frames": own.history_frames,
-        "history_actions": own.history_actions,
-    }
+def dynamics_config(params: Params, latent_shape: tuple[int, ...], buttons: int, **sizes: int) -> dict[str, Any]:
+    """The self-describing config of the dynamics that `params` asks for; `sizes` are what a family finds in the data."""
+    family = FAMILIES[params.dynamics_kind]
+    settings = {name: getattr(params.dynamics, name) for name in family.settings}
+    return {"kind": params.dynamics_kind, "latent_shape": list(latent_shape), "buttons": buttons, **sizes, **settings}
+
+
+def fresh_model(params: Params, train: Split, latents: np.ndarray, vocabulary: int) -> tuple[Dynamics, dict[str, Any]]:
+    """An untrained model for the training split, and its config."""
+    shape, buttons = latents.shape[1:], len(train.spec.buttons)
+    if params.dynamics_kind != "transformer":
+        config = dynamics_config(params, shape, buttons)
+        return make_dynamics(config), config
+    layout = find_layout(latents, train.index["frame"], train.transitions)
+    config = dynamics_config(params, shape, buttons, **sizes(layout, vocabulary))
+    model = make_dynamics(config)
+    model.set_layout(layout)
+    return model, config
 
 
 def train_dynamics(
-    params: Params, train: Split, val: Split, latents: dict[str, np.ndarray], checkpoint: Path
+    params: Params, train: Split, val: Split, latents: dict[str, np.ndarray], checkpoint: Path, vocabulary: int = 0
 ) -> tuple[Dynamics, dict[str, Any], list[dict[str, float]]]:
-    """Train on (past latents, past buttons) → change of the latent with MSE; keep the best by validation.
+    """Train on (past latents, past buttons) → next latent with the family's own loss; keep the best by validation.
 
-    Returns the model (on the CPU, eval mode), its config and the loss curve. The validation loss is the MSE
-    at the data's own frequencies.
+    Args:
+        latents: "train" and "val": those of the distinct frames, float32 or int16 [U, *latent_shape].
+        vocabulary: number of tokens, where latents are tokens.
+
+    Returns the model (on the CPU, eval mode), its config and the loss curve. Its `val` is the model's `error`, at the
+    data's own frequencies.
     """
     own = params.dynamics
     make_repeatable(params.seed)
     device = pick_device()
-    config = dynamics_config(params, latents["train"].shape[1:], len(train.spec.buttons))
-    model = make_dynamics(config).to(device, memory_format=torch.channels_last)
+    model, config = fresh_model(params, train, latents["train"], vocabulary)
+    model = model.to(device, memory_format=torch.channels_last)
     windows = {
-        name: Windows(split, latents[name], own.history_frames, own.history_actions, own.rare_power)
+        name: Windows(split, latents[name], model.history_frames, model.history_actions, own.rare_power)
         for name, split in (("train", train), ("val", val))
     }
+    practice = windows["train"]
+    mode = "teacher" if params.latent_kind == "tokens" else own.training
     fixed = windows["val"].all[:: max(1, len(windows["val"].all) // JUDGE_SAMPLE)]
 
     def loss_at(step: int) -> torch.Tensor:
         rng = step_rng(params.seed, step)
-        at, weight = windows["train"].draw(rng, own.batch_size, own.changed_share)
-        fed = int(rng.integers(0, self_fed_at(own.self_fed_steps, step / own.steps) + 1))
-        fed = min(fed, int(train.index["step"][at].max()))
-        usable = train.index["step"][at] >= fed  # the others would reach back before their episode
+        at, weight = practice.draw(rng, own.batch_size, own.changed_share)
+        far = self_feeding(step / own.steps) if mode == "self_fed" else 0.0
+        back = own.rollout_steps - 1 if mode == "k_step" else int(rng.integers(0, own.rollout_steps + 1)) if far else 0
+        back = min(back, int(train.index["step"][at].max()))
+        usable = train.index["step"][at] >= back  # the others would reach back before their episode
         at, weight = at[usable], weight[usable]
-        past, buttons, following = windows["train"].get(at, device)
         with autocast(device):
-            if fed:
-                past = windows["train"].self_fed(model, at, fed, device)
-            if own.input_noise:
-                past = past + own.input_noise * torch.randn_like(past)
-            predicted = model(past, buttons)
-        error = (predicted.float() - following).square().flatten(1).mean(1)
-        return (error * torch.from_numpy(weight).to(device)).mean()
+            if mode == "k_step":
+                loss = practice.dreamed(model, at, back + 1, own.input_noise, device)
+            else:
+                past, buttons, following = practice.get(at, device)
+                if back:
+                    past = practice.self_fed(model, at, back, device, rng.random((len(at), back)) < far * own.self_fed_probability)
+                loss = model.loss(disturb(past, own.input_noise), buttons, following)
+        return (loss * torch.from_numpy(weight).to(device)).mean()
 
     def validate() -> float:
         total = 0.0
         for first in range(0, len(fixed), VAL_BATCH):
-            past, buttons, following = windows["val"].get(fixed[first : first + VAL_BATCH], device)
             with autocast(device):
-                predicted = model(past, buttons)
-            total += float((predicted.float() - following).square().flatten(1).mean(1).sum())
+                total += float(model.error(*windows["val"].get(fixed[first : first + VAL_BATCH], device)).sum())
         return total / len(fixed)
 
     plan = Plan(own.steps, own.learning_rate, own.weight_decay, own.validate_every, own.checkpoint_every, params.seed)
-    curve = fit(model, plan, loss_at, validate, checkpoint, f"dynamics, {config['kind']}")
+    curve = fit(model, plan, loss_at, validate, checkpoint, f"dynamics, {config['kind']}", matrices=model.matrices())
     return model.cpu(), config, curve

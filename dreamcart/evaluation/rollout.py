@@ -21,6 +21,7 @@ from dreamcart.data.tiled import write_tiles
 from dreamcart.errors import UserError
 from dreamcart.evaluation.draws import Draws
 from dreamcart.evaluation.metrics import Lpips, frame_metrics
+from dreamcart.evaluation.motion import Motion
 from dreamcart.evaluation.screens import Screens
 from dreamcart.evaluation.single_step import start_at
 from dreamcart.world_model import WorldModel
@@ -74,12 +75,14 @@ def evaluate_rollouts(
     seed: int,
     screens: Screens | None = None,
     draws: Draws | None = None,
+    motion: Motion | None = None,
     keep: int = 4,
 ) -> tuple[dict[str, dict[str, dict[str, float | None]]], Rollouts]:
     """Score `world` and the baselines at every horizon, playing as people do.
 
     In a game with random events the dream draws them; then `given` is a second rollout, in which the dream is told
-    what happened where it is in doubt, and only there. `screens` and `draws` look at the dreamed frames as they come.
+    what happened where it is in doubt, and only there. `screens`, `draws` and `motion` look at the dreamed frames as they
+    come.
 
     Returns {source: {horizon: {metric: mean over the starts}}} and the frames of the first `keep` of a spread
     of the starts. `changed_l1` averages over starts at which something changed.
@@ -100,15 +103,17 @@ def evaluate_rollouts(
             context, dream = start_at(world, test, at)
             last = context[:, -1]
             told = dream
-            for watcher in (screens, draws):
+            for watcher in (screens, draws, motion):
                 if watcher:
                     watcher.begin(at)
             frames, predicted = [], None
             for k in range(1, horizons[-1] + 1):
                 action, before = test.index["action"][at + k - 1], predicted
-                predicted, dream = world.step(dream, action, world.spec.temperature, generator)
+                predicted, dream = world.step(dream, action, world.temperature, generator)
                 if screens:
                     screens.see(k, predicted, before)
+                if motion:
+                    motion.see(k, predicted, before)
                 if first == 0 and k <= SHOWN:
                     frames.append(predicted[:keep])
                 if k in horizons or random or draws:

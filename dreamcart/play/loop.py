@@ -26,6 +26,7 @@ class Input:
     pause: bool = False
     save_gif: bool = False
     menu: bool = False
+    warmer: int = 0  # notches of temperature, down where negative
 
 
 class Player(Protocol):
@@ -35,7 +36,7 @@ class Player(Protocol):
         """Input of this turn."""
 
     def show(self, frame: np.ndarray, paused: bool, message: str) -> None:
-        """Present uint8 [H, W, 3]; a window also waits here for its next frame time."""
+        """Present uint8 [H, W, 3] and a line that tells what is going on; a window also waits here for its next frame time."""
 
 
 @dataclass
@@ -101,6 +102,8 @@ def run(source: Source, player: Player, gif: Path | None = None, clips: Path | N
             frame, message = source.reset(), "restarted"
         if turn.pause:
             paused = not paused
+        if turn.warmer:
+            message = source.warm(turn.warmer)
         if turn.save_gif and recent and clips:
             path = clips / f"{source.spec.name}-{time.strftime('%Y%m%d-%H%M%S')}.gif"
             save_gif(list(recent), path, rate)
@@ -113,7 +116,12 @@ def run(source: Source, player: Player, gif: Path | None = None, clips: Path | N
             recent.append(frame)
             if gif:
                 everything.append(frame)
-        player.show(frame, paused, message)
+        player.show(frame, paused, told(source, message))
     if gif and everything:
         save_gif(everything, gif, rate)
     return Report(steps, seconds, turn.menu)
+
+
+def told(source: Source, message: str) -> str:
+    """The message, behind the temperature where the source has one."""
+    return message if source.temperature is None else f"temperature {source.temperature:.1f}   {message}".rstrip()

@@ -10,7 +10,15 @@ from dreamcart.errors import UserError
 from dreamcart.games.spec import GameSpec
 from dreamcart.play.loop import Input
 
-OWN_KEYS = {"r": "restart", "p": "pause", "g": "save the last 10 s as GIF", "m": "menu", "escape": "quit"}
+OWN_KEYS = {
+    "r": "restart",
+    "p": "pause",
+    "g": "GIF of the last 10 s",
+    "m": "menu",
+    "[": "cooler",
+    "]": "warmer",
+    "escape": "quit",
+}
 BACKGROUND, TEXT, BRIGHT = (16, 16, 24), (150, 150, 165), (255, 210, 90)
 MARGIN, LINE = 12, 20
 
@@ -43,7 +51,7 @@ class Window:
         self.times: deque[float] = deque(maxlen=60)
 
     def read(self) -> Input:
-        """Keys held now are buttons; R, P, G, M and ESC act when they go down."""
+        """Keys held now are buttons; R, P, G, M, [, ] and ESC act when they go down."""
         pygame = self.pygame
         turn, tapped = Input(), set()
         for event in pygame.event.get():
@@ -55,6 +63,7 @@ class Window:
                 turn.pause |= event.key == pygame.K_p
                 turn.save_gif |= event.key == pygame.K_g
                 turn.menu |= event.key == pygame.K_m
+                turn.warmer += (event.key == pygame.K_RIGHTBRACKET) - (event.key == pygame.K_LEFTBRACKET)
                 tapped.add(event.key)  # down and up again since the last look is a press all the same
         held = pygame.key.get_pressed()
         turn.pressed = {button for button, key in self.keys.items() if held[key] or key in tapped}

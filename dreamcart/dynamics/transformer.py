@@ -1,0 +1,252 @@
+"""Causal transformer over the next frame's tokens (roadmap 6.2), given the past frames' tokens and buttons.
+
+The sequence of a step is the cells that ever change in play (`tokens.layout`), twice: first what each of them has been
+through (its token, the one before it, and for how long; all cells see each other), then the next frame's tokens, each
+given the cells of the past and the tokens already decided (a causal mask). What a cell has been through stands for the
+frames themselves: as tokens of their own, 32 frames of a screen would be a sequence of ten thousand.
+
+Decoding is sequential in its result, not in its time. Each cell's random number is fixed first, so its token is a
+function of those before it. A draft, at first the current frame, goes through the network in one pass; up to its first
+wrong token all is final, and keys and values of that part are kept. What the pass says is the next draft, until nothing
+is wrong (Jacobi decoding, Song et al. 2021). Most cells stay, and those that move together follow from the first: two or
+three passes a frame in place of hundreds.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from dreamcart.dynamics.attention import Block, Cache
+from dreamcart.dynamics.base import Dynamics, History
+from dreamcart.dynamics.tokens.history import ages
+from dreamcart.dynamics.tokens.layout import Layout
+
+SURE = 0.9  # a token at least this probable is not left to chance: hundreds of cells a frame would break it somewhere
+MOST_PASSES = 32  # drafts of a frame; what is open then is taken as the last one says
+COPY = 5.0  # logit by which a cell stays as it is before any training: most do
+SCALE = 0.1  # brings a frame's negative log-likelihood (a sum over cells) near 1
+MOST_PULL = 4.0  # a frame whose loss is larger pulls no harder
+
+
+class TransformerDynamics(Dynamics):
+    """Latents are frames of tokens, int16 [B, H, W]; N of their cells ever change.
+
+    Args:
+        latent_shape: (H, W).
+        buttons: entries of a multi-hot action.
+        vocabulary: number of tokens; cells, backdrops: N and K of the layout.
+        hidden: size D of a cell's vector; blocks, heads: of the transformer.
+        history_frames: F, past frames and buttons that it sees.
+    """
+
+    error_is = "share of frames not exact"
+
+    def __init__(
+        self,
+        latent_shape: list[int],
+        buttons: int,
+        vocabulary: int,
+        cells: int,
+        backdrops: int,
+        hidden: int,
+        blocks: int,
+        heads: int,
+        history_frames: int,
+    ) -> None:
+        frames = max(history_frames, 2)  # what changed last is seen in two
+        super().__init__(latent_shape, buttons, frames, frames)
+        self.register_buffer("cells", torch.zeros(cells, dtype=torch.int64))
+        self.register_buffer("backdrops", torch.zeros(backdrops, *latent_shape, dtype=torch.int16))
+        self.now, self.before = nn.Embedding(vocabulary, hidden), nn.Embedding(vocabulary, hidden)
+        self.age = nn.Embedding(frames, hidden)
+        self.place = nn.Parameter(torch.randn(cells, hidden) * 0.5)
+        self.told = nn.Embedding(vocabulary + 1, hidden)  # the cell before, in the next frame; the last is "none before"
+        self.moved = nn.Embedding(2, hidden)  # whether that one changes
+        self.part = nn.Parameter(torch.zeros(hidden))  # tells the next frame's places from the past's
+        self.past = nn.Linear((frames - 1) + frames * buttons, hidden)
+        self.idle = nn.Embedding(frames, hidden)
+        self.press = nn.Embedding(buttons * 2 * frames, hidden)  # by button, down or up, and for how long
+        self.scene = nn.Embedding(backdrops, hidden)
+        self.mix = nn.Sequential(nn.GELU(), nn.Linear(hidden, hidden), nn.GELU())
+        self.blocks = nn.ModuleList(Block(hidden, heads, hidden) for _ in range(blocks))
+        self.norm = nn.LayerNorm(hidden)
+        self.tokens = nn.Linear(hidden, vocabulary)
+        self.stay = nn.Linear(hidden, 1)
+        self.next_scene = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.GELU(), nn.Linear(hidden, backdrops))
+        for table in (self.now, self.before, self.age, self.told, self.moved, self.press):
+            nn.init.normal_(table.weight, std=0.5)
+        nn.init.constant_(self.stay.bias, COPY)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.cells[None], torch.ones_like(self.cells[None], dtype=torch.bool), self.backdrops)
+
+    def set_layout(self, layout: Layout) -> None:
+        """Copy a layout that fits the sizes given at construction; see `sizes`."""
+        self.cells.copy_(layout.cells[layout.mask])
+        self.backdrops.copy_(layout.backdrops)
+
+    def matrices(self) -> Any:
+        return (module.weight for module in self.blocks.modules() if isinstance(module, nn.Linear))
+
+    def look_back(self, frames: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What a step can know: frames int16 [B, F, H, W], actions multi-hot [B, F, n], the last being pressed.
+
+        Returns the cells' tokens now, int64 [B, N], their vectors [B, N, D], the condition of all blocks [B, D], and the
+        number of the current backdrop, int64 [B].
+        """
+        layout = self.layout
+        windows = layout.window(frames.to(torch.int16))  # [B, F, 1, N]
+        age, before, changed = ages(windows)
+        now = windows[:, -1, 0].long()
+        scene = layout.backdrop_of(frames[:, -1])
+        cells = self.now(now) + self.before(before[:, 0].long()) + self.age(age[:, 0]) + self.place
+        actions = actions.float()
+        button = torch.arange(self.buttons, device=now.device)
+        pressed = (2 * button + actions[:, -1].long()) * actions.shape[1] + streak(actions[:, :-1] == actions[:, -1:])
+        condition = self.past(torch.cat([changed, actions.flatten(1)], 1)) + self.press(pressed).sum(1)
+        condition = condition + self.idle(streak(changed[:, :, None] == 0)[:, 0])
+        return now, cells, self.mix(condition + self.scene(scene)), scene
+
+    def read(self, cells: torch.Tensor, condition: torch.Tensor) -> tuple[torch.Tensor, list[Cache]]:
+        """The past's cells through all blocks: the logits of the next backdrop [B, K], and the blocks' keys and values."""
+        caches = []
+        x = cells
+        for block in self.blocks:
+            x, cache = block(x, condition)
+            caches.append(cache)
+        return self.next_scene(torch.cat([self.norm(x).mean(1), condition], 1)), caches
+
+    def write(
+        self,
+        now: torch.Tensor,
+        cells: torch.Tensor,
+        condition: torch.Tensor,
+        draft: torch.Tensor,
+        caches: list[Cache],
+        first: int = 0,
+    ) -> tuple[torch.Tensor, list[Cache]]:
+        """Logits [B, N - first, vocabulary] of the next frame's tokens from cell `first` on, each given those before it.
+
+        draft: int64 [B, N], the next frame's tokens; caches: of `read`, and of the cells before `first`. Returns the
+        caches with these cells' keys and values, too.
+        """
+        told = torch.cat([torch.full_like(draft[:, :1], self.told.num_embeddings - 1), draft[:, :-1]], 1)[:, first:]
+        moved = F.pad((draft != now)[:, :-1], (1, 0))[:, first:]
+        x = cells[:, first:] + self.told(told) + self.moved(moved.long()) + self.part
+        after = []
+        for block, cache in zip(self.blocks, caches, strict=True):
+            x, cache = block(x, condition, cache, causal=True)
+            after.append(cache)
+        x = self.norm(x)
+        logits, at = self.tokens(x).float(), now[:, first:, None]
+        return logits.scatter_add(2, at, self.stay(x).float()), after
+
+    def forward(
+        self,
+        latents: torch.Tensor,
+        actions: torch.Tensor,
+        temperature: float = 0.0,
+        generator: torch.Generator | None = None,
+        oracle: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The next frames, int16 [B, H, W].
+
+        Args:
+            temperature: 0 takes the most probable tokens; above, those that are not SURE are drawn.
+            oracle: true next frames: what is not SURE is taken from them instead of drawn.
+        """
+        now, cells, condition, _ = self.look_back(latents, actions)
+        scene, caches = self.read(cells, condition)
+        noise = None
+        if temperature > 0:  # Gumbel noise: the greatest of logits with it is a draw by their probabilities
+            even = torch.rand(*now.shape, self.tokens.out_features, generator=generator, device=now.device)
+            noise = -(-even.clamp(1e-10, 1 - 1e-7).log()).log() * temperature
+        truth = None if oracle is None else self.layout.window(oracle)[:, 0].long()
+        tokens = self.decide(now, cells, condition, caches, noise, truth)
+        return self.layout.compose(tokens[:, None], scene.argmax(1))
+
+    def decide(
+        self,
+        now: torch.Tensor,
+        cells: torch.Tensor,
+        condition: torch.Tensor,
+        caches: list[Cache],
+        noise: torch.Tensor | None,
+        truth: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """The next frame's tokens, int64 [B, N], as if decided one by one.
+
+        noise: [B, N, vocabulary], added to the logits of what is not sure; truth: int64 [B, N], taken in its place.
+        """
+        result = now.clone()
+        rows = torch.arange(len(now), device=now.device)  # those with something open
+        first = 0
+        for _ in range(MOST_PASSES):
+            draft = result[rows]
+            logits, extended = self.write(now[rows], cells[rows], condition[rows], draft, caches, first)
+            choice = choose(logits, None if noise is None else noise[rows, first:], None if truth is None else truth[rows, first:])
+            wrong = choice != draft[:, first:]
+            result[rows, first:] = choice
+            left = wrong[:, :-1].any(1)  # a last cell that was wrong is right now
+            if not left.any():
+                break
+            settled = int(wrong[left].int().argmax(1).min()) + 1  # the cells up to the first wrong one are final
+            keep = len(self.cells) + first + settled
+            caches = [(key[left, :, :keep], value[left, :, :keep]) for key, value in extended]
+            rows, first = rows[left], first + settled
+        return result
+
+    def step(
+        self,
+        state: History,
+        action: torch.Tensor,
+        temperature: float = 0.0,
+        generator: torch.Generator | None = None,
+        oracle: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, History]:
+        """Press `action`, multi-hot [B, n]. Returns the next frame, int16 [B, H, W], and the new state; see `forward`."""
+        actions = torch.cat([state.actions, action.float()[:, None]], 1)
+        frame = self(state.latents, actions, temperature, generator, oracle)
+        return frame, History(torch.cat([state.latents[:, 1:], frame[:, None].to(state.latents.dtype)], 1), actions[:, 1:])
+
+    def loss(self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+        """Negative log-likelihood of the next frames (a sum over cells), scaled: [B]."""
+        logits, scene, tokens, backdrop = self._teach(latents, actions, following)
+        loss = F.cross_entropy(logits.transpose(1, 2), tokens, reduction="none").sum(1)
+        loss = SCALE * (loss + F.cross_entropy(scene.float(), backdrop, reduction="none"))
+        return loss * (MOST_PULL / loss.detach()).clamp(max=1)
+
+    def error(self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+        """1 where the frame that is dreamed at temperature 0 would not be exact, else 0: [B]."""
+        logits, scene, tokens, backdrop = self._teach(latents, actions, following)
+        return ((logits.argmax(2) != tokens).any(1) | (scene.argmax(1) != backdrop)).float()
+
+    def _teach(self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Beliefs about each token given all true ones before it, about the backdrop, and the truth of both."""
+        now, cells, condition, _ = self.look_back(latents, actions)
+        scene, caches = self.read(cells, condition)
+        tokens = self.layout.window(following)[:, 0].long()
+        logits, _ = self.write(now, cells, condition, tokens, caches)
+        return logits, scene, tokens, self.layout.backdrop_of(following)
+
+
+def choose(logits: torch.Tensor, noise: torch.Tensor | None, truth: torch.Tensor | None) -> torch.Tensor:
+    """Tokens from their logits [B, T, vocabulary]: the best, or where that is not SURE the drawn or the true one."""
+    best = logits.argmax(2)
+    if noise is None and truth is None:
+        return best
+    sure = logits.softmax(2).amax(2) >= SURE
+    return torch.where(sure, best, (logits + noise).argmax(2) if truth is None else truth)
+
+
+def streak(same: torch.Tensor) -> torch.Tensor:
+    """bool [B, T, n] → int64 [B, n]: for how many of the last steps, up to the end, it has been true without a break."""
+    return same.flip(1).long().cumprod(1).sum(1)
+
+
+def sizes(layout: Layout, vocabulary: int) -> dict[str, int]:
+    """The arguments of `TransformerDynamics` that a layout decides."""
+    return {"vocabulary": vocabulary, "cells": int(layout.mask.sum()), "backdrops": len(layout.backdrops)}

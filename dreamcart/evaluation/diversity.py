@@ -1,0 +1,76 @@
+"""How different are futures of one moment? Ten dreams from the same frames with the same buttons, each with its own chance.
+
+Where the game draws they should part, and where it does not they should stay together.
+"""
+
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from dreamcart.data.processed import Split
+from dreamcart.evaluation.motion import change
+from dreamcart.evaluation.single_step import start_at
+from dreamcart.world_model import WorldModel
+
+SAMPLES = 10
+STARTS = 4
+HORIZONS = (1, 10, 20)
+
+
+def choose_moments(test: Split, draws: np.ndarray | None, seed: int) -> np.ndarray:
+    """Records to dream on from, int [at most STARTS]; those with a random draw of the game ahead where `draws` tells of any.
+
+    draws: bool [N], the records at which the game has drawn.
+    """
+    last = np.flatnonzero(np.diff(test.index["episode"], append=-1))
+    end = np.repeat(last, np.diff(last, prepend=-1))
+    usable = np.flatnonzero(np.arange(len(end)) + HORIZONS[-1] <= end)
+    if draws is not None:
+        total = np.r_[0, np.cumsum(draws)]
+        ahead = total[usable + HORIZONS[-1] + 1] - total[usable + 1] > 0
+        usable = usable[ahead] if ahead.any() else usable
+    chosen = np.random.default_rng([seed, 9]).choice(usable, min(STARTS, len(usable)), replace=False) if len(usable) else usable
+    return np.sort(chosen)
+
+
+def repeated(state: Any, times: int) -> Any:
+    """A dream's state with every row of its batch `times` times."""
+    if is_dataclass(state):
+        return type(state)(*(repeated(getattr(state, field.name), times) for field in fields(state)))
+    return state.repeat_interleave(times, 0)
+
+
+def diversity(world: WorldModel, test: Split, seed: int, draws: np.ndarray | None = None) -> dict[str, Any]:
+    """The spread of SAMPLES rollouts from each moment, at temperature 1 (0 for a model that draws nothing).
+
+    `pairwise_l1`: for each step the mean L1 on [0, 1] between two frames of the same moment; `parted`: the share of
+    moments in which any two differ at the last step; and what the model says of its beliefs there (`Dynamics.diagnose`).
+    """
+    at = choose_moments(test, draws, seed)
+    if not len(at):
+        return {}
+    temperature = 1.0 if world.dynamics.random else 0.0
+    generator = torch.Generator(world.device).manual_seed(seed)
+    state = start_at(world, test, at)[1]
+    pressed = torch.from_numpy(test.index["action"][at]).to(world.device)
+    report: dict[str, Any] = {"temperature": temperature, "samples": SAMPLES, "moments": len(at), "game_draws": test.spec.random}
+    report |= {name: round(value, 6) for name, value in world.dynamics.diagnose(state, pressed).items()}
+    state = repeated(state, SAMPLES)
+    spread = {}
+    for step in tqdm(range(1, HORIZONS[-1] + 1), desc="diversity", unit="step", delay=2):
+        action = test.index["action"][at + step - 1].repeat(SAMPLES, 0)
+        frames, state = world.step(state, action, temperature, generator)
+        if step in HORIZONS:
+            spread[step] = np.array([pairwise(few) for few in np.split(frames, len(at))])
+    report["pairwise_l1"] = {str(step): round(float(values.mean()), 6) for step, values in spread.items()}
+    report["parted"] = round(float((spread[HORIZONS[-1]] > 0).mean()), 6)
+    return report
+
+
+def pairwise(frames: np.ndarray) -> float:
+    """Mean L1 on [0, 1] over all pairs of different frames, uint8 [N, H, W, C]."""
+    one, other = np.triu_indices(len(frames), 1)
+    return float(np.mean([change(frames[i : i + 1], frames[j : j + 1])[0] for i, j in zip(one, other, strict=True)]))
