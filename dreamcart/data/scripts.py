@@ -1,6 +1,6 @@
 """Scripted play that covers a game: what the buttons do, what a good player meets, and the edge cases.
 
-A policy is made once an episode and asked once a step: `act(variables, rng) -> set of button names`.
+A policy is made once an episode and asked once a step: `act(variables, rng) -> set of button names`, or None to end it.
 """
 
 from typing import Any, Protocol
@@ -17,8 +17,8 @@ TAP, HOLD = 0.6, 0.15  # chance to let go at each step: about 2 steps, about 7
 class Policy(Protocol):
     """Presses buttons."""
 
-    def act(self, variables: dict[str, Any], rng: np.random.Generator) -> set[str]:
-        """Buttons to hold for the next step."""
+    def act(self, variables: dict[str, Any], rng: np.random.Generator) -> set[str] | None:
+        """Buttons to hold for the next step; None ends the episode here (scripts never do)."""
 
 
 class Held:
