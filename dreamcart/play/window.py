@@ -66,12 +66,13 @@ class Window:
 
     def show(self, frame: np.ndarray, paused: bool, message: str) -> None:
         """Draw the frame, the help under it, and wait for the next frame time."""
-        self.draw(frame, f"(real time: {self.spec.step_rate:.0f})" + ("   PAUSED" if paused else "") + f"   {message}")
+        status = f"{self.rate:4.1f} FPS (real time: {self.spec.step_rate:.0f})"
+        self.draw(frame, status + ("   PAUSED" if paused else "") + f"   {message}")
         self.pygame.display.flip()
         self.clock.tick(self.spec.step_rate)
 
     def draw(self, frame: np.ndarray, status: str) -> None:
-        """Draw the frame as large as fits with its aspect kept, the rate and `status` under it, then the keys; not shown yet."""
+        """Draw the frame as large as fits with its aspect kept, `status` under it, then the keys; not shown yet."""
         pygame = self.pygame
         self.screen.fill(BACKGROUND)
         width, height = self.screen.get_size()
@@ -82,13 +83,17 @@ class Window:
         picture = pygame.transform.scale(pygame.surfarray.make_surface(frame.swapaxes(0, 1)), size)
         self.screen.blit(picture, ((width - size[0]) // 2, (height - size[1]) // 2))
         self.times.append(time.perf_counter())
-        span = self.times[-1] - self.times[0]
-        rate = (len(self.times) - 1) / span if span else 0.0
-        self._line(f"{rate:4.1f} FPS {status}", 0, BRIGHT)
+        self._line(status, 0, BRIGHT)
         names = [f"{key}: {button}" for button, key in self.spec.keys.items()]
         self._line("   ".join(names[: len(names) // 2]), 1, TEXT)
         self._line("   ".join(names[len(names) // 2 :]), 2, TEXT)
         self._line("   ".join(f"{key}: {what}" for key, what in self.own_keys.items()), 3, TEXT)
+
+    @property
+    def rate(self) -> float:
+        """Pictures a second, lately."""
+        span = self.times[-1] - self.times[0] if self.times else 0.0
+        return (len(self.times) - 1) / span if span else 0.0
 
     def close(self) -> None:
         self.pygame.quit()

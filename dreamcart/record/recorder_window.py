@@ -64,7 +64,7 @@ class RecorderWindow(Window):
 
     def _present(self, status: str) -> None:
         """Draw, and wait for the next step's time."""
-        self.draw(self.frame, f"(real time: {self.spec.step_rate:.0f}, speed {self.speed:g})   {status}")
+        self.draw(self.frame, f"{status}   {self.rate:.0f} of {self.spec.step_rate:.0f} FPS, speed {self.speed:g}")
         if status.startswith("REC"):
             self.pygame.draw.circle(self.screen, RED, (MARGIN, MARGIN), MARGIN // 2)
         self.pygame.display.flip()
