@@ -54,7 +54,7 @@ def replay(emulator: Emulator, buttons: int, rows: Iterable[dict[str, Any]], num
 def _compare(emulator: Emulator, buttons: int, rows: Iterable[dict[str, Any]]) -> int:
     """The number of steps replayed. Raises DifferenceError at the first difference."""
     actions = xxhash.xxh3_64()
-    frame, previous = None, None
+    frame, previous, ended = None, None, False
     for step, row in enumerate(rows):
         if row["step"] != step:
             raise DifferenceError(f"it is missing, and step {row['step']} follows", step)
