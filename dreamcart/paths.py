@@ -23,6 +23,11 @@ class Paths:
         return ROOT / "data" / self.game / "raw_test"
 
     @property
+    def recordings(self) -> Path:
+        """What people recorded, a folder a session; `collect.recordings` names those to learn from."""
+        return ROOT / "data" / "recordings" / self.game
+
+    @property
     def processed(self) -> Path:
         return ROOT / "data" / self.game / "processed"
 

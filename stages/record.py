@@ -10,7 +10,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from dreamcart.errors import run_stage
 
 # Command → its module in dreamcart.record (with `add(parser)` and `run(args)`) and what it does.
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "play": ("person", "play a game in a window, or by a list of actions without one, and record it"),
+    "verify": ("verify", "replay a recording in the emulator and compare every frame, reward and end"),
+}
 
 
 def main() -> None:

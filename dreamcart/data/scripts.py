@@ -1,6 +1,6 @@
 """Scripted play that covers a game: what the buttons do, what a good player meets, and the edge cases.
 
-A policy is made once an episode and asked once a step: `act(variables, rng) -> set of button names`.
+A policy is made once an episode and asked once a step: `act(variables, rng) -> set of button names`, or None to end it.
 """
 
 from typing import Any, Protocol
@@ -18,8 +18,8 @@ LEAN = 60, 400  # steps for which one button is the favourite
 class Policy(Protocol):
     """Presses buttons."""
 
-    def act(self, variables: dict[str, Any], rng: np.random.Generator) -> set[str]:
-        """Buttons to hold for the next step."""
+    def act(self, variables: dict[str, Any], rng: np.random.Generator) -> set[str] | None:
+        """Buttons to hold for the next step; None ends the episode here (scripts never do)."""
 
 
 class Held:
