@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dreamcart.config import load_params
 from dreamcart.data.collect import plan_episodes, record
+from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
-from dreamcart.games.spec import load_game
 from dreamcart.tables import print_table
 
 

@@ -10,7 +10,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from dreamcart.errors import run_stage
 
 # Command → its module in dreamcart.record (with `add(parser)` and `run(args)`) and what it does.
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "games": ("games", "list what can be played here, or search it by name"),
+    "import": ("roms", "import the ROMs you own from a folder, by stable-retro's importer"),
+}
 
 
 def main() -> None:

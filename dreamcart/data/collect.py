@@ -86,6 +86,8 @@ def record(spec: GameSpec, config: CollectConfig, seed: int, play: Path, test: P
                     raise coverage
                 (test_report if path.parent == test else report).merge(coverage)
                 bar.update(coverage.steps)
+        pool.close()
+        pool.join()  # some emulators have a process of their own to end
     for folder in (play, test):
         write_json(folder / INFO_NAME, {"schema_version": SCHEMA_VERSION, "game": spec.to_dict(), **versions})
     return {"play": report.summary(), "test": test_report.summary()}

@@ -8,9 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from dreamcart.errors import UserError
-from dreamcart.games.spec import GameSpec, game_module
+from dreamcart.games.catalog import game_module
+from dreamcart.games.spec import GameSpec
 
-MENU_BUTTONS = {"START", "SELECT"}
+MENU_BUTTONS = {"START", "SELECT", "PAUSE", "RUN"}
 TAP, HOLD = 0.6, 0.15  # chance to let go at each step: about 2 steps, about 7
 
 
