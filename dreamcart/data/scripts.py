@@ -70,7 +70,12 @@ class Bot:
 
 def make_policy(name: str, spec: GameSpec) -> Policy:
     """A fresh policy by name. Raises UserError for an unknown one."""
-    policies = {"held": lambda: Held(spec, menu=0.02), "menu": lambda: Held(spec, menu=0.35), "bot": lambda: Bot(spec)}
+    policies = {
+        "play": lambda: Held(spec, menu=0.0),
+        "held": lambda: Held(spec, menu=0.02),
+        "menu": lambda: Held(spec, menu=0.35),
+        "bot": lambda: Bot(spec),
+    }
     if name not in policies:
         raise UserError(f"games/{spec.name}/game.yaml names a script {name!r}; there are {', '.join(policies)}.")
     return policies[name]()

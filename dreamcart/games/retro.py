@@ -86,6 +86,8 @@ class RetroEmulator:
         buttons = np.zeros(len(self.env.buttons), np.uint8)
         for place, pressed in zip(self.order, action, strict=True):
             buttons[place] = pressed
+        if self.spec.restarts and self.env.data.is_done():
+            self.env.reset()
         # RetroEnv.step would copy screen and variables every frame, which costs as much as emulating it.
         self.env.em.set_button_mask(buttons, 0)
         for _ in range(self.spec.frame_skip):
@@ -93,7 +95,7 @@ class RetroEmulator:
         self.env.data.update_ram()
         reward, done = float(self.env.data.current_reward()), bool(self.env.data.is_done())
         self.frame = self._crop(self.env.get_screen())
-        return self.frame, reward, done and not self.spec.continuing, False
+        return self.frame, reward, done and not (self.spec.continuing or self.spec.restarts), False
 
     def variables(self) -> dict[str, Any]:
         """RAM variables as ints, numbered ones gathered into uint8 arrays."""
@@ -210,9 +212,11 @@ def describe(env: str) -> dict[str, Any]:
         "buttons": [button for button in pad if button and button not in LEFT_OUT],
         "fps": 60.0,
         "frame_skip": 2,
+        "restarts": True,  # or an episode would be as short as a novice's game
         "events": {"points": "score"} if "score" in variables else {},
         "start_states": [state],
-        "scripts": [{"policy": "held", "state": state, "share": 1.0}],
+        # START pauses most games: seldom, or half of what is recorded stands still.
+        "scripts": [{"policy": "play", "state": state, "share": 0.9}, {"policy": "held", "state": state, "share": 0.1}],
     }
 
 

@@ -50,6 +50,9 @@ class GameSpec:
     ram: dict[str, Address] = field(default_factory=dict)
     # The game goes on after its own "done" (game over is a screen like any other).
     continuing: bool = False
+    # After its own "done" a console's game begins anew from its start state, at the next step; Atari's and Doom's do so
+    # where they are `continuing`.
+    restarts: bool = False
     # Event name -> RAM variable whose increase counts as one such event.
     events: dict[str, str] = field(default_factory=dict)
     # Edge case -> "variable = value", or "most array": the frame where that array has most non-zero entries.
