@@ -208,7 +208,7 @@ def describe(env: str) -> dict[str, Any]:
     states = stable_retro.data.list_states(env, stable_retro.data.Integrations.STABLE)
     state = metadata.get("default_state") or (states or [POWER_ON])[0]
     return {
-        "title": f"{re.sub(r'(?<=[a-z0-9])(?=[A-Z])', ' ', name)} ({console})",
+        "title": f"{re.sub(r'(?<=[a-z])(?=[A-Z0-9])', ' ', name)} ({console})",
         "buttons": [button for button in pad if button and button not in LEFT_OUT],
         "fps": 60.0,
         "frame_skip": 2,
