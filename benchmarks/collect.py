@@ -26,8 +26,8 @@ from dreamcart.config import load_params
 from dreamcart.data.collect import plan_episodes, record
 from dreamcart.data.reader import count_rows, read_rows
 from dreamcart.data.schema import decode_image
+from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
-from dreamcart.games.spec import load_game
 from dreamcart.tables import print_table
 
 

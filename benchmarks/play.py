@@ -25,7 +25,7 @@ from dreamcart.dynamics.base import make_dynamics
 from dreamcart.dynamics.registry import FAMILIES
 from dreamcart.dynamics.train import dynamics_config
 from dreamcart.errors import UserError, run_stage
-from dreamcart.games.spec import load_game
+from dreamcart.games.catalog import load_game
 from dreamcart.hardware import pick_device
 from dreamcart.play.actions import parse_actions
 from dreamcart.play.library import Title, find

@@ -14,7 +14,7 @@ from dreamcart.data.external import import_recordings
 from dreamcart.data.recordings import add_recordings, find_recordings
 from dreamcart.errors import run_stage
 from dreamcart.files import write_json
-from dreamcart.games.spec import load_game
+from dreamcart.games.catalog import load_game
 from dreamcart.paths import Paths
 from dreamcart.tables import print_table
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dreamcart.config import load_params
 from dreamcart.errors import ROOT, UserError, run_stage
-from dreamcart.games.spec import load_game
+from dreamcart.games.catalog import load_game
 from dreamcart.hardware import pick_device
 from dreamcart.play.actions import parse_actions
 from dreamcart.play.library import Title, find, titles

@@ -11,6 +11,8 @@ from dreamcart.errors import run_stage
 
 # Command → its module in dreamcart.record (with `add(parser)` and `run(args)`) and what it does.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "games": ("games", "list what can be played here, or search it by name"),
+    "import": ("roms", "import the ROMs you own from a folder, by stable-retro's importer"),
     "play": ("person", "play a game in a window, or by a list of actions without one, and record it"),
     "verify": ("verify", "replay a recording in the emulator and compare every frame, reward and end"),
 }

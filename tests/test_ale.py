@@ -14,8 +14,9 @@ from dreamcart.data.reader import dataset_spec, read_episodes
 from dreamcart.data.schema import INFO_NAME, decode_image
 from dreamcart.data.scripts import make_policy
 from dreamcart.errors import UserError
+from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
-from dreamcart.games.spec import GameSpec, load_game
+from dreamcart.games.spec import GameSpec
 
 pytest.importorskip("ale_py")
 

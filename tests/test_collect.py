@@ -16,7 +16,7 @@ from dreamcart.config import CollectConfig
 from dreamcart.data.collect import record
 from dreamcart.data.schema import PngEncoder, decode_image, frame_key, infos_json
 from dreamcart.errors import ROOT
-from dreamcart.games.spec import load_game
+from dreamcart.games.catalog import load_game
 
 SIZES = [(24, 32), (210, 160), (9, 5), (8, 1), (1, 7)]
 

@@ -88,6 +88,8 @@ def record(spec: GameSpec, config: CollectConfig, seed: int, play: Path, test: P
                     raise coverage
                 (test_report if path.parent == test else report).merge(coverage)
                 bar.update(coverage.steps)
+        pool.close()
+        pool.join()  # some emulators have a process of their own to end
     for folder, episodes in zip((play, test), plan, strict=True):
         write_json(folder / INFO_NAME, dataset_info(spec, versions, len(episodes)))
     return {"play": report.summary(), "test": test_report.summary()}
