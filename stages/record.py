@@ -10,7 +10,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from dreamcart.errors import run_stage
 
 # Command → its module in dreamcart.record (with `add(parser)` and `run(args)`) and what it does.
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "push": ("push", "add a dataset to the Hugging Face Hub, with its card"),
+    "pull": ("pull", "fetch a dataset from the Hugging Face Hub"),
+}
 
 
 def main() -> None:
