@@ -82,7 +82,7 @@ def _sentence(problem: BaseException, repo_id: str) -> str | None:
     if isinstance(problem, errors.HFValidationError):
         return f"{repo_id!r} is no name of a repository on the Hub; write OWNER/NAME."
     if isinstance(problem, errors.OfflineModeIsEnabled):
-        return "The Hub is switched off by HF_HUB_OFFLINE in the environment; unset it and run again."
+        return f"The Hub is switched off by HF_HUB_OFFLINE in the environment; unset it to reach {repo_id}."
     if isinstance(problem, errors.RevisionNotFoundError):
         return f"{repo_id} on the Hub has no such revision; see its history there and name a commit of it."
     if isinstance(problem, errors.EntryNotFoundError):

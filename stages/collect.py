@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dreamcart.config import load_params
 from dreamcart.data.collect import record
-from dreamcart.data.external import import_recordings
+from dreamcart.data.imports import import_recordings, report_lines
 from dreamcart.errors import run_stage
 from dreamcart.files import write_json
 from dreamcart.games.spec import load_game
@@ -35,7 +35,7 @@ def main() -> None:
         print_table("Share of steps each button was held", spec.buttons, [list(report["play"]["held"].values())])
     else:
         report = import_recordings(spec, params.collect, paths.raw, paths.raw_test)
-        print_table("Imported", list(report), [list(report.values())])
+        print("\n".join(report_lines(report)))
     size = sum(file.stat().st_size for file in paths.raw.glob("*.parquet"))
     frames = report["play"]["frames"] if "play" in report else report["frames"]
     print(f"{size / 2**20:.1f} MiB in {paths.raw}, {size / frames:.0f} bytes a frame")

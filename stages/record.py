@@ -11,8 +11,9 @@ from dreamcart.errors import run_stage
 
 # Command → its module in dreamcart.record (with `add(parser)` and `run(args)`) and what it does.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "push": ("push", "add a dataset to the Hugging Face Hub, with its card"),
+    "convert": ("convert", "recordings made elsewhere into Dreamcart's columns, or any into the gymnasium-recorder's"),
     "pull": ("pull", "fetch a dataset from the Hugging Face Hub"),
+    "push": ("push", "add a dataset to the Hugging Face Hub, with its card"),
 }
 
 

@@ -127,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.handle_request()
 
-    do_POST = do_PUT = do_HEAD = do_GET
+    do_POST = do_PUT = do_HEAD = do_GET  # noqa: N815
 
     def handle_request(self) -> None:
         split = urlsplit(self.path)
@@ -203,8 +203,7 @@ class Handler(BaseHTTPRequestHandler):
                 200, about | {"lastModified": DATE, "createdAt": DATE, "gated": False, "disabled": False, "downloads": 0}
             )
         if what == "tree":
-            listed = [file.listed(name) for name, file in files.items() if name.startswith(path)]
-            return self.answer(200, listed)
+            return self.answer(200, self.tree(files, path, self.query.get("recursive", ["False"])[0].lower() in ("1", "true")))
         if what == "paths-info":
             return self.answer(200, self.paths_info(files))
         if what == "commits":
@@ -215,6 +214,19 @@ class Handler(BaseHTTPRequestHandler):
         if what == "preupload":
             return self.preupload(files)
         return self.commit(key, sha, files)
+
+    def tree(self, files: dict[str, File], folder: str, recursive: bool) -> list[dict]:
+        below = folder.rstrip("/") + "/" if folder else ""
+        found: dict[str, dict] = {}
+        for name, file in files.items():
+            if name.startswith(below):
+                parts = name[len(below) :].split("/")
+                for depth in range(1, len(parts) if recursive else min(2, len(parts))):
+                    path = below + "/".join(parts[:depth])
+                    found[path] = {"type": "directory", "path": path, "oid": "0" * 40, "size": 0}
+                if recursive or len(parts) == 1:
+                    found[name] = file.listed(name)
+        return list(found.values())
 
     def paths_info(self, files: dict[str, File]) -> list[dict]:
         kind = self.headers.get("Content-Type", "")

@@ -16,7 +16,7 @@ from PIL import Image
 from synthetic import assert_sentence, make_rows, make_spec, write_raw
 
 from dreamcart.config import CollectConfig
-from dreamcart.data.external import import_recordings
+from dreamcart.data.imports import import_recordings
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.schema import COLUMNS, INFO_NAME, decode_image
 from dreamcart.errors import ROOT, UserError
