@@ -12,8 +12,10 @@ from dreamcart.errors import run_stage
 # Command → its module in dreamcart.record (with `add(parser)` and `run(args)`) and what it does.
 COMMANDS: dict[str, tuple[str, str]] = {
     "convert": ("convert", "recordings made elsewhere into Dreamcart's columns, or any into the gymnasium-recorder's"),
+    "minari": ("minari", "export a dataset that minari.load_dataset opens"),
     "pull": ("pull", "fetch a dataset from the Hugging Face Hub"),
     "push": ("push", "add a dataset to the Hugging Face Hub, with its card"),
+    "watch": ("watch", "play a dataset back, from a folder or streaming from the Hub"),
 }
 
 

@@ -8,6 +8,8 @@ says what was made of what.
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +33,27 @@ NAMES = {
 NEEDED = ("episode_id", "observations", "actions")
 
 
+@dataclass
+class Survey:
+    """What a dataset's actions are like: lengths of the lists (1 for a plain number) and the largest number."""
+
+    episodes: int = 0
+    lengths: set[int] = field(default_factory=set)
+    largest: int = 0
+
+    def note(self, action: Any) -> None:
+        values = action if isinstance(action, (list, tuple)) else [] if action is None else [action]
+        self.lengths.add(len(values))
+        self.largest = max([self.largest, *(value for value in values if isinstance(value, int))])
+
+    def note_last(self, action: Any) -> None:
+        """The last row of an episode may hold none."""
+        if not _is_null(action):
+            self.note(action)
+
+
 class ExternalDataset:
-    """A dataset by folder or Hub id, read twice: once for what its actions are like, once for its rows.
+    """A dataset by folder or Hub id, streamed: nothing of it is held, and of the Hub only what is read is fetched.
 
     Raises:
         UserError: it cannot be had, lacks columns, or is of an unknown schema version.
@@ -54,7 +75,6 @@ class ExternalDataset:
         self.ignored = sorted(set(found) - set(self.columns.values()))
         self.formats: Counter[str] = Counter()
         self.terminal_rows = self.rows = 0
-        self.survey()
 
     @property
     def spec(self) -> GameSpec | None:
@@ -66,43 +86,38 @@ class ExternalDataset:
             return row
         raise UserError(f"The dataset {self.source} has no rows.")
 
-    def survey(self) -> None:
-        """Count episodes and learn what the actions are like. Raises UserError where an episode is in pieces."""
+    @cached_property
+    def survey(self) -> "Survey":
+        """Episodes, and what the actions are like, by reading all but the images.
+
+        Raises UserError where an episode is in pieces.
+        """
         number, action = self.columns["episode_id"], self.columns["actions"]
-        self.lengths: set[int] = set()
-        self.largest = 0
+        found = Survey()
         seen: set[Any] = set()
         last = held = None
-        for row in self._read([number, action]):
+        for row in self.read([number, action]):
             if row[number] != last or not seen:
                 if row[number] in seen:
                     raise UserError(f"Episode {row[number]!r} of {self.source} comes in pieces; sort the dataset by episode.")
-                self._note_last(held)
+                found.note_last(held)
                 seen.add(last := row[number])
             else:
-                self._note(held)
+                found.note(held)
             held = row[action]
-        self._note_last(held)
-        self.episodes = len(seen)
-
-    def _note_last(self, action: Any) -> None:
-        if not _is_null(action):  # the last row of an episode may hold none
-            self._note(action)
-
-    def _note(self, action: Any) -> None:
-        values = action if isinstance(action, (list, tuple)) else [] if action is None else [action]
-        self.lengths.add(len(values))
-        self.largest = max([self.largest, *(value for value in values if isinstance(value, int))])
+        found.note_last(held)
+        found.episodes = len(seen)
+        return found
 
     def bind(self, spec: GameSpec) -> Binding:
         """What its actions mean in the game `spec`. Raises UserError where they do not fit."""
-        return bind(spec, self.lengths, self.largest, self.info["game"]["buttons"] if self.info else None)
+        return bind(spec, self.survey.lengths, self.survey.largest, self.info["game"]["buttons"] if self.info else None)
 
     def episodes_of(self, spec: GameSpec, binding: Binding, first: int = 0) -> Iterator[list[dict[str, Any]]]:
         """Each episode as canonical rows (see `schema`), numbered from `first`."""
         episode: list[dict[str, Any]] = []
         number = first
-        for row in self._read(list(self.columns.values())):
+        for row in self.read(list(self.columns.values())):
             row = {canonical: row[name] for canonical, name in self.columns.items()}
             if episode and row["episode_id"] != episode[0]["episode_id"]:
                 yield self._canonical(episode, number, spec, binding)
@@ -111,7 +126,8 @@ class ExternalDataset:
         if episode:
             yield self._canonical(episode, number, spec, binding)
 
-    def _read(self, columns: list[str]) -> Iterator[dict[str, Any]]:
+    def read(self, columns: list[str]) -> Iterator[dict[str, Any]]:
+        """Rows with these of its own columns, as they come, images not decoded."""
         import datasets
 
         try:
@@ -141,7 +157,7 @@ class ExternalDataset:
         self.rows += len(episode)
         rows = []
         for step, row in enumerate(episode):
-            content = _image_bytes(row["observations"])
+            content = image_bytes(row["observations"])
             self.formats[_format(content)] += 1
             last = step == len(episode) - 1
             dropped = last and not whole
@@ -168,7 +184,7 @@ class ExternalDataset:
         lossy = sorted(set(self.formats) & {"JPEG", "WebP (lossy)"})
         return {
             "source": self.source,
-            "episodes": self.episodes,
+            "episodes": self.survey.episodes,
             "frames": self.rows,
             "columns": self.columns,
             "ignored": self.ignored,
@@ -246,7 +262,8 @@ def _unreadable(source: str, problem: Exception) -> UserError:
     )
 
 
-def _image_bytes(image: dict[str, Any]) -> bytes:
+def image_bytes(image: dict[str, Any]) -> bytes:
+    """The file of an undecoded image. Raises UserError where it is named and not there."""
     if image["bytes"] is not None:
         return image["bytes"]
     try:

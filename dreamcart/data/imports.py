@@ -67,19 +67,19 @@ def import_recordings(spec: GameSpec, config: CollectConfig, play: Path, test: P
         UserError: the source cannot be had, lacks columns, or has actions that do not fit the game.
     """
     data = ExternalDataset(config.source, config.revision)
-    if data.episodes < 3:
+    if data.survey.episodes < 3:
         raise UserError(
-            f"The dataset {config.source} has {data.episodes} episodes; training, validation and test need three at least."
+            f"The dataset {config.source} has {data.survey.episodes} episodes; training, validation and test need three at least."
         )
     binding = data.bind(spec)
-    held_out = min(config.test_episodes, max(1, data.episodes // 5))
+    held_out = min(config.test_episodes, max(1, data.survey.episodes // 5))
     writers = {}
     for folder in (play, test):
         shutil.rmtree(folder, ignore_errors=True)
         writers[folder] = EpisodeWriter(folder)
     episodes = data.episodes_of(spec, binding)
-    for number, rows in enumerate(tqdm(episodes, total=data.episodes, unit="episode", desc=f"import {config.source}")):
-        writers[test if number >= data.episodes - held_out else play].add(rows)
+    for number, rows in enumerate(tqdm(episodes, total=data.survey.episodes, unit="episode", desc=f"import {config.source}")):
+        writers[test if number >= data.survey.episodes - held_out else play].add(rows)
     for folder, writer in writers.items():
         writer.close()
         write_json(folder / INFO_NAME, imported_info(spec, data, config.revision))

@@ -31,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    source, revision = _found(args.source, args.revision)
+    source, revision = find_source(args.source, args.revision)
     report = convert(source, revision, args.out, load_game(args.game) if args.game else None, args.columns, args.first_episode)
     print("\n".join(report_lines(report)))
     print(f"{args.out}: written in {args.columns}'s columns" + (f", from revision {revision}" if revision else ""))
@@ -57,7 +57,7 @@ def convert(
     try:
         writer = EpisodeWriter(part)
         episodes = data.episodes_of(spec, binding, first)
-        for rows in tqdm(episodes, total=data.episodes, unit="episode", desc=f"convert {source}", delay=2):
+        for rows in tqdm(episodes, total=data.survey.episodes, unit="episode", desc=f"convert {source}", delay=2):
             writer.add(rows)
         writer.close()
         if columns == "recorder":
@@ -72,7 +72,7 @@ def convert(
     return data.report(binding)
 
 
-def _found(source: str, revision: str) -> tuple[str, str]:
+def find_source(source: str, revision: str) -> tuple[str, str]:
     """The folder or the Hub dataset that a person means, the latter with a commit."""
     folder = next((path for path in (Path(source).expanduser(), Paths(source).raw) if path.is_dir()), None)
     if folder is not None:
