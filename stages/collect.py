@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dreamcart.config import load_params
 from dreamcart.data.collect import record
-from dreamcart.data.external import import_recordings
+from dreamcart.data.imports import import_recordings, report_lines
 from dreamcart.data.recordings import add_recordings, find_recordings
 from dreamcart.errors import run_stage
 from dreamcart.files import write_json
@@ -37,7 +37,7 @@ def main() -> None:
         print_table("Share of steps each button was held", spec.buttons, [list(report["play"]["held"].values())])
     else:
         report = import_recordings(spec, params.collect, paths.raw, paths.raw_test)
-        print_table("Imported", list(report), [list(report.values())])
+        print("\n".join(report_lines(report)))
     if recordings:
         report["recordings"] = add_recordings(recordings, spec, paths.raw)
         print_table("Recordings added", list(report["recordings"][0]), [list(r.values()) for r in report["recordings"]])
