@@ -16,8 +16,8 @@ from tqdm import tqdm
 from dreamcart.data.collect import Coverage, Episode, play_episode
 from dreamcart.data.recordings import recording_fingerprint
 from dreamcart.errors import ROOT, UserError
-from dreamcart.games.emulator import Emulator, open_emulator
 from dreamcart.games.catalog import load_game
+from dreamcart.games.emulator import Emulator, open_emulator
 from dreamcart.games.spec import GameSpec, Script
 from dreamcart.paths import Paths
 from dreamcart.play.actions import parse_actions
