@@ -64,7 +64,7 @@ def game_files(name: str) -> list[Path]:
     Raises UserError where there is no such game.
     """
     files, environment = _chain(name)
-    if environment:
+    if environment or not files:
         _platform(environment, files)
     return files
 
@@ -76,7 +76,7 @@ def load_game(name: str) -> GameSpec:
         UserError: no such game, or a key that is unknown, missing or of the wrong type.
     """
     files, environment = _chain(name)
-    values: dict[str, Any] = _describe(environment, files) if environment else {}
+    values: dict[str, Any] = _describe(environment, files) if environment or not files else {}
     for path in reversed(files):
         layer = _read(path)
         layer.pop("extends", None)

@@ -83,19 +83,23 @@ class RetroEmulator:
 
         Rewards are changes of variables, so one reading a step sums those of its frames.
         """
-        buttons = np.zeros(len(self.env.buttons), np.uint8)
-        for place, pressed in zip(self.order, action, strict=True):
-            buttons[place] = pressed
         if self.spec.restarts and self.env.data.is_done():
             self.env.reset()
         # RetroEnv.step would copy screen and variables every frame, which costs as much as emulating it.
-        self.env.em.set_button_mask(buttons, 0)
+        self.env.em.set_button_mask(self.lines(action), 0)
         for _ in range(self.spec.frame_skip):
             self.env.em.step()
         self.env.data.update_ram()
         reward, done = float(self.env.data.current_reward()), bool(self.env.data.is_done())
         self.frame = self._crop(self.env.get_screen())
         return self.frame, reward, done and not (self.spec.continuing or self.spec.restarts), False
+
+    def lines(self, action: Iterable[int]) -> np.ndarray:
+        """A multi-hot action in the spec's order → the pad's lines in the console's order, uint8 [its buttons]."""
+        lines = np.zeros(len(self.env.buttons), np.uint8)
+        for place, pressed in zip(self.order, action, strict=True):
+            lines[place] = pressed
+        return lines
 
     def variables(self) -> dict[str, Any]:
         """RAM variables as ints, numbered ones gathered into uint8 arrays."""
