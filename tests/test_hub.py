@@ -14,6 +14,7 @@ import yaml
 from hub_stand_in import DROP, Fault
 from PIL import Image
 from synthetic import assert_sentence, make_rows, make_spec, write_raw
+from test_external import recorder_rows, write_recorder
 
 from dreamcart.config import CollectConfig
 from dreamcart.data.imports import import_recordings
@@ -21,6 +22,7 @@ from dreamcart.data.reader import read_episodes
 from dreamcart.data.schema import COLUMNS, INFO_NAME, decode_image
 from dreamcart.errors import ROOT, UserError
 from dreamcart.files import read_json, write_json
+from dreamcart.record.convert import convert
 from dreamcart.record.pull import pull
 from dreamcart.record.push import push
 
@@ -33,7 +35,7 @@ def record(folder: Path, numbers: list[int], shard: int = 0) -> Path:
     made = write_raw(folder.parent / "one", [make_rows(n, 5 + n, first=n) for n in numbers])
     folder.mkdir(exist_ok=True)
     shutil.copy(made / "play-00000.parquet", folder / f"play-{shard:05d}.parquet")
-    info = read_json(made / INFO_NAME) | {"emulator": "toy", "emulator_version": "1.2", "rom_sha1": "abc"}
+    info = read_json(made / INFO_NAME) | {"emulator": "toy", "emulator_version": "1.2\n", "rom_sha1": "abc"}
     write_json(folder / INFO_NAME, info)
     return folder
 
@@ -104,6 +106,17 @@ def test_the_card_says_what_is_there(hub, dataset):
     with Image.open(dataset / "preview.gif") as gif:
         assert gif.n_frames > 1
         assert gif.size == (32, 24)
+
+
+def test_the_card_of_an_import_says_where_it_comes_from(hub, tmp_path):
+    """Lossy images are not called lossless, and no path of somebody's disk is published."""
+    source = write_recorder(tmp_path / "source", recorder_rows([4, 5], "JPEG"))
+    convert(source, "", tmp_path / "out", make_spec())
+    push(tmp_path / "out", REPO)
+    card = hub.files(KEY)["README.md"].decode()
+    assert "converted by Dreamcart from `source`. They were recorded as JPEG, which lost detail." in card
+    assert "without loss" not in card
+    assert not [name for name, data in hub.files(KEY).items() if str(tmp_path).encode() in data]
 
 
 def test_pushing_again_adds_only_what_is_new(hub, dataset):

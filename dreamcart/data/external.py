@@ -179,9 +179,13 @@ class ExternalDataset:
             )
         return rows
 
+    @property
+    def lossy(self) -> list[str]:
+        """Formats among the images read so far that lose detail, and what an earlier import said of them."""
+        return sorted((set(self.formats) & {"JPEG", "WebP (lossy)"}) | set((self.info or {}).get("lossy", [])))
+
     def report(self, binding: Binding) -> dict[str, Any]:
         """What was made of what, once the rows were read."""
-        lossy = sorted(set(self.formats) & {"JPEG", "WebP (lossy)"})
         return {
             "source": self.source,
             "episodes": self.survey.episodes,
@@ -191,7 +195,7 @@ class ExternalDataset:
             "actions": binding.says,
             "presses_lost": binding.lost,
             "images": dict(self.formats),
-            "lossy": lossy,
+            "lossy": self.lossy,
             "terminal_rows": self.terminal_rows,
         }
 

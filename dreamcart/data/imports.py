@@ -89,4 +89,5 @@ def import_recordings(spec: GameSpec, config: CollectConfig, play: Path, test: P
 def imported_info(spec: GameSpec, data: ExternalDataset, revision: str) -> dict[str, Any]:
     """dataset_info.json of what was imported: the emulator is the source's."""
     versions = {name: data.info[name] for name in VERSIONS if data.info and name in data.info}
-    return {"schema_version": SCHEMA_VERSION, "game": spec.to_dict(), "source": data.source, "revision": revision, **versions}
+    origin = {"source": data.source, "revision": revision, "lossy": data.lossy}
+    return {"schema_version": SCHEMA_VERSION, "game": spec.to_dict(), **origin, **versions}

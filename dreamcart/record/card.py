@@ -17,7 +17,7 @@ COLUMNS = {
     "episode_id": ("int64", "number of the episode, unique in this dataset"),
     "step": ("int32", "0, 1, 2, … within the episode"),
     "seed": ("int64", "seed of the episode"),
-    "observations": ("Image, lossless", "the screen before the action"),
+    "observations": ("Image (PNG)", "the screen before the action"),
     "actions": ("list of int8", "0 or 1 a button, in the order below; null in the last row of an episode"),
     "rewards": ("float32", "what the action brought"),
     "terminations": ("bool", "the action ended the game"),
@@ -34,7 +34,7 @@ def card(repo_id: str, info: dict[str, Any], preview: bool) -> str:
     size = next((name for most, name in SIZES if counts["rows"] < most), "n>10M")
     head = {
         "pretty_name": f"{game['title']} recordings",
-        "task_categories": ["reinforcement-learning", "robotics"],
+        "task_categories": ["reinforcement-learning"],
         "tags": ["dreamcart", "world-model", "gymnasium", "video-games", game["backend"]],
         "size_categories": [size],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "*.parquet"}]}],
@@ -58,7 +58,7 @@ def card(repo_id: str, info: dict[str, Any], preview: bool) -> str:
         f"# {game['title']}: recordings",
         "",
         *([f"![play]({PREVIEW})", ""] if preview else []),
-        "Play of a real emulator, recorded with Dreamcart frame by frame without loss.",
+        _origin(info),
         "",
         *_table(("", ""), facts.items()),
         "",
@@ -91,6 +91,16 @@ def card(repo_id: str, info: dict[str, Any], preview: bool) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _origin(info: dict[str, Any]) -> str:
+    """Where the frames come from, and whether they are as the emulator drew them."""
+    if not info.get("source"):
+        return "Play of a real emulator, recorded with Dreamcart frame by frame without loss."
+    revision = f" (revision {info['revision']})" if info.get("revision") else ""
+    lossy = info.get("lossy") or []
+    loss = f" They were recorded as {' and '.join(lossy)}, which lost detail." if lossy else ""
+    return f"Recordings of a real emulator, converted by Dreamcart from `{info['source']}`{revision}.{loss}"
 
 
 def counts_of(info: dict[str, Any]) -> dict[str, int]:

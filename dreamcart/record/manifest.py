@@ -32,7 +32,7 @@ def describe(folder: Path) -> dict[str, Any]:
     if not paths:
         raise UserError(f"{folder} holds no Parquet shards; record some first.")
     shards = {path.name: _shard(path) for path in tqdm(paths, unit="shard", desc="check", delay=2)}
-    emulator = " ".join(str(info[key]) for key in ("emulator", "emulator_version") if info.get(key))
+    emulator = " ".join(f"{info.get('emulator', '')} {info.get('emulator_version', '')}".split())
     for name, shard in shards.items():  # a pulled dataset says so of each: they need not be of one version
         known = info.get("shards", {}).get(name, {})
         shard["emulator"] = known.get("emulator", emulator) if known.get("sha256") == shard["sha256"] else emulator
@@ -42,6 +42,8 @@ def describe(folder: Path) -> dict[str, Any]:
             if episode in owner:
                 raise UserError(f"Episode {episode} is both in {owner[episode]} and in {name} of {folder}; leave one of them out.")
             owner[episode] = name
+    if Path(info.get("source", "")).is_absolute():  # whose disk it was is nobody's business
+        info["source"] = Path(info["source"]).name
     return info | {"shards": shards}
 
 

@@ -79,9 +79,7 @@ def _episodes(folder: Path, observations: Any, actions: Any, buffer: Any) -> Ite
         frames = [decode_image(row["observations"]["bytes"]) for row in rows]
         held = [np.array(row["actions"], np.int8) for row in rows[:-1]]
         if not all(map(observations.contains, frames)) or not all(map(actions.contains, held)):
-            raise UserError(
-                f"Episode {rows[0]['episode_id']} of {folder} has a frame or an action of another shape than the first; leave it out."
-            )
+            raise UserError(f"Episode {rows[0]['episode_id']} of {folder} has a frame or an action of another shape; leave it out.")
         yield buffer(
             id=number,
             seed=rows[0]["seed"],
