@@ -17,8 +17,9 @@ import numpy as np
 
 from dreamcart.config import load_params
 from dreamcart.data.scripts import make_policy
+from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
-from dreamcart.games.spec import GameSpec, load_game
+from dreamcart.games.spec import GameSpec
 from dreamcart.hardware import make_repeatable, pick_device
 from dreamcart.play.library import Title, find
 from dreamcart.tables import print_table

@@ -1,12 +1,16 @@
-"""Recording against bare emulation: frames a second of `collect`, over those of the emulator with nothing kept.
+"""Recording against bare emulation: frames a second of `collect`, over those of the emulator with nothing kept; and its
+bytes against those of lossless WebP (Pillow's default effort), frame by frame.
 
 python benchmarks/collect.py [--game NAME] [--frames N]
 
 Both sides run episodes of the same length from the same states on the same number of processes, one after the
-other; the bare emulator presses nothing, and its processes start before the clock.
+other; the bare emulator presses nothing, and its processes start before the clock. Bytes are those of the whole dataset,
+buttons and variables included, over its frames. WebP is shown twice: an image a frame, and an image a distinct frame of
+every shard, as Parquet would store it; both are bare images, measured on some shards spread over the recording.
 """
 
 import argparse
+import io
 import multiprocessing
 import sys
 import tempfile
@@ -16,10 +20,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from PIL import Image
+
 from dreamcart.config import load_params
 from dreamcart.data.collect import plan_episodes, record
+from dreamcart.data.reader import count_rows, read_rows
+from dreamcart.data.schema import decode_image
+from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
-from dreamcart.games.spec import load_game
 from dreamcart.tables import print_table
 
 
@@ -36,10 +44,28 @@ def bare(task) -> float:
     return time.perf_counter() - begin
 
 
+def webp(shards: list[Path]) -> tuple[float, float]:
+    """Bytes a frame of lossless WebP in these shards: an image a frame, and an image a distinct frame of a shard."""
+    frames = every = distinct = 0
+    for shard in shards:
+        sizes: dict[bytes, int] = {}
+        for row in read_rows(shard, ["observations"]):
+            content = row["observations"]["bytes"]
+            if content not in sizes:
+                buffer = io.BytesIO()
+                Image.fromarray(decode_image(content)).save(buffer, "WEBP", lossless=True)
+                sizes[content] = buffer.tell()
+            frames += 1
+            every += sizes[content]
+        distinct += sum(sizes.values())
+    return every / frames, distinct / frames
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--game")
     parser.add_argument("--frames", type=int, help="default: collect.frames of params.yaml")
+    parser.add_argument("--webp-shards", type=int, default=2, help="shards of which the frames are encoded as WebP too")
     args = parser.parse_args()
     params = load_params()
     spec = load_game(args.game or params.game)
@@ -54,11 +80,13 @@ def main() -> None:
         begin = time.perf_counter()
         record(spec, config, params.seed, raw, Path(scratch) / "test")
         rate = frames / (time.perf_counter() - begin)
-        size = sum(file.stat().st_size for file in raw.glob("*.parquet")) / sum(episode.steps for episode in play)
+        shards = sorted(raw.glob("*.parquet"))
+        size = sum(file.stat().st_size for file in shards) / count_rows(raw)
+        each, distinct = webp(shards[:: -(-len(shards) // args.webp_shards)])
     print_table(
         f"{spec.title}, {config.workers} processes, frame skip {spec.frame_skip}, start of the processes included in recording",
-        ["bare frames/s", "recorded frames/s", "ratio", "bytes a frame"],
-        [[round(bare_rate), round(rate), rate / bare_rate, round(size)]],
+        ["bare frames/s", "recorded frames/s", "ratio", "bytes a frame", "WebP, every frame", "WebP, distinct", "ratio to every"],
+        [[round(bare_rate), round(rate), rate / bare_rate, round(size), round(each), round(distinct), size / each]],
     )
 
 

@@ -1,29 +1,77 @@
 """The play loop, headless, on one core: steps a second and their slowest percent, over the emulator's own.
 
 python benchmarks/play.py [--game NAME] [--cart FILE] [--steps N]
+python benchmarks/play.py --families transformer flow --cores 2       # families at their default size, untrained
+
+Untrained, a family costs what it costs trained, but for the transformer, which takes a pass for every draft that was
+wrong: untrained it copies, and with --restless its weights are so loud that most of its drafts are wrong.
 """
 
 import argparse
 import itertools
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch starts its threads
+os.environ["OMP_NUM_THREADS"] = "2" if "--cores" in sys.argv else "1"  # before torch starts its threads
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
+from torch import nn
 
-from dreamcart.config import load_params
-from dreamcart.games.spec import load_game
+from dreamcart.config import Params, load_params
+from dreamcart.dynamics.base import make_dynamics
+from dreamcart.dynamics.registry import FAMILIES
+from dreamcart.dynamics.train import dynamics_config
+from dreamcart.errors import UserError, run_stage
+from dreamcart.games.catalog import load_game
 from dreamcart.hardware import pick_device
 from dreamcart.play.actions import parse_actions
 from dreamcart.play.library import Title, find
 from dreamcart.play.loop import Script, run
 from dreamcart.play.sources import Dream, Real
+from dreamcart.representation.base import make_representation
+from dreamcart.representation.train import representation_config
 from dreamcart.tables import print_table
+from dreamcart.world_model import WorldModel
 
 BUTTONS = "LEFT*3 .*5 A .*4 RIGHT*6 DOWN*8 .*6"
+
+
+def untrained(trained: WorldModel, kind: str, latents: str, params: Params, restless: bool) -> WorldModel:
+    """A world of a family at its default size, with random weights, on the frames and the layout of a trained one."""
+    torch.manual_seed(0)
+    vector = replace(params, latent_dim=0 if latents == "grid" else params.latent_dim or 32)
+    if latents == "tokens":
+        representation = trained.representation
+        told = replace(params, dynamics=replace(params.dynamics, kind=kind))
+    else:
+        own = replace(params.representation, kind="ae")
+        told = replace(
+            vector, preprocess=replace(params.preprocess, tile=0), representation=own, dynamics=replace(params.dynamics, kind=kind)
+        )
+        representation = make_representation(representation_config(told, trained.shape))
+    extra = {}
+    if kind == "transformer":
+        known = trained.dynamics.layout
+        extra = {"vocabulary": representation.vocabulary, "cells": int(known.mask.sum()), "backdrops": len(known.backdrops)}
+    model = make_dynamics(dynamics_config(told, representation.latent_shape, len(trained.spec.buttons), **extra))
+    if kind == "transformer":
+        model.set_layout(known)
+        if restless:
+            nn.init.normal_(model.tokens.weight, std=1.0)
+            for block in model.blocks:
+                nn.init.normal_(block.attention.write.weight, std=0.1)
+                nn.init.normal_(block.layers[2].weight, std=0.1)
+    return WorldModel(trained.spec, representation, model, trained.starts, trained.seen_as, trained.device)
+
+
+def play(source: Dream | Real, steps: list[set[str]], count: int) -> dict[str, float]:
+    """Steps a second of a source, after a warm-up."""
+    for total in (min(50, count), count):
+        report = run(source, Script(itertools.islice(itertools.cycle(steps), total), total))
+    return report.numbers()
 
 
 def main() -> None:
@@ -31,23 +79,42 @@ def main() -> None:
     parser.add_argument("--game")
     parser.add_argument("--cart", type=Path, help="this cart, instead of the model trained here")
     parser.add_argument("--steps", type=int, default=2000)
+    families = [kind for kind in FAMILIES if kind != "tokens"]
+    parser.add_argument("--families", nargs="+", choices=families, help="untrained models of these families instead")
+    parser.add_argument("--restless", action="store_true", help="an untrained transformer in which nothing stays as it is")
+    parser.add_argument("--cores", type=int, default=1)
     args = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(args.cores)
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {0})
+        os.sched_setaffinity(0, set(range(args.cores)))
     title = Title(args.cart.stem, args.cart) if args.cart else find(args.game or load_params().game)
     dream = Dream(title.load(pick_device()), None)
     game = dream.spec.name
     steps = parse_actions(BUTTONS, dream.spec) if game.startswith("blockfall") else [set()]
-    reports = {}
-    for name, source in (("dream", dream), ("emulator", Real(load_game(game), None, 0))):
-        for count in (50, args.steps):  # the first run warms up
-            reports[name] = run(source, Script(itertools.islice(itertools.cycle(steps), count), count))
-    rows = [[name, *report.numbers().values()] for name, report in reports.items()]
-    print_table(f"{title.label}, one core, batch 1", ["", *reports["dream"].numbers()], rows)
-    rates = [report.numbers()["steps/s"] for report in reports.values()]
+    cores = "one core" if args.cores == 1 else f"{args.cores} cores"
+    if args.families:
+        if dream.world.representation.latent_dtype != torch.int16:
+            raise UserError(f"--families needs a game whose dream is made of tiles, for the layout; {title.label} is not.")
+        worlds = {
+            f"{kind}, {latents}": untrained(dream.world, kind, latents, load_params(), args.restless)
+            for kind in args.families
+            for latents in FAMILIES[kind].latents
+        }
+        reports = {name: play(Dream(world, None), steps, args.steps) for name, world in worlds.items()}
+        for name, world in worlds.items():
+            if world.dynamics.random:
+                reports[f"{name}, temperature 1"] = play(Dream(world, None, 1.0), steps, args.steps)
+        rows = [[name, *numbers.values()] for name, numbers in reports.items()]
+        print_table(f"Untrained, frames of {title.label}, {cores}, batch 1", ["", *next(iter(reports.values()))], rows)
+        return
+    reports = {
+        name: play(source, steps, args.steps) for name, source in (("dream", dream), ("emulator", Real(load_game(game), None, 0)))
+    }
+    rows = [[name, *numbers.values()] for name, numbers in reports.items()]
+    print_table(f"{title.label}, {cores}, batch 1", ["", *reports["dream"]], rows)
+    rates = [numbers["steps/s"] for numbers in reports.values()]
     print(f"dream / emulator: {rates[0] / rates[1]:.3f}; real time is {dream.spec.step_rate:.0f} steps/s")
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

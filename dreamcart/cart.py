@@ -83,4 +83,4 @@ def load_cart(path: Path, device: torch.device) -> tuple[WorldModel, dict[str, A
 
 def carts() -> dict[str, Path]:
     """The carts that are here, by game."""
-    return {path.stem: path for path in sorted(FOLDER.glob("*.cart"))}
+    return {path.relative_to(FOLDER).with_suffix("").as_posix(): path for path in sorted(FOLDER.rglob("*.cart"))}

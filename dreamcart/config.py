@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 
 import yaml
 
-from dreamcart.dynamics.registry import FAMILIES, fitting, latents_of
+from dreamcart.dynamics.registry import FAMILIES, TOKEN_REPRESENTATIONS, fitting, latents_of
 from dreamcart.errors import ROOT, UserError
 
 T = TypeVar("T")
@@ -37,6 +37,7 @@ class CollectConfig:
     test_episodes: Positive
     test_steps: Annotated[int, (2, 10**6)]
     workers: Annotated[int, (1, 256)]
+    recordings: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,11 @@ class RepresentationConfig:
                 f"representation.levels is {self.levels}, which makes {math.prod(self.levels):,} codes; allowed: one entry or "
                 f"more, whose product is at most {MOST_CODES:,}."
             )
+
+    @property
+    def tokens(self) -> bool:
+        """Whether latents are grids of tokens, not of real numbers."""
+        return self.kind in TOKEN_REPRESENTATIONS
 
 
 @dataclass(frozen=True)

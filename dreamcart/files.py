@@ -22,7 +22,7 @@ def replace_atomically(temporary: Path, final: Path) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as sorted, indented JSON, atomically; parent folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
     replace_atomically(temporary, path)
 
@@ -40,7 +40,7 @@ def read_json(path: Path) -> Any:
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     """Rows with the same keys as CSV, atomically, for `dvc plots`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
     with open(temporary, "w", newline="") as handle:
         writer = csv.DictWriter(handle, fieldnames=list(rows[0]))
         writer.writeheader()

@@ -1,4 +1,4 @@
-"""Stage 1: record scripted play from the emulator, or import recordings, as a raw dataset.
+"""Stage 1: record scripted play from the emulator, or import recordings, as a raw dataset; add recordings of people.
 
 python -m stages.collect  →  data/<game>/raw, data/<game>/raw_test, metrics/<game>/collect.json
 """
@@ -10,10 +10,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dreamcart.config import load_params
 from dreamcart.data.collect import record
-from dreamcart.data.external import import_recordings
+from dreamcart.data.imports import import_recordings, report_lines
+from dreamcart.data.recordings import add_recordings, find_recordings
 from dreamcart.errors import run_stage
 from dreamcart.files import write_json
-from dreamcart.games.spec import load_game
+from dreamcart.games.catalog import load_game
 from dreamcart.paths import Paths
 from dreamcart.tables import print_table
 
@@ -22,6 +23,7 @@ def main() -> None:
     params = load_params()
     paths = Paths(params.game)
     spec = load_game(params.game)
+    recordings = find_recordings(params.collect.recordings, spec)
     if params.collect.source == "emulator":
         report = record(spec, params.collect, params.seed, paths.raw, paths.raw_test)
         print_table(
@@ -35,9 +37,13 @@ def main() -> None:
         print_table("Share of steps each button was held", spec.buttons, [list(report["play"]["held"].values())])
     else:
         report = import_recordings(spec, params.collect, paths.raw, paths.raw_test)
-        print_table("Imported", list(report), [list(report.values())])
+        print("\n".join(report_lines(report)))
+    if recordings:
+        report["recordings"] = add_recordings(recordings, spec, paths.raw)
+        print_table("Recordings added", list(report["recordings"][0]), [list(r.values()) for r in report["recordings"]])
     size = sum(file.stat().st_size for file in paths.raw.glob("*.parquet"))
     frames = report["play"]["frames"] if "play" in report else report["frames"]
+    frames += sum(recording.frames for recording in recordings)
     print(f"{size / 2**20:.1f} MiB in {paths.raw}, {size / frames:.0f} bytes a frame")
     write_json(paths.metrics / "collect.json", report)
 

@@ -15,9 +15,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dreamcart.cart_source import cart_path
 from dreamcart.config import load_params
 from dreamcart.errors import ROOT, UserError, run_stage
-from dreamcart.games.spec import load_game
+from dreamcart.games.catalog import load_game
 from dreamcart.hardware import pick_device
 from dreamcart.play.actions import parse_actions
 from dreamcart.play.library import Title, find, titles
@@ -29,7 +30,7 @@ from dreamcart.play.sources import Dream, Real, SideBySide
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--game", help="which game (default: `game` in params.yaml)")
-    parser.add_argument("--cart", type=Path, help="play this cart")
+    parser.add_argument("--cart", help="play this cart: a file, or hf://OWNER/REPO/FILE.cart[@REVISION] on the Hugging Face Hub")
     parser.add_argument("--menu", action="store_true", help="choose from thumbnails of all dreams that are here")
     parser.add_argument("--list", action="store_true", help="print the dreams that are here")
     parser.add_argument("--start", help="start state (default: the game's first)")
@@ -57,7 +58,8 @@ def main() -> None:
         for title in titles():
             print(title.label)
         return
-    title = Title(args.cart.stem, args.cart) if args.cart else None
+    cart = cart_path(args.cart) if args.cart else None
+    title = Title(cart.stem, cart) if cart else None
     if args.menu:
         title = choose(titles())
         if title is None:

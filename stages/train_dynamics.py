@@ -38,8 +38,7 @@ def main() -> None:
         model, config, curve = train_tokens(params, train, val, latents, representation.pictures, checkpoint)
         unit = "share of frames not exact"
     else:
-        vocabulary = getattr(representation, "vocabulary", 0)
-        model, config, curve = train_dynamics(params, train, val, latents, checkpoint, vocabulary)
+        model, config, curve = train_dynamics(params, train, val, latents, checkpoint, representation.vocabulary or 0)
         unit = model.error_is
     save_dynamics(paths.models / "dynamics.safetensors", model, config)
     starts = read_json(paths.processed / "meta.json")["starts"]

@@ -11,3 +11,36 @@ os.environ["DREAMCART_DEVICE"] = "cpu"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["SDL_VIDEODRIVER"] = "dummy"
 os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
+
+import pytest
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A Hub on 127.0.0.1, in place of the real one for this process; waiting between tries takes no time.
+
+    `hub.environment` is what a subprocess needs to see it, `hub.waits` the seconds that were waited.
+    """
+    import datasets.config
+    from hub_stand_in import TOKEN, HubStandIn
+    from huggingface_hub import constants
+    from huggingface_hub.utils import close_session
+
+    environment = {"HF_HUB_OFFLINE": "0", "HF_TOKEN": TOKEN, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
+    environment |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_UPDATE_DOWNLOAD_COUNTS": "0"}
+    with HubStandIn() as stand_in:
+        stand_in.environment = {**os.environ, **environment, "HF_ENDPOINT": stand_in.url}
+        stand_in.waits = []
+        for name in ("HF_TOKEN", "HF_HOME"):
+            monkeypatch.setenv(name, environment[name])
+        changes = {"HF_HUB_OFFLINE": False, "HF_HUB_DISABLE_XET": True, "ENDPOINT": stand_in.url}
+        changes |= {"HF_HUB_CACHE": str(tmp_path / "hf" / "hub"), "HF_HOME": str(tmp_path / "hf")}
+        changes["HUGGINGFACE_CO_URL_TEMPLATE"] = stand_in.url + "/{repo_id}/resolve/{revision}/{filename}"
+        for name, value in changes.items():
+            monkeypatch.setattr(constants, name, value)
+        for name, value in {"HF_HUB_OFFLINE": False, "HF_ENDPOINT": stand_in.url, "HF_UPDATE_DOWNLOAD_COUNTS": False}.items():
+            monkeypatch.setattr(datasets.config, name, value)
+        monkeypatch.setattr("time.sleep", stand_in.waits.append)
+        close_session()
+        yield stand_in
+        close_session()

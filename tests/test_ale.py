@@ -14,8 +14,10 @@ from dreamcart.data.reader import dataset_spec, read_episodes
 from dreamcart.data.schema import INFO_NAME, decode_image
 from dreamcart.data.scripts import make_policy
 from dreamcart.errors import UserError
+from dreamcart.games.ale import JOYSTICK, buttons_of
+from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
-from dreamcart.games.spec import GameSpec, load_game
+from dreamcart.games.spec import GameSpec
 
 pytest.importorskip("ale_py")
 
@@ -139,6 +141,42 @@ def test_the_stick_has_all_of_its_18_positions():
     assert {emulator._stick(pressed).value for pressed in sets} == set(range(18))
     assert emulator._stick({"LEFT", "FIRE", "DOWN"}).name == "DOWNLEFTFIRE"
     assert emulator._stick({"UP", "DOWN", "LEFT", "RIGHT", "FIRE"}).name == "FIRE"
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("env", ["ALE/Assault-v5", "ALE/MsPacman-v5", "ALE/DoubleDunk-v5"])
+def test_gymnasiums_actions_are_held_buttons_and_back(env, full):
+    """Each action of the minimal and of the full set: its number → buttons → the same action, and the same screen."""
+    gymnasium = pytest.importorskip("gymnasium")
+    import ale_py
+
+    gymnasium.register_envs(ale_py)
+    spec = dataclasses.replace(load_game(env), continuing=False)
+    if full:
+        spec = dataclasses.replace(spec, buttons=list(JOYSTICK))
+    emulator = open_emulator(spec)
+    options = {"frameskip": spec.frame_skip, "repeat_action_probability": 0.0, "full_action_space": full}
+    theirs = gymnasium.make(env, **options).unwrapped
+    emulator.reset("Start", 0)
+    start = emulator.save()
+    screens = set()
+    for number, meaning in enumerate(theirs.get_action_meanings()):
+        held = buttons_of(meaning)
+        vector = spec.vector(held)
+        assert (
+            theirs.get_action_meanings()[number]
+            == emulator._stick({b for b, on in zip(spec.buttons, vector, strict=True) if on}).name
+        )
+        emulator.restore(start)
+        theirs.reset()
+        theirs.ale.restoreState(ale_py.ALEState(start[8 + emulator.screen.size :]))
+        for _ in range(60):
+            frame, reward, ended, _ = emulator.step(vector)
+            seen, points, over, _, _ = theirs.step(number)
+            assert (reward, ended) == (points, over)
+        np.testing.assert_array_equal(frame, seen)
+        screens.add(frame.tobytes())
+    assert len(screens) > 3  # they do different things
 
 
 # What a game tells

@@ -15,8 +15,8 @@ from dreamcart.errors import UserError
 from dreamcart.evaluation.readback import judge, load_reader, read_frames, score_rollouts
 from dreamcart.evaluation.rollout import load_test
 from dreamcart.evaluation.screens import Screens, load_infos
+from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
-from dreamcart.games.spec import load_game
 
 pytest.importorskip("ale_py")
 

@@ -1,5 +1,6 @@
 """Recording: pictures and variables are kept exactly, and the same whoever recorded them."""
 
+import dataclasses
 import importlib.util
 import io
 import json
@@ -16,7 +17,7 @@ from dreamcart.config import CollectConfig
 from dreamcart.data.collect import record
 from dreamcart.data.schema import PngEncoder, decode_image, frame_key, infos_json
 from dreamcart.errors import ROOT
-from dreamcart.games.spec import load_game
+from dreamcart.games.catalog import load_game
 
 SIZES = [(24, 32), (210, 160), (9, 5), (8, 1), (1, 7)]
 
@@ -112,6 +113,65 @@ def test_variables_are_those_that_stable_retro_names():
             blocks, emulator.blocks = emulator.blocks, {}  # as for a game whose arrays do not lie in memory as they are
             assert infos_json(emulator.variables()) == infos_json(found)
             emulator.blocks = blocks
+    finally:
+        emulator.close()
+
+
+def test_stable_retros_actions_are_held_buttons_and_back():
+    """MultiBinary and Discrete: an action → buttons by name → the same lines to the console, and the same screen."""
+    stable_retro = pytest.importorskip("stable_retro")
+    from dreamcart.games.retro import RetroEmulator
+
+    spec = dataclasses.replace(load_game("Airstriker-Genesis-v0"), frame_skip=1)
+    emulator = RetroEmulator(spec)
+    env = emulator.env  # one a process: both ways of stepping drive the same console
+    try:
+        emulator.reset("Level1", 0)
+        for _ in range(120):
+            emulator.step(spec.vector(set()))
+        start, screens = emulator.save(), {}
+
+        def end_of(step, action):
+            emulator.restore(start)
+            for _ in range(30):
+                frame = step(action)[0]
+            return frame
+
+        for button in [None, *spec.buttons]:
+            lines = np.array([name == button for name in env.buttons], np.int8)
+            assert env.get_action_meaning(lines) == ([button] if button else [])
+            seen = end_of(env.step, lines)
+            np.testing.assert_array_equal(end_of(emulator.step, spec.vector({button} - {None})), seen)
+            screens[button] = seen.tobytes()
+        assert len({screens[button] for button in (None, "LEFT", "RIGHT", "START")}) == 4
+
+        env.use_restricted_actions = stable_retro.Actions.DISCRETE
+        many = np.prod([len(combo) for combo in env.button_combos])
+        for number in range(0, int(many), 7):
+            held = set(env.get_action_meaning(number))
+            np.testing.assert_array_equal(emulator.lines(spec.vector(held)), env.action_to_array(number)[0])
+    finally:
+        emulator.close()
+
+
+def test_a_game_that_restarts_begins_anew_after_its_end():
+    """A novice's game of Airstriker is over in half a minute; an episode goes on, from the start state."""
+    pytest.importorskip("stable_retro")
+    from dreamcart.games.retro import RetroEmulator
+
+    spec = load_game("Airstriker-Genesis-v0")
+    emulator = RetroEmulator(spec)
+    try:
+        begin = emulator.reset("Level1", 0)
+        lives = []
+        for step in range(1500):
+            frame, _, ended, _ = emulator.step(spec.vector({"LEFT"} if step % 40 < 5 else set()))
+            lives.append(emulator.variables()["lives"])
+            assert not ended
+            if len(lives) > 1 and lives[-1] > lives[-2]:
+                break
+        assert lives[-2:] == [0, 3]
+        assert frame.shape == begin.shape
     finally:
         emulator.close()
 

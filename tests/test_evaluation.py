@@ -26,8 +26,8 @@ from dreamcart.evaluation.readback import load_reader
 from dreamcart.evaluation.rollout import SOURCES, choose_starts, curve_rows, evaluate_rollouts, load_test
 from dreamcart.evaluation.screens import Screens, load_infos
 from dreamcart.evaluation.single_step import single_step_report
+from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
-from dreamcart.games.spec import load_game
 
 SIZE = 16
 SPEC = make_spec()

@@ -8,18 +8,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from synthetic import SEEN_AS, assert_sentence, make_frame, make_rows, make_spec, write_raw
+from synthetic import BUTTONS, SEEN_AS, assert_sentence, make_frame, make_rows, make_spec, write_raw
 
 from dreamcart.config import CollectConfig
-from dreamcart.data.external import NES_ORDER, import_recordings, to_buttons
+from dreamcart.data.actions import ALE_ACTIONS, CONSOLES, bind
+from dreamcart.data.imports import import_recordings, report_lines
 from dreamcart.data.preprocess import preprocess
 from dreamcart.data.reader import read_episodes
-from dreamcart.data.schema import COLUMNS, decode_image
+from dreamcart.data.schema import COLUMNS, INFO_NAME, decode_image
 from dreamcart.errors import UserError
+from dreamcart.files import read_json, write_json
+from dreamcart.games.catalog import load_game
 
 datasets = pytest.importorskip("datasets")
 
 SPEC = make_spec()
+NES_ORDER = CONSOLES["Nes"]
 RIGHT = [int(name == "RIGHT") for name in NES_ORDER]
 
 
@@ -100,8 +104,8 @@ def test_imported_recordings_can_be_preprocessed(tmp_path):
 def test_nine_entries_are_the_nes_order_with_its_null_button():
     """stable-retro's order differs from the game's, and its second place is no button."""
     for name in SPEC.buttons:
-        assert to_buttons([int(other == name) for other in NES_ORDER], SPEC) == SPEC.vector({name})
-    assert to_buttons([0, 1, 0, 0, 0, 0, 0, 0, 0], SPEC) == SPEC.vector(set())
+        assert bind(SPEC, {9}, 1).to_buttons([int(other == name) for other in NES_ORDER], SPEC) == SPEC.vector({name})
+    assert bind(SPEC, {9}, 1).to_buttons([0, 1, 0, 0, 0, 0, 0, 0, 0], SPEC) == SPEC.vector(set())
 
 
 def without(rows, column):
@@ -119,8 +123,8 @@ def with_action(rows, action):
         (without(recorder_rows([3, 3, 3]), "image"), "'observations'"),
         (without(recorder_rows([3, 3, 3]), "episode_id"), "'episode_id'"),
         (with_action(recorder_rows([3, 3, 3]), [0, 0, 0, 0, 2, 0, 0, 0, 0]), "no list of 0 and 1"),
-        (with_action(recorder_rows([3, 3, 3]), [0, 1]), "2 entries"),
-        (with_action(recorder_rows([3, 3, 3]), None), "0 entries"),
+        (with_action(recorder_rows([3, 3, 3]), [0, 1]), "2, 9 entries"),
+        (with_action(recorder_rows([3, 3, 3]), None), "0, 9 entries"),
         (recorder_rows([9]), "1 episodes"),
         (recorder_rows([3, 1, 3]), "single observation"),
         (recorder_rows([4, 4, 4])[::-1], "out of order"),
@@ -139,7 +143,7 @@ def test_a_bad_recording_is_refused_in_one_sentence(tmp_path, rows, named):
 def test_an_action_that_is_no_list_of_buttons_is_refused(action):
     """Half a press, a name or a number cannot be pressed, and must not be rounded to something that can."""
     with pytest.raises(UserError) as caught:
-        to_buttons(action, SPEC)
+        bind(SPEC, {8}, 1).to_buttons(action, SPEC)
     assert_sentence(caught.value)
 
 
@@ -175,3 +179,137 @@ def test_a_hub_dataset_out_of_reach_is_refused(tmp_path):
     with pytest.raises(UserError, match="somebody/some-game") as caught:
         run_import(tmp_path, "somebody/some-game", revision="0" * 40)
     assert "\n" not in str(caught.value)
+
+
+def later_rows(lengths: list[int], kind: str = "WebP", **options: Any) -> list[dict[str, Any]]:
+    """Rows as later gymnasium-recorders write them: other names, numbers for episodes made elsewhere, a final screen."""
+    rows = []
+    for episode, length in enumerate(lengths):
+        for step in range(length):
+            buffer = io.BytesIO()
+            Image.fromarray(make_frame(episode + step)).save(buffer, kind, **options)
+            last = step == length - 1
+            rows.append(
+                {
+                    "episode_id": f"ep-{episode}",
+                    "seed": 7,
+                    "step": step,
+                    "observations": {"bytes": buffer.getvalue(), "path": None},
+                    "actions": None if last else RIGHT if step % 2 else [0] * 9,
+                    "rewards": None if last else 1.5,
+                    "terminations": None if last else step == length - 2,
+                    "truncations": None if last else False,
+                    "infos": None if last else '{"lives": 3}',
+                    "session": "x",
+                }
+            )
+    return rows
+
+
+def test_later_recorder_columns_are_imported(tmp_path):
+    """Whole episodes stay whole: the final screen, rewards and the end of the game are all there, WebP without loss."""
+    report = run_import(tmp_path, write_recorder(tmp_path / "source", later_rows([4, 5, 3], lossless=True)))
+    play = list(read_episodes(tmp_path / "raw"))
+    assert [len(episode) for episode in play] == [4, 5]
+    for number, episode in enumerate(play):
+        for step, row in enumerate(episode):
+            np.testing.assert_array_equal(decode_image(row["observations"]["bytes"]), make_frame(number + step))
+        assert [row["terminations"] for row in episode] == [step == len(episode) - 2 for step in range(len(episode))]
+        assert not any(row["truncations"] for row in episode)
+        assert [row["rewards"] for row in episode] == [1.5] * (len(episode) - 1) + [0.0]
+        assert (episode[0]["seed"], episode[0]["infos"]) == (7, '{"lives":3}')
+    assert report["columns"]["observations"] == "observations"
+    assert (report["terminal_rows"], report["ignored"], report["images"], report["lossy"]) == (3, ["session"], {"WebP": 12}, [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "named"),
+    [("JPEG", {}, "JPEG"), ("WebP", {"quality": 60}, "WebP (lossy)"), ("WebP", {"lossless": True}, ""), ("PNG", {}, "")],
+)
+def test_lossy_images_are_accepted_and_said(tmp_path, kind, options, named):
+    report = run_import(tmp_path, write_recorder(tmp_path / "source", later_rows([4, 4, 4], kind, **options)))
+    said = [line for line in report_lines(report) if "lost detail" in line]
+    assert (report["lossy"], len(said)) == ([named] if named else [], bool(named))
+    assert all(line.startswith(named) for line in said)
+
+
+def test_the_report_says_what_became_of_what(tmp_path):
+    """Seed-era columns: renamed, unused, the order of the buttons, and the screen that is missing at the end."""
+    lines = report_lines(run_import(tmp_path, write_recorder(tmp_path / "source", recorder_rows([4, 5, 3], "JPEG"))))
+    text = "\n".join(lines)
+    assert "image → observations" in text
+    assert "action → actions" in text
+    assert "not used: timestamp" in text
+    assert "stable-retro's order (B, none, SELECT, START, UP, DOWN, LEFT, RIGHT, A)" in text
+    assert "12 JPEG" in text
+    assert "end one step earlier" in text
+
+
+def test_presses_that_the_game_lacks_are_counted(tmp_path):
+    """A game folder may name fewer buttons than the console has: what is lost is said."""
+    spec = make_spec(buttons=["A", "LEFT"], keys={})
+    config = CollectConfig(
+        write_recorder(tmp_path / "source", recorder_rows([4, 5, 3])), "", 100, 10, test_episodes=1, test_steps=10, workers=1
+    )
+    report = import_recordings(spec, config, tmp_path / "raw", tmp_path / "raw_test")
+    # steps 1 and 3 of five; in an episode the last action is dropped, and so is its press
+    assert report["presses_lost"] == {"RIGHT": 1 + 2 + 1}
+    assert any("4 of RIGHT" in line for line in report_lines(report))
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_atari_actions_are_numbers_of_the_minimal_set(listed):
+    """Breakout's four by default; a larger number anywhere means all of ALE's eighteen."""
+    ale_py = pytest.importorskip("ale_py")
+    assert [ale_py.Action(number).name for number in range(18)] == ALE_ACTIONS
+    spec = load_game("breakout")
+    wrapped = (lambda number: [number]) if listed else (lambda number: number)
+    minimal = bind(spec, {1}, 3)
+    held = [minimal.to_buttons(wrapped(number), spec) for number in range(4)]
+    assert held == [spec.vector(pressed) for pressed in (set(), {"FIRE"}, {"RIGHT"}, {"LEFT"})]
+    full = bind(spec, {1}, 17)
+    assert full.to_buttons(wrapped(14), spec) == spec.vector({"RIGHT", "FIRE"})
+    assert full.lost == {"UP": 1}
+    with pytest.raises(UserError) as caught:
+        full.to_buttons(wrapped(18), spec)
+    assert_sentence(caught.value)
+
+
+def test_console_orders_are_stable_retros():
+    """The tables against the emulators that this stable-retro has."""
+    stable_retro = pytest.importorskip("stable_retro")
+    for console, order in CONSOLES.items():
+        assert stable_retro.get_system_info(console)["buttons"] == order, console
+
+
+def test_buttons_of_a_dreamcart_dataset_are_matched_by_name(tmp_path):
+    """Another order in the dataset's own game than in ours: names decide, not places."""
+    other = make_spec(buttons=BUTTONS[::-1])
+    source = write_raw(tmp_path / "source", [make_rows(n, 4 + n) for n in range(3)], other)
+    run_import(tmp_path, str(source))
+    for was, now in zip(read_episodes(source), read_episodes(tmp_path / "raw"), strict=False):
+        assert [row["actions"] and row["actions"][::-1] for row in was] == [row["actions"] for row in now]
+
+
+def test_an_unknown_schema_version_is_refused(tmp_path):
+    source = write_raw(tmp_path / "source", [make_rows(n, 4) for n in range(3)])
+    write_json(source / INFO_NAME, read_json(source / INFO_NAME) | {"schema_version": 99})
+    with pytest.raises(UserError, match="schema version 99") as caught:
+        run_import(tmp_path, str(source))
+    assert_sentence(caught.value)
+
+
+def test_an_episode_in_pieces_is_refused(tmp_path):
+    """Two people's rows in turns would be cut into episodes that never were."""
+    rows = recorder_rows([4, 4, 4])
+    with pytest.raises(UserError, match="in pieces") as caught:
+        run_import(tmp_path, write_recorder(tmp_path / "source", rows[:2] + rows[4:] + rows[2:4]))
+    assert_sentence(caught.value)
+
+
+def test_shards_are_cut_between_episodes(tmp_path, monkeypatch):
+    """A large import is not held in memory: shards of a bounded size, named by their first episode."""
+    monkeypatch.setattr("dreamcart.data.imports.ROWS_IN_SHARD", 6)
+    run_import(tmp_path, write_recorder(tmp_path / "source", recorder_rows([4, 4, 4, 4])))
+    assert sorted(path.name for path in (tmp_path / "raw").glob("*.parquet")) == ["play-00000.parquet", "play-00002.parquet"]
+    assert [len(episode) for episode in read_episodes(tmp_path / "raw")] == [4, 4, 4]

@@ -331,8 +331,8 @@ def fit_game(folder: Path, kind: str, latents: str, steps: int, **changes):
 
 LEARN = {
     "vector": {"steps": 300, "hidden": 64, "units": 64, "learning_rate": 0.01},
-    "grid": {"steps": 250, "learning_rate": 0.01},
-    "tokens": {"steps": 120, "learning_rate": 0.01},
+    "grid": {"steps": 250},
+    "tokens": {"steps": 160},
 }
 
 

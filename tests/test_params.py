@@ -125,6 +125,8 @@ def with_value(key: str, value: object) -> dict:
         ("seed", -1, "0 to"),
         ("latent_dim", 5000, "0 to 4096"),
         ("collect.workers", 0, "1 to 256"),
+        ("collect.recordings", "data/recordings/blockfall/a", "a list"),
+        ("collect.recordings", ["a@1", 7], "a text"),
         ("preprocess.color", "grey", "'gray', 'rgb'"),
         ("representation.kind", "vqvae", "'tiles', 'ae', 'vae', 'vq', 'fsq'"),
         ("representation.beta", -1.0, "0.0 to"),

@@ -12,7 +12,7 @@ from PIL import Image
 from synthetic import GOLDEN, assert_sentence, copy_checkout, make_random_world, make_spec, make_tiles_world
 
 from dreamcart.errors import UserError, run_stage
-from dreamcart.games.spec import load_game
+from dreamcart.games.catalog import load_game
 from dreamcart.play.actions import parse_actions
 from dreamcart.play.loop import Input, Script, run
 from dreamcart.play.sources import Dream, SideBySide
@@ -490,7 +490,7 @@ def test_frames_end_a_list_of_actions_early(play):
         (["--headless", "--frames", "3", "--real", "--temperature", "1"], "--temperature"),
         (["--headless", "--frames", "3", "--start", "Nowhere"], "no start state 'Nowhere'"),
         (["--headless", "--frames", "3", "--game", "pacman"], "pacman"),
-        (["--headless", "--frames", "3", "--real", "--game", "pacman"], "no game 'pacman'; games/ has blockfall"),
+        (["--headless", "--frames", "3", "--real", "--game", "pacman"], "no game 'pacman'"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_exit_code_2(play, arguments, named):

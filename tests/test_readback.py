@@ -20,8 +20,8 @@ from dreamcart.evaluation.readback import (
     state_scores,
     summarise,
 )
+from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
-from dreamcart.games.spec import load_game
 
 Read = dict[str, Any]
 STEPS = 150

@@ -3,16 +3,18 @@
 import multiprocessing
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xxhash
 from tqdm import tqdm
 
 from dreamcart.config import CollectConfig
-from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION, ShardWriter, frame_key
-from dreamcart.data.scripts import make_policy
+from dreamcart.data.schema import INFO_NAME, ShardWriter, dataset_info, frame_key
+from dreamcart.data.scripts import Policy, make_policy
 from dreamcart.errors import UserError
 from dreamcart.files import write_json
 from dreamcart.games.emulator import Emulator, open_emulator
@@ -66,8 +68,8 @@ def record(spec: GameSpec, config: CollectConfig, seed: int, play: Path, test: P
     """
     for script in spec.scripts:
         make_policy(script.policy, spec)  # complain now, not in a worker
-    shards = []
-    for folder, episodes in zip((play, test), plan_episodes(spec, config, seed), strict=True):
+    shards, plan = [], plan_episodes(spec, config, seed)
+    for folder, episodes in zip((play, test), plan, strict=True):
         for first in range(0, len(episodes), EPISODES_IN_SHARD):
             path = folder / f"play-{first // EPISODES_IN_SHARD:05d}.parquet"
             shards.append((spec, path, episodes[first : first + EPISODES_IN_SHARD]))
@@ -75,7 +77,7 @@ def record(spec: GameSpec, config: CollectConfig, seed: int, play: Path, test: P
     report = Coverage(spec)
     test_report = Coverage(spec)
     with multiprocessing.get_context("spawn").Pool(min(config.workers, len(shards))) as pool:
-        versions = pool.apply(_versions, (spec,))  # complain about the game or its ROM before anything is deleted
+        versions = pool.apply(worker_versions, (spec,))  # complain about the game or its ROM before anything is deleted
         if isinstance(versions, UserError):
             raise versions
         for folder in (play, test):
@@ -86,8 +88,10 @@ def record(spec: GameSpec, config: CollectConfig, seed: int, play: Path, test: P
                     raise coverage
                 (test_report if path.parent == test else report).merge(coverage)
                 bar.update(coverage.steps)
-    for folder in (play, test):
-        write_json(folder / INFO_NAME, {"schema_version": SCHEMA_VERSION, "game": spec.to_dict(), **versions})
+        pool.close()
+        pool.join()  # some emulators have a process of their own to end
+    for folder, episodes in zip((play, test), plan, strict=True):
+        write_json(folder / INFO_NAME, dataset_info(spec, versions, len(episodes)))
     return {"play": report.summary(), "test": test_report.summary()}
 
 
@@ -125,10 +129,10 @@ def _steps(task: tuple[GameSpec, Path, list[Episode]]) -> int:
     return sum(episode.steps for episode in task[2])
 
 
-def _versions(spec: GameSpec) -> dict[str, str] | UserError:
+def worker_versions(spec: GameSpec) -> dict[str, str] | UserError:
     """Worker: open the emulator. Here and below a UserError comes back as a value, for one clean sentence."""
     try:
-        return _worker_emulator(spec).versions()
+        return worker_emulator(spec).versions()
     except UserError as problem:
         return problem
 
@@ -137,7 +141,7 @@ def _record_shard(task: tuple[GameSpec, Path, list[Episode]]) -> tuple[Path, Cov
     """Worker: record the episodes of one shard."""
     spec, path, episodes = task
     try:
-        emulator = _worker_emulator(spec)
+        emulator = worker_emulator(spec)
         writer = ShardWriter(path)
         coverage = Coverage(spec)
         for episode in episodes:
@@ -153,7 +157,7 @@ def _record_shard(task: tuple[GameSpec, Path, list[Episode]]) -> tuple[Path, Cov
 _emulator: Emulator | None = None
 
 
-def _worker_emulator(spec: GameSpec) -> Emulator:
+def worker_emulator(spec: GameSpec) -> Emulator:
     """This process's emulator: stable-retro allows one a process, so it serves all the worker's shards."""
     global _emulator
     if _emulator is None:
@@ -161,21 +165,32 @@ def _worker_emulator(spec: GameSpec) -> Emulator:
     return _emulator
 
 
-def play_episode(emulator: Emulator, spec: GameSpec, episode: Episode, coverage: Coverage):
-    """Play one episode; yields its rows (see `schema`), N+1 for N actions, and counts them in `coverage`."""
+def play_episode(
+    emulator: Emulator, spec: GameSpec, episode: Episode, coverage: Coverage, policy: Policy | None = None
+) -> Iterator[dict[str, Any]]:
+    """Play one episode by its script, or by another policy, such as a person.
+
+    Yields its rows (see `schema`), N+1 for N actions, and counts them in `coverage`. A policy that gives no buttons but
+    None ends the episode; at once, and there are no rows. The first row's infos have the start state, the last one's a
+    hash of all actions: replay alone would not notice that one without effect was changed.
+    """
+    policy = policy or make_policy(episode.script.policy, spec)
     rng = np.random.default_rng(episode.seed)
-    policy = make_policy(episode.script.policy, spec)
     frame = emulator.reset(episode.script.state, episode.seed)
     key = frame_key(frame)
     variables = emulator.variables()
-    coverage.episodes += 1
-    ended = False
-    for step in range(episode.steps):
+    row, step, ended, actions = None, 0, False, xxhash.xxh3_64()
+    while not ended:
         pressed = policy.act(variables, rng)
+        if pressed is None:
+            break
+        if row:
+            yield row
         action = spec.vector(pressed)
+        actions.update(bytes(action))
         following, reward, terminated, truncated = emulator.step(action)
         truncated = truncated or step + 1 == episode.steps
-        yield _row(episode, step, frame, variables, action, reward, terminated, truncated)
+        row = _row(episode, step, frame, variables, action, reward, terminated, truncated)
         after = emulator.variables()
         coverage.steps += 1
         coverage.buttons.update(pressed)
@@ -186,11 +201,12 @@ def play_episode(emulator: Emulator, spec: GameSpec, episode: Episode, coverage:
         key = following_key
         for event, name in spec.events.items():
             coverage.events[event] += max(0, int(after[name]) - int(variables[name]))
-        frame, variables = following, after
+        frame, variables, step = following, after, step + 1
         ended = terminated or truncated
-        if ended:
-            break
-    yield _row(episode, step + 1, frame, variables, None, 0.0, False, False)
+    if row:
+        coverage.episodes += 1
+        yield row | {"truncations": row["truncations"] or not ended}
+        yield _row(episode, step, frame, variables | {"actions_hash": actions.hexdigest()}, None, 0.0, False, False)
 
 
 def _row(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dreamcart.data.schema import COLUMNS, SCHEMA, read_info
@@ -29,7 +30,7 @@ def read_episodes(folder: Path, columns: list[str] | None = None) -> Iterator[li
         raise UserError(f"{folder} holds no Parquet shards; run `dvc repro collect` to record them.")
     wanted = sorted({*(columns or COLUMNS), "episode_id", "step"})
     episode: list[dict[str, Any]] = []
-    for row in (row for shard in shards for row in _rows(shard, wanted)):
+    for row in (row for shard in shards for row in read_rows(shard, wanted)):
         if episode and row["episode_id"] != episode[0]["episode_id"]:
             yield _checked(episode, folder)
             episode = []
@@ -48,7 +49,8 @@ def dataset_spec(folder: Path) -> GameSpec:
     return GameSpec.from_dict(read_info(folder)["game"])
 
 
-def _rows(shard: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
+def read_rows(shard: Path, columns: list[str], episodes: list[int] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield a shard's rows with these columns, of all episodes or only some (by their ids). Raises UserError."""
     try:
         with pq.ParquetFile(shard, page_checksum_verification=True) as file:
             missing = [name for name in columns if name not in file.schema_arrow.names]
@@ -59,6 +61,8 @@ def _rows(shard: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
                     found = file.schema_arrow.field(name).type
                     raise UserError(f"{shard} has {found} in the column {name!r}, which must be {SCHEMA.field(name).type}.")
             for batch in file.iter_batches(batch_size=256, columns=columns):
+                if episodes is not None:
+                    batch = batch.filter(pc.is_in(batch["episode_id"], pa.array(episodes, pa.int64())))
                 yield from batch.to_pylist()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:
         raise UserError(f"{shard} is damaged ({type(problem).__name__}); delete it and run `dvc repro collect` again.") from None

@@ -12,7 +12,7 @@ import struct
 import zlib
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,7 @@ from PIL import Image
 
 from dreamcart.errors import UserError
 from dreamcart.files import read_json, replace_atomically
+from dreamcart.games.spec import GameSpec
 
 SCHEMA_VERSION = 1
 INFO_NAME = "dataset_info.json"
@@ -129,36 +130,22 @@ def decode_image(content: bytes) -> np.ndarray:
         raise UserError("A recorded image is damaged; collect or download the dataset again.") from None
 
 
-class ShardWriter:
-    """Writes episodes to one Parquet shard; the shard appears under its name only when closed whole.
+class RowEncoder:
+    """Rows as they are recorded → rows as Parquet takes them.
 
     Most frames repeat, so equal frames share one encoded image: Parquet's dictionary then stores it once.
     """
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        self.temporary = path.with_name(path.name + ".tmp")
-        self.writer = pq.ParquetWriter(
-            self.temporary,
-            SCHEMA,
-            compression="zstd",
-            compression_level=9,
-            use_dictionary=["observations.bytes", "actions.list.element", "episode_id", "seed"],
-            dictionary_pagesize_limit=256 * 2**20,
-            write_page_checksum=True,  # a flipped bit must not pass as data
-        )
-        self.rows: list[dict[str, Any]] = []
+    def __init__(self) -> None:
         self.encoder = PngEncoder()
-        self.images: dict[bytes, bytes] = {}  # by frame_key: all that this shard holds
+        self.images: dict[bytes, bytes] = {}  # by frame_key: all that were met
+        self.size = 0  # their bytes together
         self.last: tuple[np.ndarray | None, bytes] = (None, b"")
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Append a row with the keys of COLUMNS; `observations` a uint8 frame, `infos` a dict."""
+    def encode(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A row with the keys of COLUMNS; `observations` a uint8 frame, `infos` a dict."""
         image = {"bytes": self._image(row["observations"]), "path": None}
-        self.rows.append(row | {"observations": image, "infos": infos_json(row["infos"])})
-        if len(self.rows) == ROWS_IN_GROUP:
-            self._flush()
+        return row | {"observations": image, "infos": infos_json(row["infos"])}
 
     def _image(self, frame: np.ndarray) -> bytes:
         """The encoded frame; a frame seen before (the last one: the very same array) costs next to nothing."""
@@ -166,8 +153,45 @@ class ShardWriter:
             key = frame_key(frame)
             if key not in self.images:
                 self.images[key] = self.encoder.encode(frame)
+                self.size += len(self.images[key])
             self.last = (frame, self.images[key])
         return self.last[1]
+
+
+def open_shard(file: Path | BinaryIO) -> pq.ParquetWriter:
+    """A Parquet file of SCHEMA, open for writing."""
+    return pq.ParquetWriter(
+        file,
+        SCHEMA,
+        compression="zstd",
+        compression_level=9,
+        use_dictionary=["observations.bytes", "actions.list.element", "episode_id", "seed"],
+        dictionary_pagesize_limit=256 * 2**20,
+        write_page_checksum=True,  # a flipped bit must not pass as data
+    )
+
+
+class ShardWriter:
+    """Writes episodes to one Parquet shard; the shard appears under its name only when closed whole."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.temporary = path.with_name(f".{path.name}.tmp")  # hidden: `datasets` opens a folder without it
+        self.writer = open_shard(self.temporary)
+        self.rows: list[dict[str, Any]] = []
+        self.encoder = RowEncoder()
+
+    @property
+    def images(self) -> dict[bytes, bytes]:
+        """The distinct images of this shard, by frame_key."""
+        return self.encoder.images
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Append a row with the keys of COLUMNS; `observations` a uint8 frame, `infos` a dict."""
+        self.rows.append(self.encoder.encode(row))
+        if len(self.rows) == ROWS_IN_GROUP:
+            self._flush()
 
     def close(self) -> None:
         """Write what is left and give the shard its name."""
@@ -179,6 +203,12 @@ class ShardWriter:
         if self.rows:
             self.writer.write_table(pa.Table.from_pylist(self.rows, SCHEMA))
             self.rows = []
+
+
+def dataset_info(spec: GameSpec, versions: dict[str, str], episodes: int) -> dict[str, Any]:
+    """What dataset_info.json says: `versions` as `Emulator.versions` gives them; without `episodes` a lost last one would
+    not be missed."""
+    return {"schema_version": SCHEMA_VERSION, "game": spec.to_dict(), "episodes": episodes, **versions}
 
 
 def read_info(folder: Path) -> dict[str, Any]:

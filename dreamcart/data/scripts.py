@@ -1,6 +1,6 @@
 """Scripted play that covers a game: what the buttons do, what a good player meets, and the edge cases.
 
-A policy is made once an episode and asked once a step: `act(variables, rng) -> set of button names`.
+A policy is made once an episode and asked once a step: `act(variables, rng) -> set of button names`, or None to end it.
 """
 
 from typing import Any, Protocol
@@ -8,9 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from dreamcart.errors import UserError
-from dreamcart.games.spec import GameSpec, game_module
+from dreamcart.games.catalog import game_module
+from dreamcart.games.spec import GameSpec
 
-MENU_BUTTONS = {"START", "SELECT"}
+MENU_BUTTONS = {"START", "SELECT", "PAUSE", "RUN"}
 TAP, HOLD = 0.6, 0.15  # chance to let go at each step: about 2 steps, about 7
 LEAN = 60, 400  # steps for which one button is the favourite
 
@@ -18,8 +19,8 @@ LEAN = 60, 400  # steps for which one button is the favourite
 class Policy(Protocol):
     """Presses buttons."""
 
-    def act(self, variables: dict[str, Any], rng: np.random.Generator) -> set[str]:
-        """Buttons to hold for the next step."""
+    def act(self, variables: dict[str, Any], rng: np.random.Generator) -> set[str] | None:
+        """Buttons to hold for the next step; None ends the episode here (scripts never do)."""
 
 
 class Held:
@@ -95,6 +96,7 @@ class Bot:
 def make_policy(name: str, spec: GameSpec) -> Policy:
     """A fresh policy by name. Raises UserError for an unknown one."""
     policies = {
+        "play": lambda: Held(spec, menu=0.0),
         "held": lambda: Held(spec, menu=0.02),
         "menu": lambda: Held(spec, menu=0.35),
         "lean": lambda: Lean(spec),

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from dreamcart.errors import UserError
-from dreamcart.games.spec import GameSpec, game_module
+from dreamcart.games.catalog import game_module
+from dreamcart.games.spec import GameSpec
 
 Read = dict[str, Any]  # what a frame shows, in the game's own terms
 

@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import re
 import struct
 from collections.abc import Iterable
 from pathlib import Path
@@ -38,7 +39,7 @@ class AleEmulator:
             raise UserError(f"games/{spec.name}/game.yaml gives `ram` a name {taken[0]!r} that is Dreamcart's own; choose another.")
         self.spec = spec
         self.ale_py = ale_py
-        rom = _find_rom(spec, ale_py)
+        rom = _find_rom(spec.env, ale_py, spec.name)
         self.rom_sha1 = hashlib.sha1(rom.read_bytes()).hexdigest()
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         self.ale = ale_py.ALEInterface()
@@ -118,20 +119,70 @@ class AleEmulator:
         return np.ascontiguousarray(self.screen[top : height - bottom, left : width - right])
 
 
-def _find_rom(spec: GameSpec, ale_py: Any) -> Path:
-    """The ROM file of `spec.env`. Raises UserError where ale-py knows no such game or its file is damaged."""
+def environments() -> dict[str, bool]:
+    """Atari games by their names in Gymnasium, and whether ale-py has their ROMs."""
+    return {name: _has_rom(rom) for name, rom in _rom_ids().items()}
+
+
+def describe(env: str) -> dict[str, Any]:
+    """Values of a GameSpec for an Atari game without a folder: the buttons are those of its minimal action set."""
+    import ale_py
+
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+    ale = ale_py.ALEInterface()
+    ale.loadROM(_find_rom(env, ale_py))
+    used = set().union(*(buttons_of(action.name) for action in ale.getMinimalActionSet()))
+    name = env.removeprefix("ALE/").removesuffix("-v5")
+    return {
+        "title": re.sub(r"(?<=[a-z])(?=[A-Z0-9])", " ", name),
+        "buttons": [button for button in JOYSTICK if button in used],
+        "fps": 60.0,
+        "frame_skip": 2,
+        "continuing": True,  # many a game is over in less than an episode
+        "events": {"points": "score", "lives_lost": "lives_lost"},
+        "start_states": [START],
+        "scripts": [{"policy": "held", "state": START, "share": 1.0}],
+    }
+
+
+def buttons_of(action: str) -> set[str]:
+    """The buttons of one of ALE's actions by its name: UPLEFTFIRE → {UP, LEFT, FIRE}, NOOP → {}."""
+    return set(re.findall("|".join(JOYSTICK), action))
+
+
+def _rom_ids() -> dict[str, str]:
+    """Name in Gymnasium → name of the ROM. Games for two people only are in neither."""
+    import ale_py
+    import gymnasium
+
+    gymnasium.register_envs(ale_py)
+    return {
+        name: env.kwargs["game"]
+        for name, env in gymnasium.registry.items()
+        if re.fullmatch(r"ALE/\w+-v5", name) and "game" in env.kwargs
+    }
+
+
+def _has_rom(rom: str) -> bool:
     from ale_py import roms
 
-    known = {f"ALE/{rom.title().replace('_', '')}-v5": rom for rom in roms.get_all_rom_ids()}
-    if spec.env not in known:
-        near = difflib.get_close_matches(spec.env, known, 1, 0.0)[0]
-        raise UserError(
-            f"ale-py knows no game {spec.env!r}; correct `env` in games/{spec.name}/game.yaml (the nearest name is {near})."
-        )
     try:
-        return roms.get_rom_path(known[spec.env])
+        return bool(roms.get_rom_path(rom))
     except OSError:  # no file, or another content than ale-py expects
+        return False
+
+
+def _find_rom(env: str, ale_py: Any, folder: str = "") -> Path:
+    """The ROM file of `env`. Raises UserError where ale-py knows no such game or its file is damaged."""
+    from ale_py import roms
+
+    known = _rom_ids()
+    if env not in known:
+        near = difflib.get_close_matches(env, known, 1, 0.0)[0]
+        raise UserError(f"ale-py knows no game {env!r}; correct `env` in games/{folder}/game.yaml (the nearest name is {near}).")
+    if not _has_rom(known[env]):
         raise UserError(
-            f"The ROM of {spec.title} is missing or damaged; install ale-py again with "
+            f"The ROM of {env} is missing or damaged; install ale-py again with "
             f"`pip install --force-reinstall --no-deps ale-py=={ale_py.__version__}`."
-        ) from None
+        )
+    return Path(roms.get_rom_path(known[env]))

@@ -40,6 +40,10 @@ def open_emulator(spec: GameSpec) -> Emulator:
         from dreamcart.games.ale import AleEmulator
 
         return AleEmulator(spec)
+    if spec.backend == "vizdoom":
+        from dreamcart.games.vizdoom import VizdoomEmulator
+
+        return VizdoomEmulator(spec)
     from dreamcart.games.retro import RetroEmulator
 
     return RetroEmulator(spec)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import warnings
 from collections.abc import Iterable
@@ -13,18 +14,21 @@ import numpy as np
 from dreamcart.errors import ROOT, UserError
 from dreamcart.games.spec import GameSpec
 
+POWER_ON = "PowerOn"
+# Buttons of no use in play: MODE changes what a Genesis pad is, RESET ends the game, C-MODE is the N64 pad's shift.
+LEFT_OUT = {"MODE", "RESET", "C-MODE", "L3", "R3"}
+
 
 class RetroEmulator:
     """A stable-retro game, stepped `frame_skip` frames at a time with buttons by name."""
 
     def __init__(self, spec: GameSpec) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import stable_retro
+        stable_retro = library()
         self.spec = spec
         kind = stable_retro.data.Integrations.STABLE
         if spec.integration:
             kind = stable_retro.data.Integrations.CUSTOM_ONLY
+            kind.clear_custom_paths()
             kind.add_custom_path(str(ROOT / spec.integration))
         self.inttype = kind
         self.rom_sha1 = _check_rom(spec, stable_retro, kind)
@@ -50,16 +54,23 @@ class RetroEmulator:
         self.scalars = [name for name in names if name not in members]
         self.blocks = self._find_blocks(stable_retro)
         self.version = stable_retro.__version__
+        self.switched_on = self.env.em.get_state()
         self.frame = np.zeros(0, np.uint8)
 
     def reset(self, state: str, seed: int) -> np.ndarray:
-        """Load the start state named `state` and, where the game has one, poke its random seed."""
+        """Load the start state named `state` and, where the game has one, poke its random seed.
+
+        `PowerOn` is the console just switched on, for games that come without saved states.
+        """
         import stable_retro
 
         try:
-            self.env.load_state(state, self.inttype)
+            if state == POWER_ON:
+                self.env.initial_state = self.switched_on
+            else:
+                self.env.load_state(state, self.inttype)
         except (OSError, TypeError):
-            known = ", ".join(sorted(stable_retro.data.list_states(self.spec.env, self.inttype)))
+            known = ", ".join([*sorted(stable_retro.data.list_states(self.spec.env, self.inttype)), POWER_ON])
             raise UserError(f"{self.spec.env} has no start state {state!r}; it has {known}.") from None
         self.env.reset()
         if self.spec.seed_variable:
@@ -72,17 +83,23 @@ class RetroEmulator:
 
         Rewards are changes of variables, so one reading a step sums those of its frames.
         """
-        buttons = np.zeros(len(self.env.buttons), np.uint8)
-        for place, pressed in zip(self.order, action, strict=True):
-            buttons[place] = pressed
+        if self.spec.restarts and self.env.data.is_done():
+            self.env.reset()
         # RetroEnv.step would copy screen and variables every frame, which costs as much as emulating it.
-        self.env.em.set_button_mask(buttons, 0)
+        self.env.em.set_button_mask(self.lines(action), 0)
         for _ in range(self.spec.frame_skip):
             self.env.em.step()
         self.env.data.update_ram()
         reward, done = float(self.env.data.current_reward()), bool(self.env.data.is_done())
         self.frame = self._crop(self.env.get_screen())
-        return self.frame, reward, done and not self.spec.continuing, False
+        return self.frame, reward, done and not (self.spec.continuing or self.spec.restarts), False
+
+    def lines(self, action: Iterable[int]) -> np.ndarray:
+        """A multi-hot action in the spec's order → the pad's lines in the console's order, uint8 [its buttons]."""
+        lines = np.zeros(len(self.env.buttons), np.uint8)
+        for place, pressed in zip(self.order, action, strict=True):
+            lines[place] = pressed
+        return lines
 
     def variables(self) -> dict[str, Any]:
         """RAM variables as ints, numbered ones gathered into uint8 arrays."""
@@ -143,8 +160,8 @@ def _check_rom(spec: GameSpec, stable_retro: Any, kind: Any) -> str:
         if spec.env not in known and not (ROOT / spec.integration / spec.env).is_dir():
             raise UserError(f"stable-retro knows no game {spec.env!r}; correct `env` in games/{spec.name}/game.yaml.") from None
         raise UserError(
-            f"The ROM of {spec.title} is missing: import your own copy with `python -m stable_retro.import FOLDER`"
-            + (f" or restore {spec.integration}/{spec.env} with git." if spec.integration else ".")
+            f"The ROM of {spec.title} is missing: import your own copy with `python stages/record.py import FOLDER`"
+            + (f", or restore {spec.integration}/{spec.env} with git where it belongs to Dreamcart." if spec.integration else ".")
         ) from None
     content = path.read_bytes()
     # stable-retro's hash leaves out the 16-byte iNES header; ours is plain, and both are accepted.
@@ -167,3 +184,49 @@ def _array_groups(names: Iterable[str]) -> dict[str, list[str]]:
         if match:
             groups.setdefault(match[1], []).append(name)
     return groups
+
+
+def environments() -> dict[str, bool]:
+    """stable-retro's games by name, and whether their ROMs have been imported."""
+    data = library().data
+    return {name: has_rom(name) for name in data.list_games(data.Integrations.STABLE)}
+
+
+def has_rom(env: str, folder: Path | None = None) -> bool:
+    """Is the ROM of `env` here: in stable-retro itself, or in an integration of our own at `folder`?"""
+    data = library().data
+    folder = folder or Path(data.path()) / "stable"
+    held = os.listdir(folder / env) if (folder / env).is_dir() else []
+    return any(f"rom{extension}" in held for extension in data.EMU_EXTENSIONS)
+
+
+def describe(env: str) -> dict[str, Any]:
+    """Values of a GameSpec for a game that stable-retro knows, ROM or not: its pad, its default state, its variables."""
+    stable_retro = library()
+    folder = Path(stable_retro.data.path()) / "stable" / env
+    name, console = env.rpartition("-v")[0].rsplit("-", 1)
+    metadata = json.loads((folder / "metadata.json").read_text())
+    system = metadata.get("system") or console
+    pad = stable_retro.get_system_info(system)["buttons"]
+    variables = json.loads((folder / "data.json").read_text())["info"]
+    states = stable_retro.data.list_states(env, stable_retro.data.Integrations.STABLE)
+    state = metadata.get("default_state") or (states or [POWER_ON])[0]
+    return {
+        "title": f"{re.sub(r'(?<=[a-z])(?=[A-Z0-9])', ' ', name)} ({console})",
+        "buttons": [button for button in pad if button and button not in LEFT_OUT],
+        "fps": 60.0,
+        "frame_skip": 2,
+        "restarts": True,  # or an episode would be as short as a novice's game
+        "events": {"points": "score"} if "score" in variables else {},
+        "start_states": [state],
+        # START pauses most games: seldom, or half of what is recorded stands still.
+        "scripts": [{"policy": "play", "state": state, "share": 0.9}, {"policy": "held", "state": state, "share": 0.1}],
+    }
+
+
+def library() -> Any:
+    """stable_retro, imported without its warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import stable_retro
+    return stable_retro

@@ -1,20 +1,15 @@
-"""GameSpec: what the pipeline must know of a game, read from games/<game>/game.yaml.
+"""GameSpec: what the pipeline must know of a game (where it comes from: `catalog`).
 
 It travels with the data and with the models, so that a dream can be played by button *name* on a machine
 that has neither the game folder nor an emulator.
 """
 
 import dataclasses
-import importlib.util
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any, Literal
 
-import yaml
-
 from dreamcart.config import Count, Positive, build
-from dreamcart.errors import ROOT, UserError
+from dreamcart.errors import UserError
 
 Address = Annotated[int, (0, 127)]  # in the Atari's 128 bytes of RAM
 
@@ -39,7 +34,7 @@ class GameSpec:
 
     name: str
     title: str
-    backend: Literal["retro", "ale"]
+    backend: Literal["retro", "ale", "vizdoom"]
     env: str
     buttons: list[str]
     keys: dict[str, str]
@@ -57,6 +52,9 @@ class GameSpec:
     ram: dict[str, Address] = field(default_factory=dict)
     # The game goes on after its own "done" (game over is a screen like any other).
     continuing: bool = False
+    # After its own "done" a console's game begins anew from its start state, at the next step; Atari's and Doom's do so
+    # where they are `continuing`.
+    restarts: bool = False
     # Event name -> RAM variable whose increase counts as one such event.
     events: dict[str, str] = field(default_factory=dict)
     # Edge case -> "variable = value", or "most array": the frame where that array has most non-zero entries.
@@ -92,51 +90,3 @@ class GameSpec:
     def from_dict(values: dict[str, Any]) -> "GameSpec":
         """The inverse of `to_dict`. Raises UserError on unknown or missing keys."""
         return build(GameSpec, values, "game.")
-
-
-def game_names() -> list[str]:
-    """Names that `game` in params.yaml may have: the folders of games/ with a game.yaml."""
-    return sorted(path.parent.name for path in (ROOT / "games").glob("*/game.yaml"))
-
-
-def game_files(name: str) -> list[Path]:
-    """The yaml files that define a game, its own first, then what it extends."""
-    files = []
-    while name:
-        path = ROOT / "games" / name / "game.yaml"
-        if not path.is_file() or path in files:
-            raise UserError(f"There is no game {name!r}; games/ has {', '.join(game_names())}.")
-        files.append(path)
-        name = (yaml.safe_load(path.read_text()) or {}).get("extends", "")
-    return files
-
-
-def load_game(name: str) -> GameSpec:
-    """Read games/<name>/game.yaml; keys it lacks come from the game it `extends`.
-
-    Raises:
-        UserError: no such game, or a key that is unknown, missing or of the wrong type.
-    """
-    values: dict[str, Any] = {}
-    for path in reversed(game_files(name)):
-        layer = yaml.safe_load(path.read_text())
-        layer.pop("extends", None)
-        if layer.get("integration"):
-            layer["integration"] = str((path.parent / layer["integration"]).resolve().relative_to(ROOT))
-        values |= layer
-    return GameSpec.from_dict({"name": name, **values})
-
-
-def game_module(name: str, file: str) -> ModuleType | None:
-    """The Python file `file` of a game's folder, or of the game that it extends; None where neither has one.
-
-    Raises UserError where there is no such game.
-    """
-    for path in game_files(name):
-        source = path.parent / file
-        if source.is_file():
-            found = importlib.util.spec_from_file_location(f"{source.stem}_{path.parent.name}", source)
-            module = importlib.util.module_from_spec(found)
-            found.loader.exec_module(module)
-            return module
-    return None

@@ -11,7 +11,7 @@ from dreamcart.errors import UserError
 from dreamcart.games.spec import GameSpec
 
 MAX_STEPS = 1_000_000
-_ITEM = re.compile(r"(?P<buttons>\.|[A-Za-z0-9_]+(?:\+[A-Za-z0-9_]+)*)(?:\*(?P<count>\d+))?")
+_ITEM = re.compile(r"(?P<buttons>\.|[A-Za-z0-9_-]+(?:\+[A-Za-z0-9_-]+)*)(?:\*(?P<count>\d+))?")
 
 
 def parse_actions(text: str, spec: GameSpec) -> list[set[str]]:

@@ -29,7 +29,8 @@ class Title:
 
 def titles() -> list[Title]:
     """Everything that can be played, trained models first."""
-    trained = sorted(path.parent.name for path in (ROOT / "models").glob("*/world.safetensors"))
+    models = ROOT / "models"
+    trained = sorted(path.parent.relative_to(models).as_posix() for path in models.rglob("world.safetensors"))
     return [Title(game, None) for game in trained] + [Title(game, path) for game, path in carts().items()]
 
 

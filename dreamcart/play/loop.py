@@ -105,7 +105,7 @@ def run(source: Source, player: Player, gif: Path | None = None, clips: Path | N
         if turn.warmer:
             message = source.warm(turn.warmer)
         if turn.save_gif and recent and clips:
-            path = clips / f"{source.spec.name}-{time.strftime('%Y%m%d-%H%M%S')}.gif"
+            path = clips / f"{source.spec.name.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}.gif"
             save_gif(list(recent), path, rate)
             message = f"saved {path.name}"
         if not paused and not turn.restart:

@@ -3,6 +3,7 @@
 import os
 import time
 from collections import deque
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -26,6 +27,9 @@ MARGIN, LINE = 12, 20
 class Window:
     """Opens on construction. Raises UserError where there is no display, or keys conflict."""
 
+    own_keys = taken_keys = OWN_KEYS  # those the help shows; those that no button may have
+    without_display = "--headless --gif FILE"
+
     def __init__(self, spec: GameSpec, width: int, height: int, title: str, scale: int | None = None) -> None:
         os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
         import pygame
@@ -34,7 +38,7 @@ class Window:
         try:
             pygame.display.init()
             pygame.font.init()
-            self.keys = _bind(spec, pygame)
+            self.keys = _bind(spec, pygame, self.taken_keys)
             if scale is None:
                 room_x, room_y = pygame.display.get_desktop_sizes()[0]
                 scale = max(1, min(int(room_x * 0.7) // width, int(room_y * 0.7) // height, max(1, 560 // height)))
@@ -42,7 +46,7 @@ class Window:
             self.screen = pygame.display.set_mode(size, pygame.RESIZABLE)
         except pygame.error as problem:
             raise UserError(
-                f"Cannot open a window ({problem}); on a machine without a display use --headless --gif FILE."
+                f"Cannot open a window ({problem}); on a machine without a display use {self.without_display}."
             ) from None
         pygame.display.set_caption(title)
         self.title = title
@@ -70,7 +74,14 @@ class Window:
         return turn
 
     def show(self, frame: np.ndarray, paused: bool, message: str) -> None:
-        """Draw the frame as large as fits with its aspect kept, the help under it, and wait for the next frame time."""
+        """Draw the frame, the help under it, and wait for the next frame time."""
+        status = f"{self.rate:4.1f} FPS (real time: {self.spec.step_rate:.0f})"
+        self.draw(frame, status + ("   PAUSED" if paused else "") + f"   {message}")
+        self.pygame.display.flip()
+        self.clock.tick(self.spec.step_rate)
+
+    def draw(self, frame: np.ndarray, status: str) -> None:
+        """Draw the frame as large as fits with its aspect kept, `status` under it, then the keys; not shown yet."""
         pygame = self.pygame
         self.screen.fill(BACKGROUND)
         width, height = self.screen.get_size()
@@ -81,16 +92,17 @@ class Window:
         picture = pygame.transform.scale(pygame.surfarray.make_surface(frame.swapaxes(0, 1)), size)
         self.screen.blit(picture, ((width - size[0]) // 2, (height - size[1]) // 2))
         self.times.append(time.perf_counter())
-        span = self.times[-1] - self.times[0]
-        rate = (len(self.times) - 1) / span if span else 0.0
-        status = f"{rate:4.1f} FPS (real time: {self.spec.step_rate:.0f})" + ("   PAUSED" if paused else "") + f"   {message}"
         self._line(status, 0, BRIGHT)
         names = [f"{key}: {button}" for button, key in self.spec.keys.items()]
         self._line("   ".join(names[: len(names) // 2]), 1, TEXT)
         self._line("   ".join(names[len(names) // 2 :]), 2, TEXT)
-        self._line("   ".join(f"{key}: {what}" for key, what in OWN_KEYS.items()), 3, TEXT)
-        pygame.display.flip()
-        self.clock.tick(self.spec.step_rate)
+        self._line("   ".join(f"{key}: {what}" for key, what in self.own_keys.items()), 3, TEXT)
+
+    @property
+    def rate(self) -> float:
+        """Pictures a second, lately."""
+        span = self.times[-1] - self.times[0] if self.times else 0.0
+        return (len(self.times) - 1) / span if span else 0.0
 
     def close(self) -> None:
         self.pygame.quit()
@@ -100,9 +112,9 @@ class Window:
         self.screen.blit(self.font.render(text, True, colour), (MARGIN, y))
 
 
-def _bind(spec: GameSpec, pygame: object) -> dict[str, int]:
+def _bind(spec: GameSpec, pygame: object, taken_keys: Iterable[str]) -> dict[str, int]:
     """Button → pygame key code. Raises UserError for unknown keys, and for one key with two meanings."""
-    taken = dict.fromkeys(OWN_KEYS, "Dreamcart itself")
+    taken = dict.fromkeys(taken_keys, "Dreamcart itself")
     bound = {}
     for button, key in spec.keys.items():
         if button not in spec.buttons:

@@ -1,0 +1,227 @@
+"""Training throughput of every family of dynamics, each beside a plain reference of its kind.
+
+python benchmarks/train_dynamics.py [--steps N] [--families mlp gru …]
+
+A plain reference is the model as one writes it first: fp32, contiguous tensors, textbook layers, every frame of a batch
+fetched by itself. What counts is frames a second times parameters: a family may be larger than its reference, and then
+has more to do for each frame. Latents are random numbers of the default sizes on the index table of `--game` (so that any
+processed dataset will do); the transformer trains on that game's own tokens, and needs a dataset of tiles.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import itertools
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from dreamcart.config import Params, load_params
+from dreamcart.data.processed import Split, load_split
+from dreamcart.dynamics.base import Dynamics
+from dreamcart.dynamics.registry import FAMILIES
+from dreamcart.dynamics.train import Windows, fresh_model
+from dreamcart.errors import UserError, run_stage
+from dreamcart.files import read_array
+from dreamcart.hardware import autocast, make_repeatable, pick_device
+from dreamcart.paths import Paths
+from dreamcart.tables import print_table
+
+WARM_UP = 2
+GRID = (16, 10, 10)
+SAMPLE = 2000  # distinct frames that stand for all
+
+
+class PlainVector(nn.Module):
+    """Linear layers from the past to the next latent; with `draws`, to its mean and log-variance."""
+
+    def __init__(self, size: int, past: int, hidden: int, draws: bool) -> None:
+        super().__init__()
+        self.draws = draws
+        self.net = nn.Sequential(
+            nn.Linear(past, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, size * (1 + draws))
+        )
+
+    def loss(self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+        out = self.net(torch.cat([past.flatten(1), buttons.flatten(1)], 1))
+        if not self.draws:
+            return F.mse_loss(past[:, -1] + out, following)
+        mean, log_variance = out.chunk(2, 1)
+        drawn = mean + (log_variance / 2).exp() * torch.randn_like(mean)
+        divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
+        return F.mse_loss(past[:, -1] + drawn, following) + 1e-4 * divergence
+
+
+class PlainGru(nn.Module):
+    """A cell called once a step."""
+
+    def __init__(self, size: int, buttons: int, units: int) -> None:
+        super().__init__()
+        self.cell, self.out = nn.GRUCell(size + buttons, units), nn.Linear(units, size)
+
+    def loss(self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+        hidden = past.new_zeros(len(past), self.cell.hidden_size)
+        targets = torch.cat([past[:, 1:], following[:, None]], 1)
+        total = 0.0
+        for step in range(past.shape[1]):
+            hidden = self.cell(torch.cat([past[:, step], buttons[:, step]], 1), hidden)
+            total = total + F.mse_loss(past[:, step] + self.out(hidden), targets[:, step])
+        return total / past.shape[1]
+
+
+class PlainGrid(nn.Module):
+    """Four 3x3 convolutions from past frames, and planes of the buttons, to the next; with `noisy`, from a noisy one too."""
+
+    def __init__(self, depth: int, past: int, channels: int, noisy: bool) -> None:
+        super().__init__()
+        self.noisy = noisy
+        sizes = [past + depth * noisy + noisy, channels, channels, channels, depth]
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(sizes):
+            layers += [nn.Conv2d(before, after, 3, 1, 1), nn.BatchNorm2d(after), nn.ReLU()]
+        self.net = nn.Sequential(*layers[:-2])
+
+    def loss(self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+        batch, _, _, height, width = past.shape
+        planes = [past.flatten(1, 2), buttons.flatten(1)[:, :, None, None].expand(-1, -1, height, width)]
+        change = following - past[:, -1]
+        if self.noisy:
+            time_ = torch.rand(batch, 1, 1, 1, device=past.device)
+            planes += [(1 - time_) * torch.randn_like(change) + time_ * change, time_.expand(-1, -1, height, width)]
+        return F.mse_loss(self.net(torch.cat(planes, 1)), change)
+
+
+class PlainFlow(PlainVector):
+    """The same linear layers, from a noisy change and its time as well."""
+
+    def loss(self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+        change = following - past[:, -1]
+        time_ = torch.rand(len(past), 1, device=past.device)
+        noisy = (1 - time_) * torch.randn_like(change) + time_ * change
+        return F.mse_loss(self.net(torch.cat([past.flatten(1), buttons.flatten(1), noisy, time_], 1)), change)
+
+
+class PlainTransformer(nn.Module):
+    """nn.TransformerEncoder with a causal mask over the current frame's cells, the buttons and the next frame's cells."""
+
+    def __init__(self, cells: torch.Tensor, vocabulary: int, buttons: int, hidden: int, blocks: int, heads: int) -> None:
+        super().__init__()
+        self.cells, count = cells, len(cells)
+        self.token, self.button = nn.Embedding(vocabulary, hidden), nn.Linear(buttons, hidden)
+        self.place = nn.Parameter(torch.randn(1, 2 * count + 1, hidden) * 0.02)
+        layer = nn.TransformerEncoderLayer(hidden, heads, 4 * hidden, 0.0, "gelu", batch_first=True, norm_first=True)
+        self.layers = nn.TransformerEncoder(layer, blocks, enable_nested_tensor=False)
+        self.out = nn.Linear(hidden, vocabulary)
+        self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(2 * count + 1))
+
+    def loss(self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+        now, after = (frame.flatten(1)[:, self.cells].long() for frame in (past[:, -1], following))
+        pressed = self.button(buttons.flatten(1))[:, None]
+        x = torch.cat([self.token(now), pressed, self.token(after)], 1) + self.place
+        x = self.layers(x, mask=self.mask, is_causal=True)[:, now.shape[1] : -1]
+        return F.cross_entropy(self.out(x).flatten(0, 1), after.flatten())
+
+
+def plain_model(kind: str, ours: Dynamics, params: Params) -> nn.Module:
+    """The reference of a family, of its sizes."""
+    own, shape = params.dynamics, ours.latent_shape
+    told = ours.buttons * ours.history_actions
+    if kind == "transformer":
+        vocabulary = ours.tokens.out_features
+        return PlainTransformer(ours.cells, vocabulary, told, own.hidden, own.blocks, own.heads)
+    if kind == "gru":
+        return PlainGru(shape[0], ours.buttons, own.units)
+    if len(shape) == 3:
+        return PlainGrid(shape[0], shape[0] * ours.history_frames + told, own.channels, noisy=kind == "flow")
+    past = shape[0] * ours.history_frames + told
+    if kind == "flow":
+        return PlainFlow(shape[0], past + shape[0] + 1, own.hidden, draws=False)
+    return PlainVector(shape[0], past, own.hidden, draws=kind == "gaussian")
+
+
+def one_by_one(windows: Windows, at: np.ndarray, device: torch.device) -> list[torch.Tensor]:
+    """A batch as it is first written: each sample fetched by itself, then stacked."""
+    return [torch.cat(part) for part in zip(*(windows.get(at[i : i + 1], device) for i in range(len(at))), strict=True)]
+
+
+def timed(model: nn.Module, loss_of: Callable[[], torch.Tensor], steps: int) -> float:
+    """Training steps a second."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=isinstance(model, Dynamics))
+    for step in range(WARM_UP + steps):
+        if step == WARM_UP:
+            begin = time.perf_counter()
+        optimizer.zero_grad()
+        loss_of().backward()
+        optimizer.step()
+    return steps / (time.perf_counter() - begin)
+
+
+def compare(kind: str, latents: str, params: Params, train: Split, tokens: np.ndarray | None, steps: int) -> list[object]:
+    """A row of the table: frames a second, parameters in thousands, and the ratio of their products."""
+    device, rng = pick_device(), np.random.default_rng(0)
+    shape = {"vector": (params.latent_dim or 32,), "grid": GRID}.get(latents)
+    numbers = tokens if shape is None else rng.normal(size=(len(train.frames), *shape)).astype(np.float32)
+    params = replace(
+        params,
+        latent_dim=0 if latents == "grid" else params.latent_dim or 32,
+        representation=replace(params.representation, kind="tiles" if latents == "tokens" else "ae"),
+        preprocess=replace(params.preprocess, tile=8 if latents == "tokens" else 0),
+        dynamics=replace(params.dynamics, kind=kind),
+    )
+    ours, _ = fresh_model(params, train, numbers, int(numbers.max()) + 1 if shape is None else 0)
+    ours = ours.to(device, memory_format=torch.channels_last).train()
+    plain = plain_model(kind, ours, params).to(device)
+    windows = Windows(train, numbers, ours.history_frames, ours.history_actions)
+    batch = params.dynamics.batch_size
+
+    def our_loss() -> torch.Tensor:
+        with autocast(device):
+            return ours.loss(*windows.get(windows.draw(rng, batch, params.dynamics.changed_share)[0], device)).mean()
+
+    def plain_loss() -> torch.Tensor:
+        return plain.loss(*one_by_one(windows, rng.choice(windows.all, batch), device))
+
+    rates = [timed(model, loss, steps) * batch for model, loss in ((plain, plain_loss), (ours, our_loss))]
+    weights = [sum(weight.numel() for weight in model.parameters()) for model in (plain, ours)]
+    each = [x for rate, count in zip(rates, weights, strict=True) for x in (round(rate), round(count / 1000))]
+    return [f"{kind}, {latents}", *each, rates[1] / rates[0], rates[1] * weights[1] / (rates[0] * weights[0])]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--game")
+    parser.add_argument("--steps", type=int, default=20)
+    known = [kind for kind in FAMILIES if kind != "tokens"]
+    parser.add_argument("--families", nargs="+", choices=known, default=known, help="which (default: all)")
+    args = parser.parse_args()
+    params = load_params()
+    paths = Paths(args.game or params.game)
+    whole = load_split(paths.processed, "train")
+    index = whole.index[: np.flatnonzero(whole.index["frame"] >= SAMPLE)[0]] if len(whole.frames) > SAMPLE else whole.index
+    train = Split(whole.frames[np.arange(min(SAMPLE, len(whole.frames)))], index, whole.spec)
+    tokens = read_array(paths.latents / "train.npy") if (paths.latents / "train.npy").is_file() else None
+    if tokens is not None:
+        tokens = np.array(tokens[: len(train.frames)]) if tokens.dtype == np.int16 else None
+    if "transformer" in args.families and tokens is None:
+        raise UserError("The transformer's benchmark needs the game's tokens: run `dvc repro encode_latents`, or leave it out.")
+    make_repeatable(0)
+    rows = [
+        compare(kind, latents, params, train, tokens, args.steps) for kind in args.families for latents in FAMILIES[kind].latents
+    ]
+    print_table(
+        f"Training the dynamics, batches of {params.dynamics.batch_size}, {pick_device()}, {torch.get_num_threads()} threads",
+        ["family", "plain frames/s", "x1000 weights", "ours frames/s", "x1000 weights", "ratio a frame", "and a weight"],
+        rows,
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)

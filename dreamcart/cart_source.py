@@ -1,0 +1,28 @@
+"""Where a cart comes from: a file, or a model repository of the Hugging Face Hub.
+
+hf://OWNER/REPO/FILE.cart, with @REVISION after the repository or at the end. A cart is a safetensors file: nothing of
+what is downloaded is ever run.
+"""
+
+import re
+from pathlib import Path
+
+from dreamcart.errors import UserError
+from dreamcart.huggingface import hub_api, patiently
+
+HUB = re.compile(r"hf://([^/@]+/[^/@]+)(?:@([^/]+))?/([^@]+\.cart)(?:@(.+))?")
+
+
+def cart_path(name: str) -> Path:
+    """The cart `name` as a file, from the Hub's cache if it names the Hub. `load_cart` checks what is in it.
+
+    Raises:
+        UserError: the name is wrong, or the Hub has no such cart, refuses or cannot be reached.
+    """
+    if not name.startswith("hf:"):
+        return Path(name)
+    match = HUB.fullmatch(name)
+    if match is None or (match[2] and match[4]):
+        raise UserError(f"{name!r} is no cart on the Hub; write hf://OWNER/REPO/FILE.cart or hf://OWNER/REPO/FILE.cart@REVISION.")
+    repo_id, revision, file = match[1], match[2] or match[4], match[3]
+    return Path(patiently(repo_id, lambda: hub_api().hf_hub_download(repo_id, file, revision=revision)))

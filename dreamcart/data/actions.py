@@ -1,0 +1,112 @@
+"""Actions of other recorders and Dreamcart's buttons, bound by name.
+
+stable-retro records a list of 0 and 1 in its console's own order; Atari recordings hold the number of one of ALE's
+actions, counted in the game's minimal set (Gymnasium's default) or in the full one.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from dreamcart.errors import UserError
+from dreamcart.games.spec import GameSpec
+
+# Console, as in stable-retro's names of games → its order of buttons; None is a place without a button.
+CONSOLES: dict[str, list[str | None]] = {
+    "Nes": ["B", None, "SELECT", "START", "UP", "DOWN", "LEFT", "RIGHT", "A"],
+    "GameBoy": ["B", None, "SELECT", "START", "UP", "DOWN", "LEFT", "RIGHT", "A"],
+    "Snes": ["B", "Y", "SELECT", "START", "UP", "DOWN", "LEFT", "RIGHT", "A", "X", "L", "R"],
+    "Genesis": ["B", "A", "MODE", "START", "UP", "DOWN", "LEFT", "RIGHT", "C", "Y", "X", "Z"],
+    "Sms": ["B", None, None, "PAUSE", "UP", "DOWN", "LEFT", "RIGHT", "A"],
+    "Atari2600": ["BUTTON", None, "SELECT", "RESET", "UP", "DOWN", "LEFT", "RIGHT"],
+    "GbAdvance": ["B", None, "SELECT", "START", "UP", "DOWN", "LEFT", "RIGHT", "A", None, "L", "R"],
+    "PCEngine": ["II", "III", "SELECT", "RUN", "UP", "DOWN", "LEFT", "RIGHT", "I", "IV", "V", "VI"],
+}
+CONSOLES["32x"] = CONSOLES["Genesis"]
+# ALE's 18 actions by number.
+ALE_ACTIONS = ["NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN", "UPRIGHT", "UPLEFT", "DOWNRIGHT", "DOWNLEFT", "UPFIRE"]
+ALE_ACTIONS += ["RIGHTFIRE", "LEFTFIRE", "DOWNFIRE", "UPRIGHTFIRE", "UPLEFTFIRE", "DOWNRIGHTFIRE", "DOWNLEFTFIRE"]
+
+
+@dataclass
+class Binding:
+    """How recorded actions become buttons: by the name at each place of a list, or by the name of each number."""
+
+    says: str
+    places: list[str | None] | None = None
+    numbers: list[str] | None = None
+    lost: dict[str, int] = field(default_factory=dict)  # presses of buttons that the game does not have
+
+    def to_buttons(self, action: Any, spec: GameSpec) -> list[int]:
+        """A recorded action → multi-hot in the game's button order. Raises UserError where it is none."""
+        values = action_values(action, spec)
+        if self.numbers is not None:
+            if len(values) != 1 or not 0 <= values[0] < len(self.numbers):
+                raise UserError(f"The dataset has the action {action!r}, and {spec.title} has {len(self.numbers)} ({self.says}).")
+            pressed = ale_buttons(self.numbers[values[0]])
+        else:
+            if len(values) != len(self.places) or any(value not in (0, 1) for value in values):
+                buttons = ", ".join(name or "none" for name in self.places)
+                raise UserError(f"The dataset has the action {action!r}, which is no list of 0 and 1 for {buttons}.")
+            pressed = {name for name, value in zip(self.places, values, strict=True) if value and name}
+        for name in pressed - set(spec.buttons):
+            self.lost[name] = self.lost.get(name, 0) + 1
+        return spec.vector(pressed & set(spec.buttons))
+
+
+def action_values(action: Any, spec: GameSpec) -> list[int]:
+    """A list or a number → whole numbers. Raises UserError on anything else."""
+    values = action if isinstance(action, (list, tuple)) else [] if action is None else [action]
+    if any(isinstance(value, str) or value is None or value != int(value) for value in values):
+        raise UserError(f"The dataset has the action {action!r}, which is no list of 0 and 1 for {', '.join(spec.buttons)}.")
+    return [int(value) for value in values]
+
+
+def bind(spec: GameSpec, lengths: set[int], largest: int, recorded_as: list[str] | None = None) -> Binding:
+    """Find out what recorded actions mean.
+
+    Args:
+        lengths: all lengths of action lists in the dataset (1 for a plain number).
+        largest: the largest number in any of them.
+        recorded_as: names of the places, where the dataset itself says them.
+
+    Raises:
+        UserError: they fit neither the game's buttons nor its console's.
+    """
+    if len(lengths) != 1:
+        which = ", ".join(map(str, sorted(lengths)))
+        raise UserError(f"The dataset has actions of different kinds ({which} entries); leave out the episodes that do not belong.")
+    (length,) = lengths
+    if recorded_as is not None and length == len(recorded_as):
+        return Binding(f"{length} entries, named by the dataset ({', '.join(recorded_as)})", places=list(recorded_as))
+    if spec.backend == "ale" and length == 1 and len(spec.buttons) != 1:
+        if largest < len(minimal := minimal_actions(spec)):
+            return Binding(f"numbers of the game's {len(minimal)} minimal actions ({', '.join(minimal)})", numbers=minimal)
+        return Binding("numbers of ALE's 18 actions", numbers=ALE_ACTIONS)
+    console = console_order(spec)
+    if console is not None and length == len(console):
+        order = ", ".join(name or "none" for name in console)
+        return Binding(f"{length} entries, in stable-retro's order ({order})", places=console)
+    if length == len(spec.buttons):
+        return Binding(f"{length} entries, in the game's own order ({', '.join(spec.buttons)})", places=list(spec.buttons))
+    fits = f"{len(spec.buttons)} buttons ({', '.join(spec.buttons)})" + (f", stable-retro {len(console)}" if console else "")
+    raise UserError(f"The dataset has actions with {length} entries, and {spec.title} has {fits}; name the right game.")
+
+
+def console_order(spec: GameSpec) -> list[str | None] | None:
+    """stable-retro's order for the console of a retro game (NAME-CONSOLE-v0); None where it is not known."""
+    return next((CONSOLES[part] for part in spec.env.split("-") if part in CONSOLES), None) if spec.backend == "retro" else None
+
+
+def ale_buttons(name: str) -> set[str]:
+    """UPLEFTFIRE → {UP, LEFT, FIRE}."""
+    return {button for button in ("UP", "DOWN", "LEFT", "RIGHT", "FIRE") if button in name}
+
+
+def minimal_actions(spec: GameSpec) -> list[str]:
+    """Names of the actions that an Atari game uses, in ALE's order. Raises UserError where its ROM is missing."""
+    from dreamcart.games.emulator import open_emulator
+
+    emulator = open_emulator(spec)
+    names = [action.name for action in emulator.ale.getMinimalActionSet()]
+    emulator.close()
+    return names

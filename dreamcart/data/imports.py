@@ -1,0 +1,93 @@
+"""Recordings made elsewhere become the canonical raw dataset, with a report of what was made of what."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from dreamcart.config import CollectConfig
+from dreamcart.data.external import ExternalDataset
+from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION, ShardWriter
+from dreamcart.errors import UserError
+from dreamcart.files import write_json
+from dreamcart.games.spec import GameSpec
+
+ROWS_IN_SHARD = 20_000  # about: a shard ends with an episode
+VERSIONS = ("emulator", "emulator_version", "rom_sha1")  # which dataset_info.json may name, and which are carried over
+
+
+def report_lines(report: dict[str, Any]) -> list[str]:
+    """The report of an import in words."""
+    renamed = ", ".join(f"{name} → {canonical}" if name != canonical else name for canonical, name in report["columns"].items())
+    lines = [
+        f"{report['episodes']} episodes, {report['frames']} frames from {report['source']}",
+        f"columns: {renamed}" + (f"; not used: {', '.join(report['ignored'])}" if report["ignored"] else ""),
+        f"actions: {report['actions']}",
+        "images: " + ", ".join(f"{count} {name}" for name, count in report["images"].items()),
+    ]
+    if report["lossy"]:
+        lines.append(f"{' and '.join(report['lossy'])} lost detail when it was recorded: frames that were equal may differ now")
+    if report["presses_lost"]:
+        lost = ", ".join(f"{count} of {name}" for name, count in report["presses_lost"].items())
+        lines.append(f"presses of buttons that the game does not have, left out: {lost}")
+    if report["terminal_rows"] < report["episodes"]:
+        lines.append("episodes without a final screen end one step earlier: what their last action led to was not recorded")
+    return lines
+
+
+class EpisodeWriter:
+    """Writes episodes into shards of about ROWS_IN_SHARD rows, each named by the number of its first episode."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.shard: ShardWriter | None = None
+        self.rows = 0
+
+    def add(self, episode: list[dict[str, Any]]) -> None:
+        if self.shard is None or self.rows >= ROWS_IN_SHARD:
+            self.close()
+            self.shard, self.rows = ShardWriter(self.folder / f"play-{episode[0]['episode_id']:05d}.parquet"), 0
+        for row in episode:
+            self.shard.add(row)
+        self.rows += len(episode)
+
+    def close(self) -> None:
+        if self.shard is not None:
+            self.shard.close()
+            self.shard = None
+
+
+def import_recordings(spec: GameSpec, config: CollectConfig, play: Path, test: Path) -> dict[str, Any]:
+    """Convert `config.source` into the raw datasets `play` and `test`.
+
+    The last `test_episodes` episodes (at most a fifth of them) become the test. Returns a report.
+
+    Raises:
+        UserError: the source cannot be had, lacks columns, or has actions that do not fit the game.
+    """
+    data = ExternalDataset(config.source, config.revision)
+    if data.survey.episodes < 3:
+        raise UserError(
+            f"The dataset {config.source} has {data.survey.episodes} episodes; training, validation and test need three at least."
+        )
+    binding = data.bind(spec)
+    held_out = min(config.test_episodes, max(1, data.survey.episodes // 5))
+    writers = {}
+    for folder in (play, test):
+        shutil.rmtree(folder, ignore_errors=True)
+        writers[folder] = EpisodeWriter(folder)
+    episodes = data.episodes_of(spec, binding)
+    for number, rows in enumerate(tqdm(episodes, total=data.survey.episodes, unit="episode", desc=f"import {config.source}")):
+        writers[test if number >= data.survey.episodes - held_out else play].add(rows)
+    for folder, writer in writers.items():
+        writer.close()
+        write_json(folder / INFO_NAME, imported_info(spec, data, config.revision))
+    return data.report(binding) | {"revision": config.revision, "test_episodes": held_out}
+
+
+def imported_info(spec: GameSpec, data: ExternalDataset, revision: str) -> dict[str, Any]:
+    """dataset_info.json of what was imported: the emulator is the source's."""
+    versions = {name: data.info[name] for name in VERSIONS if data.info and name in data.info}
+    origin = {"source": data.source, "revision": revision, "lossy": data.lossy}
+    return {"schema_version": SCHEMA_VERSION, "game": spec.to_dict(), **origin, **versions}

@@ -1,0 +1,83 @@
+"""A dataset in other columns: recordings made elsewhere into Dreamcart's, and any of them into the gymnasium-recorder's."""
+
+import argparse
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from dreamcart.data.external import ExternalDataset
+from dreamcart.data.imports import EpisodeWriter, imported_info, report_lines
+from dreamcart.data.schema import INFO_NAME
+from dreamcart.errors import UserError
+from dreamcart.files import write_json
+from dreamcart.games.catalog import load_game
+from dreamcart.games.spec import GameSpec
+from dreamcart.huggingface import hub_api, patiently
+from dreamcart.paths import Paths
+from dreamcart.record.recorder_columns import write_recorder
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source", help="a folder with Parquet files or of `save_to_disk`, a game in data/, or OWNER/NAME on the Hub"
+    )
+    parser.add_argument("out", type=Path, help="a new folder")
+    parser.add_argument("--game", help="which game it is, where the dataset does not say so itself")
+    parser.add_argument("--revision", default="", help="commit of a Hub dataset (default: its newest, which is printed)")
+    parser.add_argument("--columns", choices=["dreamcart", "recorder"], default="dreamcart", help="whose columns to write")
+    parser.add_argument("--first-episode", type=int, default=0, metavar="N", help="number episodes from N on (default: 0)")
+
+
+def run(args: argparse.Namespace) -> None:
+    source, revision = find_source(args.source, args.revision)
+    report = convert(source, revision, args.out, load_game(args.game) if args.game else None, args.columns, args.first_episode)
+    print("\n".join(report_lines(report)))
+    print(f"{args.out}: written in {args.columns}'s columns" + (f", from revision {revision}" if revision else ""))
+
+
+def convert(
+    source: str, revision: str, out: Path, spec: GameSpec | None, columns: str = "dreamcart", first: int = 0
+) -> dict[str, Any]:
+    """Write the dataset `source` into the new folder `out`, which appears only when it is whole. Returns the report.
+
+    Raises:
+        UserError: the source cannot be read or does not fit the game, no game is named, or `out` is not empty.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} is there already; name a new folder.")
+    data = ExternalDataset(source, revision)
+    spec = spec or data.spec
+    if spec is None:
+        raise UserError(f"{source} does not say which game it was recorded from; name it with --game.")
+    binding = data.bind(spec)
+    part = out.with_name(out.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        writer = EpisodeWriter(part)
+        episodes = data.episodes_of(spec, binding, first)
+        for rows in tqdm(episodes, total=data.survey.episodes, unit="episode", desc=f"convert {source}", delay=2):
+            writer.add(rows)
+        writer.close()
+        if columns == "recorder":
+            write_recorder(part, spec)
+        else:
+            write_json(part / INFO_NAME, imported_info(spec, data, revision))
+        if out.exists():
+            out.rmdir()
+        os.replace(part, out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return data.report(binding)
+
+
+def find_source(source: str, revision: str) -> tuple[str, str]:
+    """The folder or the Hub dataset that a person means, the latter with a commit."""
+    folder = next((path for path in (Path(source).expanduser(), Paths(source).raw) if path.is_dir()), None)
+    if folder is not None:
+        return str(folder), ""
+    if "/" not in source or source.startswith((".", "/", "~")):
+        raise UserError(f"There is no folder {source!r}, and it is no OWNER/NAME of the Hub either.")
+    return source, revision or patiently(source, lambda: hub_api().dataset_info(source).sha)

@@ -1,0 +1,178 @@
+"""A raw dataset that grows while somebody plays, and that is whole at any moment the recorder may be killed.
+
+Once a second the shard being filled is written anew and takes its own place in one step; the last step known stands
+in it as the final observation. So a killed recorder loses less than a second and leaves nothing to repair: whatever
+reads Parquet opens the folder. A shard is small, which keeps this to some milliseconds. A reserve on the disk, given
+back when the disk is full, makes sure that what has been played till then can still be saved.
+"""
+
+import contextlib
+import errno
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from dreamcart.data.reader import read_episodes
+from dreamcart.data.recordings import check_same_game
+from dreamcart.data.schema import INFO_NAME, SCHEMA, RowEncoder, dataset_info, open_shard, read_info
+from dreamcart.errors import UserError
+from dreamcart.files import replace_atomically, write_json
+from dreamcart.games.spec import GameSpec
+
+SAVE_EVERY = 0.8  # seconds: with the time to save, less than one is ever lost
+MOST_SAVING = 0.2  # share of the time, on a machine that is too busy for this: rather lose more than stop the game
+ROWS_IN_SHARD = 4096
+BYTES_IN_SHARD = 4 * 2**20  # of distinct images
+RESERVE_NAME, RESERVE_BYTES = ".reserve", 8 * 2**20  # room for a shard beside its predecessor
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class LiveRecording:
+    """Appends episodes to the dataset in `folder`, which is made or continued. A context manager: leaving it saves.
+
+    Raises:
+        UserError: the folder holds something else, or a recording of another game, ROM or size; or the disk is full
+            (all that was added is saved then).
+    """
+
+    def __init__(self, folder: Path, spec: GameSpec, versions: dict[str, str]) -> None:
+        self.folder, self.spec, self.versions = folder, spec, versions
+        self.episodes, self.shard = self._continue() if folder.is_dir() and any(folder.iterdir()) else (0, 0)
+        pa.array([0])  # imports pandas the first time: not while somebody plays
+        self.steps, self.full = 0, False
+        self._begin_shard([])
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / RESERVE_NAME).write_bytes(os.urandom(RESERVE_BYTES))  # zeros might take no room
+            self._write_info()
+        except OSError as problem:
+            self._leave()
+            raise UserError(
+                f"Cannot record into {folder}: {os.strerror(problem.errno)}; choose another place with --out."
+            ) from None
+
+    def __enter__(self) -> "LiveRecording":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Append a row (see `schema`); within a second it is on the disk."""
+        self._append(self.encoder.encode(row))
+        if row["actions"] is None:
+            self.episodes += 1
+            self._save(lasting=True)
+            self._guard(self._write_info)
+        elif time.monotonic() >= self.due:
+            self._save()
+        if self.full:
+            raise UserError(
+                f"The disk is full: what was played is saved in {self.folder}; make room, then go on with --out {self.folder}."
+            )
+
+    def close(self) -> None:
+        """Save what is left. A folder in which nothing was recorded is removed."""
+        if self.rows and self.rows[-1]["actions"] is not None:  # it stops in the middle of an episode
+            self.episodes += self.rows[-1]["step"] > 0
+            self._save(lasting=True)
+            self._guard(self._write_info)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Give the reserve back, and remove a folder without a recording."""
+        with contextlib.suppress(OSError):
+            (self.folder / RESERVE_NAME).unlink(missing_ok=True)
+            if not any(self.folder.glob("*.parquet")):
+                (self.folder / INFO_NAME).unlink(missing_ok=True)
+                self.folder.rmdir()
+
+    def _continue(self) -> tuple[int, int]:
+        """(next episode, next shard) of the recording that is there. Removes what a killed recorder left behind."""
+        if not (self.folder / INFO_NAME).is_file():
+            raise UserError(f"{self.folder} is not empty and holds no recording; choose another folder with --out.")
+        info = read_info(self.folder)
+        check_same_game(self.folder, info, self.spec, self.versions["rom_sha1"])
+        for leftover in (*self.folder.glob(".*.tmp"), self.folder / RESERVE_NAME):
+            leftover.unlink(missing_ok=True)
+        shards = sorted(self.folder.glob("*.parquet"))
+        if not shards:
+            return 0, 0
+        last = max(episode[0]["episode_id"] for episode in read_episodes(self.folder, ["step"]))
+        return max(last + 1, info.get("episodes", 0)), int(shards[-1].stem.rpartition("-")[2]) + 1
+
+    def _append(self, row: dict[str, Any]) -> None:
+        filled = self.count >= ROWS_IN_SHARD or self.encoder.size >= BYTES_IN_SHARD
+        if filled and row["step"] != 2:  # never after a first observation alone
+            kept = self.rows[-1:] if row["step"] else []  # `_cut` may have to change the row before the last
+            self.rows = self.rows[: len(self.rows) - len(kept)]
+            self._save(lasting=True, cut=False)
+            self.shard += 1
+            self._begin_shard(kept)
+        self.rows.append(row)
+        self.count += 1
+        self.steps += row["actions"] is not None
+
+    def _begin_shard(self, rows: list[dict[str, Any]]) -> None:
+        self.encoder = RowEncoder()
+        self.tables: list[pa.Table] = []  # rows that are converted: nothing changes in them any more
+        self.rows, self.count = rows, len(rows)
+        self.due = 0.0  # at once: until then the episode lacks its end
+
+    def _save(self, lasting: bool = False, cut: bool = True) -> None:
+        """Write the shard anew; `lasting`: flush it to the disk, `cut`: make it end as an episode does."""
+        begin = time.monotonic()
+        ready, self.rows = self.rows[:-2], self.rows[-2:]
+        if ready:
+            self.tables.append(pa.Table.from_pylist(ready, SCHEMA))
+        last = _cut(self.rows) if cut else self.rows
+        table = pa.concat_tables([*self.tables, pa.Table.from_pylist(last, SCHEMA)]).combine_chunks()
+        if len(table):
+            self._guard(lambda: self._write(table, lasting))
+        took = time.monotonic() - begin
+        self.due = begin + max(SAVE_EVERY, took / MOST_SAVING)
+
+    def _write(self, table: pa.Table, lasting: bool) -> None:
+        path = self.folder / f"play-{self.shard:05d}.parquet"
+        temporary = path.with_name(f".{path.name}.tmp")
+        try:
+            with open_shard(temporary) as writer:
+                writer.write_table(table)
+            if lasting:
+                replace_atomically(temporary, path)
+            else:
+                os.replace(temporary, path)  # a killed process needs no flush, and the player would feel one
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def _write_info(self) -> None:
+        write_json(self.folder / INFO_NAME, dataset_info(self.spec, self.versions, self.episodes))
+
+    def _guard(self, write: Any) -> None:
+        """Write; where the disk is full give the reserve back and write again."""
+        try:
+            write()
+        except OSError as problem:
+            if problem.errno not in FULL:
+                raise
+            (self.folder / RESERVE_NAME).unlink(missing_ok=True)
+            write()
+            self.full = True
+
+
+def _cut(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """An episode's last rows so that it could end here: a final observation, and the step before cuts it off.
+
+    What only began, a lone first observation, is left out.
+    """
+    *before, last = rows
+    if last["actions"] is None:
+        return rows
+    if last["step"] == 0:
+        return before
+    final = last | {"actions": None, "rewards": 0.0, "terminations": False, "truncations": False}
+    return [*before[:-1], before[-1] | {"truncations": not before[-1]["terminations"]}, final]

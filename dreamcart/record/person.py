@@ -1,0 +1,168 @@
+"""Recording a person: a raw dataset of what was played, step by step, as scripted play is recorded.
+
+A person is a policy among others: `collect.play_episode` plays the episode, whoever presses the buttons. Each run writes a
+folder of its own, or goes on in one that is there (--out).
+"""
+
+import argparse
+import contextlib
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from dreamcart.data.collect import Coverage, Episode, play_episode
+from dreamcart.data.recordings import recording_fingerprint
+from dreamcart.errors import ROOT, UserError
+from dreamcart.games.catalog import load_game
+from dreamcart.games.emulator import Emulator, open_emulator
+from dreamcart.games.spec import GameSpec, Script
+from dreamcart.paths import Paths
+from dreamcart.play.actions import parse_actions
+from dreamcart.record.live import LiveRecording
+from dreamcart.tables import print_table
+
+NO_LIMIT = 10**9  # steps in an episode
+
+
+class Player(Protocol):
+    """Who plays: a policy (see `scripts`) that sees the frames and says when an episode begins."""
+
+    def see(self, frame: np.ndarray) -> None:
+        """The newest frame, uint8 [H, W, 3]."""
+
+    def wait(self, number: int) -> bool:
+        """Return when episode `number` is to begin; False: no more."""
+
+    def act(self, variables: dict[str, Any], rng: np.random.Generator) -> set[str] | None:
+        """Buttons of the next step; None ends the episode."""
+
+    def close(self) -> None:
+        """The session is over."""
+
+
+class Scripted:
+    """Plays the same list of buttons in every episode, as fast as it can."""
+
+    def __init__(self, actions: list[set[str]], episodes: int) -> None:
+        self.actions, self.left = actions, episodes
+        self.bar = tqdm(total=len(actions) * episodes, unit="step", desc="record", delay=2)
+
+    def see(self, frame: np.ndarray) -> None:
+        pass
+
+    def wait(self, number: int) -> bool:
+        self.left -= 1
+        self.steps = iter(self.actions)
+        return self.left >= 0
+
+    def act(self, variables: dict[str, Any], rng: np.random.Generator) -> set[str] | None:
+        self.bar.update()
+        return next(self.steps, None)
+
+    def close(self) -> None:
+        self.bar.close()
+
+
+class Watched:
+    """An emulator whose player sees every frame."""
+
+    def __init__(self, emulator: Emulator, player: Player) -> None:
+        self.emulator, self.player = emulator, player
+        self.variables = emulator.variables
+
+    def reset(self, state: str, seed: int) -> np.ndarray:
+        frame = self.emulator.reset(state, seed)
+        self.player.see(frame)
+        return frame
+
+    def step(self, action: list[int]) -> tuple[np.ndarray, float, bool, bool]:
+        result = self.emulator.step(action)
+        self.player.see(result[0])
+        return result
+
+
+def record_session(
+    emulator: Emulator, spec: GameSpec, player: Player, recording: LiveRecording, state: str, seed: int, episodes: int | None
+) -> Coverage:
+    """Record until the player leaves, or so many episodes. Episode n has the seed `seed` + n. Returns what was met."""
+    coverage = Coverage(spec)
+    watched = Watched(emulator, player)
+    while episodes is None or coverage.episodes < episodes:
+        number = recording.episodes
+        episode = Episode(number, seed + number, Script("person", state), NO_LIMIT)
+        watched.reset(state, episode.seed)
+        if not player.wait(number):
+            break
+        for row in play_episode(watched, spec, episode, coverage, player):
+            recording.add(row)
+    return coverage
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("game", metavar="GAME")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="new, or one to go on in (default: data/recordings/GAME/TIME)")
+    parser.add_argument("--episodes", type=int, metavar="N", help="stop after so many (default: when you leave; headless: 1)")
+    parser.add_argument("--speed", type=float, default=1.0, help="1 is real time; + and - change it (0.1 to 10)")
+    parser.add_argument("--state", help="start state (default: the game's first)")
+    parser.add_argument("--seed", type=int, default=0, help="of episode 0; each episode has the next one")
+    parser.add_argument("--headless", action="store_true", help="no window; needs --actions")
+    parser.add_argument("--actions", help="text or file: LEFT+A*5 is both held for five steps, . is nothing")
+
+
+def run(args: argparse.Namespace) -> None:
+    spec = load_game(args.game)
+    _check(args, spec)
+    state = args.state or (spec.start_states or [spec.scripts[0].state])[0]
+    folder = args.out or Paths(spec.name).recordings / time.strftime("%Y-%m-%d_%H-%M-%S")
+    actions = parse_actions(args.actions or "", spec)
+    episodes = args.episodes or (1 if args.headless else None)
+    emulator = open_emulator(spec)
+    frame = emulator.reset(state, args.seed)
+    if args.headless:
+        if not actions:
+            raise UserError("--headless needs --actions with a step at least, to know what to play.")
+        player = Scripted(actions, episodes)
+    else:
+        from dreamcart.record.recorder_window import RecorderWindow
+
+        player = RecorderWindow(spec, frame, args.speed)
+    try:
+        with LiveRecording(folder, spec, emulator.versions()) as recording, contextlib.suppress(KeyboardInterrupt):
+            record_session(emulator, spec, player, recording, state, args.seed, episodes)
+    finally:
+        player.close()
+        emulator.close()
+    _report(recording)
+
+
+def _check(args: argparse.Namespace, spec: GameSpec) -> None:
+    """Refuse what cannot be recorded before anything opens. Raises UserError."""
+    if not 0.1 <= args.speed <= 10:
+        raise UserError(f"--speed is {args.speed:g}; allowed: 0.1 to 10.")
+    if args.episodes is not None and args.episodes < 1:
+        raise UserError(f"--episodes is {args.episodes}; it must be 1 or more.")
+    if not 0 <= args.seed < 2**31:
+        raise UserError(f"--seed is {args.seed}; allowed: 0 to {2**31 - 1}.")
+    if args.actions and not args.headless:
+        raise UserError("--actions is for --headless: in the window you play.")
+    if not args.headless and not spec.keys:
+        raise UserError(f"`keys` of {spec.title} binds no key to a button; give some in its game.yaml.")
+
+
+def _report(recording: LiveRecording) -> None:
+    if not recording.folder.is_dir():
+        print("Nothing was recorded.")
+        return
+    folder = recording.folder.resolve()
+    folder = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
+    size = sum(file.stat().st_size for file in recording.folder.glob("*.parquet"))
+    print_table(
+        f"Recorded {recording.spec.title} in {folder}",
+        ["episodes in all", "steps this time", "KiB in all"],
+        [[recording.episodes, recording.steps, round(size / 1024)]],
+    )
+    print(f"To keep them:         dvc add {folder}")
+    print(f"To learn from them:   dvc exp run -S 'collect.recordings=[{folder}@{recording_fingerprint(recording.folder)}]'")

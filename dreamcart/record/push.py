@@ -1,0 +1,154 @@
+"""Sharing a dataset on the Hugging Face Hub.
+
+A push only ever adds: shards that are there stay as they are, whoever brought them. It may be interrupted anywhere;
+run again it goes on, because what has arrived is recognised by its hash.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION
+from dreamcart.errors import UserError
+from dreamcart.files import write_json
+from dreamcart.games.spec import GameSpec
+from dreamcart.huggingface import hub_api, patiently
+from dreamcart.record.card import PREVIEW, card, counts_of, preview_frames
+from dreamcart.record.folders import dataset_folder
+from dreamcart.record.manifest import describe, new_shards
+
+SHARDS_IN_UPLOAD = 8  # sent together, by threads
+SHARDS_IN_COMMIT = 64  # then they are in the dataset for good
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", help="a folder, or a game whose recordings are in data/")
+    parser.add_argument("repo_id", help="OWNER/NAME on the Hub; made if it is not there")
+    parser.add_argument("--private", action="store_true", help="make it private, if it is made")
+
+
+def run(args: argparse.Namespace) -> None:
+    folder = dataset_folder(args.dataset)
+    report = push(folder, args.repo_id, args.private)
+    print(
+        f"{args.repo_id}: {report['sent']} shards added, {report['episodes']} episodes with {report['steps']} steps there now; "
+        f"revision {report['revision']}"
+    )
+
+
+def push(folder: Path, repo_id: str, private: bool = False) -> dict[str, Any]:
+    """Add the shards of `folder` to the Hub dataset `repo_id`, with its card, and make the dataset if it is not there.
+
+    Returns sent (shards added now), episodes and steps (there now) and revision (the commit).
+
+    Raises:
+        UserError: a shard is damaged, the Hub's history conflicts with this one, or the Hub refuses or stays busy.
+    """
+    local = describe(folder)
+    api = hub_api()
+    patiently(repo_id, lambda: api.create_repo(repo_id, repo_type="dataset", private=private or None, exist_ok=True))
+    sent = 0
+    with tqdm(total=len(local["shards"]), unit="shard", desc=f"push to {repo_id}", delay=2) as bar:
+        while True:
+            count, left, revision, whole = patiently(repo_id, lambda: _push_some(api, folder, repo_id, local, bar))
+            sent += count
+            if not left:
+                return counts_of(whole) | {"sent": sent, "revision": revision}
+
+
+def _push_some(api: Any, folder: Path, repo_id: str, local: dict[str, Any], bar: tqdm) -> tuple[int, int, str, dict[str, Any]]:
+    """One commit's worth of what is missing there. Returns shards sent, shards left, the commit, the info there now.
+
+    It looks at what is there first, so that it can be repeated after any failure.
+    """
+    from huggingface_hub import CommitOperationAdd
+
+    head, there, remote = _look(api, repo_id, local)
+    fresh = new_shards(local, remote, repo_id)
+    bar.n = len(local["shards"]) - len(fresh)
+    bar.refresh()
+    whole = _merged(local, remote, fresh[:SHARDS_IN_COMMIT])
+    if not fresh:
+        return 0, 0, head, whole
+    additions = [CommitOperationAdd(name, str(folder / name)) for name in fresh[:SHARDS_IN_COMMIT]]
+    for first in range(0, len(additions), SHARDS_IN_UPLOAD):
+        some = additions[first : first + SHARDS_IN_UPLOAD]
+        api.preupload_lfs_files(repo_id, some, repo_type="dataset", free_memory=False, num_threads=4)
+        bar.update(len(some))
+    with tempfile.TemporaryDirectory() as temporary:
+        small = [_write_json(Path(temporary) / INFO_NAME, whole)]
+        if PREVIEW not in there:
+            small.append(_write_preview(Path(temporary) / PREVIEW, folder, local))
+        (Path(temporary) / "README.md").write_text(card(repo_id, whole, preview=True))
+        small.append(Path(temporary) / "README.md")
+        counts = counts_of(whole)
+        commit = api.create_commit(
+            repo_id,
+            [*additions, *(CommitOperationAdd(path.name, str(path)) for path in small)],
+            commit_message=f"Add {len(additions)} shards: {counts['episodes']} episodes, {counts['steps']} steps",
+            repo_type="dataset",
+            parent_commit=head,  # refused where somebody else was faster: then look again
+        )
+    return len(additions), len(fresh) - len(additions), commit.oid, whole
+
+
+def _look(api: Any, repo_id: str, local: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """The Hub's side: its newest commit, its files by path, and its dataset_info.json (empty before the first push)."""
+    head = api.dataset_info(repo_id).sha
+    files = {file.path: file for file in api.list_repo_tree(repo_id, repo_type="dataset", revision=head)}
+    shards = [path for path in files if path.endswith(".parquet")]
+    if INFO_NAME not in files:
+        if shards:
+            raise UserError(
+                f"{repo_id} holds a dataset that Dreamcart did not write ({shards[0]}, …); push into another repository."
+            )
+        return head, files, {"schema_version": SCHEMA_VERSION, "game": local["game"], "shards": {}}
+    info = _read_remote_info(api, repo_id, head)
+    for name in shards:
+        oid = files[name].lfs.sha256 if files[name].lfs else None
+        if name not in info["shards"] or (oid and info["shards"][name]["sha256"] != oid):
+            raise UserError(f"{repo_id} was changed by hand: {name} is not as its {INFO_NAME} says; push into another repository.")
+    info["shards"] = {name: shard for name, shard in info["shards"].items() if name in files}
+    return head, files, info
+
+
+def _read_remote_info(api: Any, repo_id: str, revision: str) -> dict[str, Any]:
+    """dataset_info.json of a commit. Raises UserError where its version is unknown or it names no shards."""
+    path = Path(api.hf_hub_download(repo_id, INFO_NAME, repo_type="dataset", revision=revision))
+    try:
+        info = json.loads(path.read_text())
+        version, shards = info["schema_version"], info["shards"]
+        complete = isinstance(info["game"], dict) and all(
+            {"sha256", "rows", "bytes", "episodes"} <= set(s) for s in shards.values()
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        version, complete = None, False
+    if version is not None and version != SCHEMA_VERSION:
+        raise UserError(
+            f"{repo_id} has dataset schema version {version!r}, and this Dreamcart knows {SCHEMA_VERSION}; update Dreamcart."
+        )
+    if not complete:
+        raise UserError(f"{repo_id} has a {INFO_NAME} that Dreamcart's push did not write; push into another repository.")
+    return info
+
+
+def _merged(local: dict[str, Any], remote: dict[str, Any], fresh: list[str]) -> dict[str, Any]:
+    """dataset_info.json after a push of these shards: the first push says what is said once (game, versions)."""
+    return {**local, **remote, "shards": remote["shards"] | {name: local["shards"][name] for name in fresh}}
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> Path:
+    write_json(path, value)
+    return path
+
+
+def _write_preview(path: Path, folder: Path, info: dict[str, Any]) -> Path:
+    from dreamcart.evaluation.pictures import save_gif
+
+    spec = GameSpec.from_dict(info["game"])
+    save_gif(preview_frames(folder, spec), path, spec.step_rate, scale=1)
+    return path

@@ -1,0 +1,84 @@
+"""The window in which a person plays to be recorded: SPACE begins an episode, ESC ends and saves it."""
+
+from typing import Any
+
+import numpy as np
+
+from dreamcart.games.spec import GameSpec
+from dreamcart.play.window import MARGIN, Window
+
+SPEEDS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+RED = (235, 50, 50)
+
+
+class RecorderWindow(Window):
+    """A `Player` (see `person`) with a keyboard. SPACE may be a button too: it begins only where no episode runs."""
+
+    own_keys = {"space": "start", "escape": "end and save", "p": "pause", "+ -": "speed"}  # noqa: RUF012
+    taken_keys = ("escape", "p", "+", "-", "=", "[+]", "[-]")
+    without_display = "--headless --actions FILE"
+
+    def __init__(self, spec: GameSpec, frame: np.ndarray, speed: float) -> None:
+        super().__init__(spec, frame.shape[1], frame.shape[0], f"Recording {spec.title}")
+        self.frame, self.speed = frame, speed
+        self.paused = self.leaving = False
+        self.number = self.steps = 0
+        self.ignored: set[int] = set()  # keys that were down when the episode began: not pressed in it until let go
+
+    def see(self, frame: np.ndarray) -> None:
+        """What to show next, uint8 [H, W, 3]."""
+        self.frame = frame
+
+    def wait(self, number: int) -> bool:
+        """Until the player begins episode `number` (True) or leaves (False)."""
+        pygame = self.pygame
+        while not self.leaving:
+            self._present(f"SPACE: record episode {number}   ESC: leave")
+            down = self._keys_down()
+            if pygame.K_ESCAPE in down:
+                return False
+            if pygame.K_SPACE in down:
+                self.number, self.steps, self.paused = number, 0, False
+                self.ignored = {key for key in self.keys.values() if pygame.key.get_pressed()[key]} | {pygame.K_SPACE}
+                return True
+        return False
+
+    def act(self, variables: dict[str, Any], rng: np.random.Generator) -> set[str] | None:
+        """The buttons held when it is time for the next step; None: the player ends the episode."""
+        pygame = self.pygame
+        while True:
+            seconds = int(self.steps / self.spec.step_rate)
+            state = "PAUSED" if self.paused else "REC"
+            self._present(f"{state} episode {self.number}   {seconds // 60}:{seconds % 60:02d}   {self.steps} steps")
+            down = self._keys_down()
+            if self.leaving or pygame.K_ESCAPE in down:
+                return None
+            self.paused ^= pygame.K_p in down
+            if self.paused:
+                continue
+            held = pygame.key.get_pressed()
+            self.ignored = {key for key in self.ignored if held[key]}
+            self.steps += 1
+            pressed = {key for key in self.keys.values() if held[key] or key in down} - self.ignored
+            return {button for button, key in self.keys.items() if key in pressed}
+
+    def _present(self, status: str) -> None:
+        """Draw, and wait for the next step's time."""
+        self.draw(self.frame, f"{status}   {self.rate:.0f} of {self.spec.step_rate:.0f} FPS, speed {self.speed:g}")
+        if status.startswith("REC"):
+            self.pygame.draw.circle(self.screen, RED, (MARGIN, MARGIN), MARGIN // 2)
+        self.pygame.display.flip()
+        self.clock.tick(self.spec.step_rate * self.speed)
+
+    def _keys_down(self) -> set[int]:
+        """Keys that have gone down since the last look; changes of speed are done here."""
+        pygame, down = self.pygame, set()
+        for event in pygame.event.get():
+            self.leaving |= event.type == pygame.QUIT
+            if event.type == pygame.KEYDOWN:
+                down.add(event.key)
+        if down & {pygame.K_PLUS, pygame.K_EQUALS, pygame.K_KP_PLUS}:
+            self.speed = min((speed for speed in SPEEDS if speed > self.speed), default=self.speed)
+        if down & {pygame.K_MINUS, pygame.K_KP_MINUS}:
+            self.speed = max((speed for speed in SPEEDS if speed < self.speed), default=self.speed)
+        return down

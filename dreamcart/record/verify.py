@@ -1,0 +1,126 @@
+"""Verifying a recording: every episode is replayed in the emulator and compared, several at a time."""
+
+import argparse
+import multiprocessing
+import shutil
+import sys
+import time
+from collections import Counter
+from itertools import chain, groupby
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from dreamcart.data.collect import worker_emulator, worker_versions
+from dreamcart.data.reader import count_rows, read_rows
+from dreamcart.data.schema import COLUMNS, read_info
+from dreamcart.errors import ROOT, UserError
+from dreamcart.games.spec import GameSpec
+from dreamcart.record.replay import Verdict, replay
+from dreamcart.tables import print_table
+
+Task = tuple[GameSpec, list[Path], list[int], Path]  # game, shards, the episodes of them to replay, where pictures go
+
+
+def verify(folder: Path, workers: int, pictures: Path) -> list[Verdict]:
+    """Replay every episode of the raw dataset in `folder`. Returns a verdict each, missing episodes included.
+
+    Raises:
+        UserError: no dataset, a damaged one, or its game, ROM or emulator cannot be had here.
+    """
+    info = read_info(folder)
+    spec = GameSpec.from_dict(info["game"])
+    places, twice = _find_episodes(folder)
+    wanted = range(max([info.get("episodes", 0), *(number + 1 for number in places)]))
+    verdicts = [Verdict(number, 0, "the episode is missing") for number in wanted if number not in places]
+    verdicts += [Verdict(number, 0, "it stands in two places") for number in twice]
+    shutil.rmtree(pictures, ignore_errors=True)
+    tasks = _share_out(spec, {number: at for number, at in places.items() if number not in twice}, workers, pictures)
+    with multiprocessing.get_context("spawn").Pool(max(1, min(workers, len(tasks)))) as pool:
+        _check_versions(folder, info, pool.apply(worker_versions, (spec,)))
+        with tqdm(total=count_rows(folder) - len(places), unit="frame", desc=f"verify {folder.name}", smoothing=0.1) as bar:
+            for found in pool.imap_unordered(_replay, tasks):
+                verdicts += found
+                bar.update(sum(verdict.steps for verdict in found))
+    return sorted(verdicts, key=lambda verdict: verdict.episode)
+
+
+def _find_episodes(folder: Path) -> tuple[dict[int, tuple[Path, ...]], list[int]]:
+    """Episode → the shards that it stands in, one after the other; and those episodes that stand in two places."""
+    shards = sorted(folder.glob("*.parquet"))
+    if not shards:
+        raise UserError(f"{folder} holds no Parquet shards; record or download it again.")
+    rows = ((row["episode_id"], shard) for shard in shards for row in read_rows(shard, ["episode_id"]))
+    runs = [(number, tuple(dict.fromkeys(shard for _, shard in run))) for number, run in groupby(rows, lambda row: row[0])]
+    times = Counter(number for number, _ in runs)
+    return dict(runs), [number for number, count in times.items() if count > 1]
+
+
+def _share_out(spec: GameSpec, places: dict[int, tuple[Path, ...]], workers: int, pictures: Path) -> list[Task]:
+    """Episodes of the same shards together, but in parts, so that no worker is left with the whole of one large shard."""
+    tasks = []
+    for shards, group in groupby(places.items(), lambda item: item[1]):
+        numbers = [number for number, _ in group]
+        size = -(-len(numbers) // workers)
+        tasks += [(spec, list(shards), numbers[i : i + size], pictures) for i in range(0, len(numbers), size)]
+    return tasks
+
+
+def _check_versions(folder: Path, info: dict[str, Any], here: dict[str, str] | UserError) -> None:
+    """Raise UserError for another ROM; say so where the emulator is another."""
+    if isinstance(here, UserError):
+        raise here
+    if info.get("rom_sha1", here["rom_sha1"]) != here["rom_sha1"]:
+        raise UserError(
+            f"{folder} was recorded from a ROM with the SHA-1 {info['rom_sha1']}, and the one here has {here['rom_sha1']}: "
+            "put that ROM in place to verify it."
+        )
+    names = [f"{versions.get('emulator')} {versions.get('emulator_version')}" for versions in (info, here)]
+    if names[0] != names[1]:
+        print(f"Recorded with {names[0]}, replayed with {names[1]}: a difference may be the emulator's.")
+
+
+def _replay(task: Task) -> list[Verdict]:
+    """Worker: replay some episodes of some shards."""
+    spec, shards, numbers, pictures = task
+    emulator = worker_emulator(spec)
+    rows = chain.from_iterable(read_rows(shard, COLUMNS, numbers) for shard in shards)
+    verdicts, problem = [], "the shard is damaged before it"
+    try:
+        for number, episode in groupby(rows, lambda row: row["episode_id"]):
+            verdicts.append(replay(emulator, len(spec.buttons), episode, number, pictures))
+    except UserError as damage:
+        problem = str(damage)
+    return verdicts + [Verdict(number, 0, problem) for number in numbers[len(verdicts) :]]
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", metavar="DATASET", type=Path, help="a folder that `collect` or `play` wrote")
+    parser.add_argument("--workers", type=int, default=2, help="emulator processes (default: 2)")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="of first differences (default: plots/GAME/verify)")
+
+
+def run(args: argparse.Namespace) -> None:
+    if not 1 <= args.workers <= 256:
+        raise UserError(f"--workers is {args.workers}; allowed: 1 to 256.")
+    if not args.dataset.is_dir():
+        raise UserError(f"{args.dataset} is no folder; give one that `collect` or `play` wrote, such as data/blockfall/raw.")
+    name = read_info(args.dataset)["game"]["name"]
+    begin = time.perf_counter()
+    verdicts = verify(args.dataset, args.workers, args.pictures or ROOT / "plots" / name / "verify" / args.dataset.name)
+    seconds = time.perf_counter() - begin
+    for verdict in verdicts:
+        if not verdict.problem:
+            print(f"episode {verdict.episode:5d}  PASS  {verdict.steps} steps")
+        else:
+            shown = f" ({verdict.picture})" if verdict.picture else ""
+            print(f"episode {verdict.episode:5d}  FAIL  {verdict.problem}{shown}")
+    failed, steps = sum(bool(verdict.problem) for verdict in verdicts), sum(verdict.steps for verdict in verdicts)
+    print_table(
+        f"Verified {args.dataset}",
+        ["episodes", "PASS", "FAIL", "frames replayed", "frames/s"],
+        [[len(verdicts), len(verdicts) - failed, failed, steps, round(steps / seconds)]],
+    )
+    if failed:
+        sys.exit(1)

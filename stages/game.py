@@ -1,0 +1,29 @@
+"""Stage 0: look up the game, so that the stages after it depend on this game alone and not on all of games/.
+
+python -m stages.game  →  data/<game>/game.json (what recordings depend on), reader.json (what judges dreams)
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from dreamcart.config import load_params
+from dreamcart.errors import run_stage
+from dreamcart.files import write_json
+from dreamcart.games.catalog import game_contents, load_game
+from dreamcart.paths import Paths
+
+
+def main() -> None:
+    params = load_params()
+    paths = Paths(params.game)
+    spec, contents = load_game(params.game), game_contents(params.game)
+    reader = {name: contents.pop(name) for name in list(contents) if name.endswith("/reader.py")}
+    write_json(paths.spec, {"spec": spec.to_dict(), "contents": contents})
+    write_json(paths.reader, reader)
+    print(f"{spec.title}: {spec.env}, buttons {', '.join(spec.buttons)}, {spec.step_rate:g} steps a second")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,406 @@
+"""Recording a person: what is on the disk at any moment, what is refused, and the window."""
+
+import errno
+import itertools
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic import assert_sentence, make_rows, make_spec
+from toy_emulator import VERSIONS, ToyEmulator
+
+from dreamcart.data.reader import read_episodes
+from dreamcart.data.schema import INFO_NAME, decode_image, read_info
+from dreamcart.errors import ROOT, UserError
+from dreamcart.play.actions import parse_actions
+from dreamcart.record import live, person
+from dreamcart.record.live import LiveRecording
+from dreamcart.record.person import Scripted, record_session
+from dreamcart.record.recorder_window import RecorderWindow
+
+SPEC = make_spec()
+
+
+def record(folder: Path, actions: str, episodes: int = 1, seed: int = 0) -> Path:
+    """Record the toy game by a list of actions."""
+    with LiveRecording(folder, SPEC, VERSIONS) as recording:
+        record_session(ToyEmulator(), SPEC, Scripted(parse_actions(actions, SPEC), episodes), recording, "Begin", seed, episodes)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+# What is recorded
+
+
+def test_a_recording_has_the_raw_schema(tmp_path):
+    """Every step's frame, buttons, reward and end, one observation more than actions, and what replay needs."""
+    folder = record(tmp_path / "r", "RIGHT*3 A LEFT+A .*2", episodes=2, seed=5)
+    episodes = list(read_episodes(folder))
+    assert len(episodes) == 2
+    pressed = [SPEC.vector(step) for step in parse_actions("RIGHT*3 A LEFT+A .*2", SPEC)]
+    for number, episode in enumerate(episodes):
+        emulator = ToyEmulator()
+        frames = [emulator.reset("Begin", 5 + number), *(emulator.step(action)[0] for action in pressed)]
+        for row, frame in zip(episode, frames, strict=True):
+            np.testing.assert_array_equal(decode_image(row["observations"]["bytes"]), frame)
+            assert (row["episode_id"], row["seed"]) == (number, 5 + number)
+        assert [row["actions"] for row in episode] == [*pressed, None]
+        assert [row["rewards"] for row in episode] == [0, 0, 0, 1, 1, 0, 0, 0]
+        assert [row["truncations"] for row in episode] == [False] * 6 + [True, False]
+        assert not any(row["terminations"] for row in episode)
+        assert json.loads(episode[0]["infos"])["start_state"] == "Begin"
+        assert json.loads(episode[2]["infos"]) == {"x": 7 + number, "board": [(7 + number) % 7, 1]}
+    info = read_info(folder)
+    assert info["episodes"] == 2
+    assert info["game"] == SPEC.to_dict()
+    assert VERSIONS.items() <= info.items()
+    assert sorted(contents(folder)) == [INFO_NAME, "play-00000.parquet"]
+
+
+def test_the_games_own_end_ends_the_episode(tmp_path):
+    """What would be pressed after game over is not part of it, and nothing is cut off."""
+    (episode,) = read_episodes(record(tmp_path / "r", "RIGHT START RIGHT*5"))
+    assert [row["terminations"] for row in episode] == [False, True, False]
+    assert not any(row["truncations"] for row in episode)
+
+
+def test_what_is_recorded_does_not_depend_on_when_it_is_saved(tmp_path, monkeypatch):
+    """The same play gives the same bytes, so that a recording made again has the same fingerprint."""
+    monkeypatch.setattr(live, "ROWS_IN_SHARD", 7)
+    found = []
+    for every in (0.0, math.inf):
+        monkeypatch.setattr(live, "SAVE_EVERY", every)
+        monkeypatch.setattr(live, "MOST_SAVING", 1.0)
+        found.append(contents(record(tmp_path / str(every), "RIGHT*9 A LEFT*3", episodes=3)))
+    assert found[0] == found[1]
+    assert len(found[0]) > 4
+
+
+def test_recording_goes_on_in_a_folder(tmp_path):
+    """Another run appends: what was there stays as it is, and episodes count on."""
+    first = contents(record(tmp_path / "r", "RIGHT*4", episodes=2))
+    record(tmp_path / "r", "LEFT*3")
+    now = contents(tmp_path / "r")
+    assert {name: now[name] for name in first if name != INFO_NAME} == {k: v for k, v in first.items() if k != INFO_NAME}
+    assert [(e[0]["episode_id"], e[0]["seed"], len(e)) for e in read_episodes(tmp_path / "r")] == [(0, 0, 5), (1, 1, 5), (2, 2, 4)]
+    assert read_info(tmp_path / "r")["episodes"] == 3
+
+
+def test_nothing_played_leaves_nothing(tmp_path):
+    """Opening the recorder and leaving again must not leave an empty dataset about."""
+    record(tmp_path / "r", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+# Killed, or out of room
+
+
+@pytest.mark.parametrize("rows_in_shard", [3, 4, 5, 1000])
+def test_the_folder_is_whole_after_every_step(tmp_path, monkeypatch, rows_in_shard):
+    """Wherever the recorder is killed, the folder holds what was played till then as a dataset without a fault."""
+    monkeypatch.setattr(live, "ROWS_IN_SHARD", rows_in_shard)
+    monkeypatch.setattr(live, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(live, "MOST_SAVING", math.inf)
+    episodes = [make_rows(number, length) for number, length in enumerate((9, 2, 12))]
+    recording, added = LiveRecording(tmp_path, SPEC, VERSIONS), 0
+    for episode in episodes:
+        for row in episode:
+            recording.add(row)
+            added += 1
+            wanted = [rows[: max(0, added - sum(map(len, episodes[:n])))] for n, rows in enumerate(episodes)]
+            wanted = [rows for rows in wanted if len(rows) > 1]
+            found = list(read_episodes(tmp_path)) if wanted else []
+            assert [len(rows) for rows in found] == [len(rows) for rows in wanted]
+            for rows, true in zip(found, wanted, strict=True):
+                assert [row["actions"] for row in rows] == [row["actions"] for row in true[:-1]] + [None]
+                assert [row["truncations"] for row in rows] == [False] * (len(rows) - 2) + [True, False]
+                for row, expected in zip(rows, true, strict=True):
+                    np.testing.assert_array_equal(decode_image(row["observations"]["bytes"]), expected["observations"])
+    recording.close()
+
+
+KILLED = """
+import sys, time
+sys.path[:0] = [sys.argv[1], sys.argv[1] + "/tests"]
+from pathlib import Path
+from synthetic import make_frame, make_spec
+from dreamcart.record.live import LiveRecording
+recording = LiveRecording(Path(sys.argv[2]), make_spec(), {"rom_sha1": "a" * 40})
+for step in range(100000):
+    recording.add({"episode_id": 0, "step": step, "seed": 0, "observations": make_frame(step), "actions": [0] * 8,
+                   "rewards": 0.0, "terminations": False, "truncations": False, "infos": {"start_state": "Begin"}})
+    print(step, time.monotonic(), flush=True)
+    time.sleep(1 / 60)
+"""
+
+
+def test_kill_loses_less_than_a_second(tmp_path):
+    """kill -9: plain `datasets` opens the folder as it was left, and the next run goes on in it."""
+    datasets = pytest.importorskip("datasets")
+    folder = tmp_path / "r"
+    command = [sys.executable, "-c", KILLED, str(ROOT), str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        times, killed = {}, None
+        for line in process.stdout:
+            step, at = line.split()
+            times[int(step)] = float(at)
+            if killed is None and float(at) - times[0] > 3:
+                killed = float(at)
+                os.kill(process.pid, signal.SIGKILL)
+    opened = datasets.load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "cache"))
+    assert opened["step"] == list(range(len(opened)))
+    assert opened["actions"][-1] is None
+    times[len(opened)] = times.get(len(opened), killed)
+    assert killed - times[len(opened) - 1] < 1.2, "lost more than a second (and a fifth: the machine may be busy)"
+    (folder / ".play-00001.parquet.tmp").write_bytes(b"half a shard")
+    record(folder, "RIGHT*2")
+    assert [len(episode) for episode in read_episodes(folder)] == [len(opened), 3]
+    assert sorted(contents(folder)) == [INFO_NAME, "play-00000.parquet", "play-00001.parquet"]
+
+
+def no_room(monkeypatch, folder: Path, from_call: int) -> None:
+    """From then on the disk is full while the reserve stands on it."""
+    real, calls = live.open_shard, itertools.count()
+
+    def open_shard(path):
+        if next(calls) >= from_call and (folder / live.RESERVE_NAME).exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return real(path)
+
+    monkeypatch.setattr(live, "open_shard", open_shard)
+
+
+def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
+    """The reserve makes room for what was played; one sentence says where it is."""
+    monkeypatch.setattr(live, "SAVE_EVERY", 0.0)
+    monkeypatch.setattr(live, "MOST_SAVING", math.inf)
+    no_room(monkeypatch, tmp_path / "r", from_call=4)
+    with pytest.raises(UserError, match="disk is full") as caught:
+        record(tmp_path / "r", "RIGHT*20")
+    assert_sentence(caught.value)
+    assert "--out" in str(caught.value)
+    (episode,) = read_episodes(tmp_path / "r")
+    assert len(episode) == 6  # 5 rows had been given to the recorder, or 6 with the one it saw last
+    assert read_info(tmp_path / "r")["episodes"] == 1
+
+
+def test_no_room_to_begin_with_is_refused(tmp_path, monkeypatch):
+    """Better told before the first step than after the best game of one's life."""
+
+    def full(self, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UserError, match="No space left") as caught:
+        LiveRecording(tmp_path / "r", SPEC, VERSIONS)
+    assert_sentence(caught.value)
+    assert not (tmp_path / "r").exists()
+
+
+# What is refused
+
+
+def foreign_files(folder):
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / "letter.txt").write_text("dear friend")
+
+
+def change_info(**changes):
+    def change(folder):
+        info = json.loads((folder / INFO_NAME).read_text())
+        game = info["game"] | {name: value for name, value in changes.items() if name in info["game"]}
+        (folder / INFO_NAME).write_text(json.dumps(info | {"game": game} | {k: v for k, v in changes.items() if k not in game}))
+
+    return change
+
+
+def half_a_shard(folder):
+    (shard,) = folder.glob("*.parquet")
+    shard.write_bytes(shard.read_bytes()[:500])
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        (foreign_files, "no recording"),
+        (change_info(env="Other-Nes-v0"), "'Other-Nes-v0'"),
+        (change_info(buttons=["A"], keys={}), r"\['A'\]"),
+        (change_info(frame_skip=4), "frame_skip 4"),
+        (change_info(rom_sha1="b" * 40), "another ROM"),
+        (change_info(schema_version=99), "version 99"),
+        (half_a_shard, "damaged"),
+    ],
+)
+def test_a_folder_of_something_else_is_refused(tmp_path, damage, named):
+    """Recording on in a folder must not mix two games, nor touch what is no recording."""
+    damage(record(tmp_path / "r", "RIGHT*4"))
+    before = contents(tmp_path / "r")
+    with pytest.raises(UserError, match=named) as caught:
+        record(tmp_path / "r", "LEFT*3")
+    assert_sentence(caught.value)
+    assert contents(tmp_path / "r") == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["no_such_game"], "no_such_game"),
+        (["blockfall", "--headless"], "--actions"),
+        (["blockfall", "--headless", "--actions", "FLY"], "FLY"),
+        (["blockfall", "--actions", "A"], "--headless"),
+        (["blockfall", "--speed", "99"], "--speed"),
+        (["blockfall", "--headless", "--actions", "A", "--episodes", "0"], "--episodes"),
+        (["blockfall", "--headless", "--actions", "A", "--seed", "-1"], "--seed"),
+        (["blockfall", "--headless", "--actions", "A", "--state", "Nowhere"], "Nowhere"),
+        (["blockfall"], "Cannot open a window"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, arguments, named):
+    """No traceback, nothing recorded, and a sentence with the way out."""
+    pytest.importorskip("stable_retro")
+    env = os.environ | {"SDL_VIDEODRIVER": "no_such_driver"}
+    command = [sys.executable, str(ROOT / "stages" / "record.py"), "play", *arguments, "--out", str(tmp_path / "r")]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert named in line
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "r").exists()
+
+
+# The window
+
+pygame = pytest.importorskip("pygame")
+
+
+class Keys:
+    """What is held in each look at the keyboard, one set after the other; the last one stays."""
+
+    def __init__(self, *looks: set[str]) -> None:
+        self.looks, self.now = [*looks], set()
+
+    def turn(self) -> None:
+        """Next look: keys that were up and are down now have gone down."""
+        before, self.now = self.now, self.looks.pop(0) if self.looks else self.now
+        for key in self.now - before:
+            pygame.event.post(pygame.event.Event(pygame.QUIT) if key == "quit" else self._down(key))
+
+    @staticmethod
+    def _down(key: str) -> pygame.event.Event:
+        return pygame.event.Event(pygame.KEYDOWN, key=pygame.key.key_code(key))
+
+    def __getitem__(self, code: int) -> bool:
+        return code in {pygame.key.key_code(key) for key in self.now if key != "quit"}
+
+
+def sit_down(monkeypatch, folder: Path, *looks: set[str], spec=SPEC, speed: float = 10.0) -> RecorderWindow:
+    """A session in the window with these keys held, look by look."""
+    keys = Keys(*looks)
+    window = RecorderWindow(spec, ToyEmulator().reset("Begin", 0), speed)
+    monkeypatch.setattr(pygame.key, "get_pressed", lambda: keys)
+    present = window._present
+    window.statuses = []
+
+    def look(status):
+        window.statuses.append(status)
+        present(status)
+        assert keys.looks, "the session should have ended"
+        keys.turn()
+
+    window._present = look
+    try:
+        with LiveRecording(folder, spec, VERSIONS) as recording:
+            record_session(ToyEmulator(), spec, window, recording, "Begin", 0, None)
+    finally:
+        window.close()
+    return window
+
+
+def pressed(folder: Path, spec=SPEC) -> list[list[set[str]]]:
+    """Buttons of each step of each episode."""
+    episodes = read_episodes(folder)
+    return [[{b for b, on in zip(spec.buttons, row["actions"], strict=True) if on} for row in e[:-1]] for e in episodes]
+
+
+NONE: set[str] = set()
+
+
+def test_a_session_in_the_window(tmp_path, monkeypatch):
+    """SPACE begins, keys are buttons, ESC ends and saves, SPACE begins the next one, ESC twice leaves."""
+    looks = [NONE, NONE, {"space"}, {"left"}, {"left", "x"}, NONE, {"escape"}, NONE, {"space"}, {"right"}, {"escape"}, NONE]
+    window = sit_down(monkeypatch, tmp_path / "r", *looks, {"escape"})
+    assert pressed(tmp_path / "r") == [[{"LEFT"}, {"LEFT", "A"}, NONE], [{"RIGHT"}]]
+    assert window.statuses[0].startswith("SPACE: record episode 0")
+    assert window.statuses[3].startswith("REC episode 0")
+    assert window.statuses[-1].startswith("SPACE: record episode 2")
+
+
+def test_closing_the_window_saves(tmp_path, monkeypatch):
+    """The close button ends the episode and the session at once."""
+    sit_down(monkeypatch, tmp_path / "r", {"space"}, {"left"}, {"quit"})
+    assert pressed(tmp_path / "r") == [[{"LEFT"}]]
+
+
+def test_a_pause_is_not_recorded(tmp_path, monkeypatch):
+    """Between P and P nothing is played, whatever is held."""
+    window = sit_down(monkeypatch, tmp_path / "r", {"space"}, {"left"}, {"p"}, {"left"}, NONE, {"p"}, {"right"}, {"quit"})
+    assert pressed(tmp_path / "r") == [[{"LEFT"}, NONE, {"RIGHT"}]]
+    assert any(status.startswith("PAUSED") for status in window.statuses)
+
+
+def test_space_may_be_a_button_too(tmp_path, monkeypatch):
+    """SPACE begins an episode without firing in it, until it is let go and pressed again."""
+    spec = make_spec(keys={"A": "space", "LEFT": "left"})
+    sit_down(monkeypatch, tmp_path / "r", {"space"}, {"space"}, {"space", "left"}, NONE, {"space"}, {"quit"}, spec=spec)
+    assert pressed(tmp_path / "r", spec) == [[NONE, {"LEFT"}, NONE, {"A"}]]
+
+
+def test_speed_changes_the_clock_and_not_the_game(tmp_path, monkeypatch):
+    """+ and - make play faster and slower; the steps are the same."""
+    window = sit_down(monkeypatch, tmp_path / "r", {"space"}, {"-"}, NONE, {"="}, NONE, {"[+]"}, {"quit"}, speed=3.0)
+    assert window.speed == 4.0
+    assert len(pressed(tmp_path / "r")[0]) == 5
+    begin = time.monotonic()
+    sit_down(monkeypatch, tmp_path / "s", {"space"}, *[NONE] * 5, {"quit"}, speed=1.0)
+    assert time.monotonic() - begin > 0.5  # ten steps a second
+
+
+@pytest.mark.parametrize("key", RecorderWindow.taken_keys)
+def test_a_key_of_the_recorders_own_is_refused(key):
+    """A button on ESC would end the recording; the sentence names key and button."""
+    with pytest.raises(UserError, match="to A, but Dreamcart itself") as caught:
+        RecorderWindow(make_spec(keys={"A": key}), ToyEmulator().reset("Begin", 0), 1.0)
+    pygame.quit()
+    assert_sentence(caught.value)
+
+
+@pytest.mark.parametrize("game", ["blockfall", "blockfall_b", "breakout", "pong"])
+def test_the_repositorys_games_can_be_recorded(game):
+    """Every button of the games that come with Dreamcart can be pressed beside the recorder's own keys."""
+    spec = person.load_game(game)
+    RecorderWindow(spec, ToyEmulator().reset("Begin", 0), 1.0).close()
+    assert set(spec.keys) == set(spec.buttons)
+
+
+def test_help_is_on_the_screen(tmp_path, monkeypatch):
+    """Whoever sits down sees every button's key, the recorder's own, the time and the speed."""
+    lines = []
+    monkeypatch.setattr(RecorderWindow, "_line", lambda self, text, number, colour: lines.append(text))
+    sit_down(monkeypatch, tmp_path / "r", {"space"}, NONE, {"quit"}, speed=2.0)
+    text = "\n".join(lines)
+    assert all(f"{key}: {button}" in text for button, key in SPEC.keys.items())
+    assert all(f"{key}: " in text for key in RecorderWindow.own_keys)
+    assert "speed 2" in text
+    assert "0:00" in text

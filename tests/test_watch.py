@@ -1,0 +1,150 @@
+"""Playing datasets back, and carts from the Hub: streaming, and only what is needed."""
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hub_stand_in import Fault
+from PIL import Image
+from synthetic import assert_sentence, make_frame, make_rows, make_tiles_world, write_raw
+from test_external import recorder_rows, write_recorder
+
+from dreamcart.cart import save_cart
+from dreamcart.cart_source import cart_path
+from dreamcart.errors import ROOT, UserError
+from dreamcart.record.push import push
+from dreamcart.record.watch import Recording
+
+pytest.importorskip("datasets")
+
+
+def stage(name: str, *arguments: str, env: dict | None = None) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(ROOT / "stages" / name), *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+
+
+def test_a_folder_is_played_into_a_gif(tmp_path):
+    """Frames in order, the second half of the run from the beginning again."""
+    folder = write_raw(tmp_path / "play", [make_rows(0, 4)])
+    done = stage("record.py", "watch", str(folder), "--frames", "5", "--gif", str(tmp_path / "out.gif"))
+    assert done.returncode == 0, done.stderr
+    assert "5 frames, up to episode 0, step 1: B" in done.stdout
+    with Image.open(tmp_path / "out.gif") as gif:
+        assert gif.size == (64, 48)
+        frame = np.asarray(gif.convert("RGB"))[::2, ::2]
+    assert np.abs(frame.astype(int) - make_frame(0)).max() < 8  # a GIF has a palette
+
+
+def test_steps_are_the_frames_of_the_dataset(tmp_path):
+    recording = Recording(str(write_raw(tmp_path / "play", [make_rows(n, 3, first=5 * n) for n in range(2)])))
+    assert recording.spec.step_rate == 10.0
+    seen = [recording.reset(), *(recording.step({"A"}) for _ in range(6))]
+    for frame, number in zip(seen, [0, 0, 1, 5, 5, 6, 0], strict=True):
+        np.testing.assert_array_equal(frame, make_frame(number))
+
+
+def test_other_columns_play_as_well(tmp_path):
+    """A gymnasium-recorder's dataset names no game: frames and episode are all that is known."""
+    recording = Recording(write_recorder(tmp_path / "source", recorder_rows([3, 3])), fps=15)
+    np.testing.assert_array_equal(recording.reset(), make_frame(0))
+    assert (recording.spec.step_rate, recording.caption) == (15, "episode 40, step 0")
+
+
+def test_a_dataset_of_the_hub_streams(hub, tmp_path):
+    """The first frames of a dataset of many shards cost the first shard, and no file on this disk."""
+    folder = tmp_path / "play"
+    for number in range(6):
+        made = write_raw(tmp_path / "one", [make_rows(number, 8, first=number)])
+        folder.mkdir(exist_ok=True)
+        shutil.copy(made / "play-00000.parquet", folder / f"play-{number:05d}.parquet")
+        shutil.copy(made / "dataset_info.json", folder)
+    push(folder, "me/toy")
+    hub.requests.clear()
+    done = stage("record.py", "watch", "me/toy", "--frames", "4", "--gif", str(tmp_path / "out.gif"), env=hub.environment)
+    assert done.returncode == 0, done.stderr
+    assert "4 frames, up to episode 0, step 4" in done.stdout
+    fetched = {path.rsplit("/", 1)[1] for path in hub.asked("GET", r"\.parquet$")}
+    assert fetched == {"play-00000.parquet"}
+    assert not list((tmp_path / "hf").rglob("*.parquet"))
+
+
+def test_it_plays_in_a_window(tmp_path):
+    """On SDL's dummy display: the window closes at ESC, and the frame it showed is the recording's."""
+    code = f"""
+import sys; sys.path.insert(0, {str(ROOT)!r})
+import argparse, pygame
+from dreamcart.play.window import Window
+from dreamcart.record import watch
+shown = []
+show = Window.show
+def counted(self, frame, paused, message):
+    shown.append(pygame.display.get_caption()[0])
+    show(self, frame, paused, message)
+    if len(shown) == 5:
+        pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE))
+Window.show = counted
+parser = argparse.ArgumentParser(); watch.add(parser)
+watch.run(parser.parse_args([{str(write_raw(tmp_path / "play", [make_rows(0, 9)]))!r}]))
+print(shown[0])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == ["5 frames, up to episode 0, step 5: DOWN", "episode 0, step 1: B"]
+
+
+def make_cart(tmp_path):
+    path = tmp_path / "toy.cart"
+    save_cart(path, make_tiles_world(tmp_path / "model"), {})
+    return path
+
+
+@pytest.mark.parametrize("name", ["hf://me/dreams/toy.cart", "hf://me/dreams/toy.cart@REV", "hf://me/dreams@REV/toy.cart"])
+def test_a_cart_of_the_hub_plays(hub, tmp_path, name):
+    """By the command, at a revision that a later, broken commit does not change; the second time from the cache."""
+    commit = hub.put("models/me/dreams", {"toy.cart": make_cart(tmp_path).read_bytes()})
+    if "REV" in name:
+        hub.put("models/me/dreams", {"toy.cart": b"broken"})
+    name = name.replace("REV", commit)
+    done = stage("play.py", "--cart", name, "--headless", "--frames", "3", env=hub.environment)
+    assert done.returncode == 0, done.stderr
+    assert "3 steps" in done.stdout
+    hub.requests.clear()
+    assert cart_path(name).read_bytes() == make_cart(tmp_path).read_bytes()
+    assert not hub.asked("GET", "/lfs/")
+
+
+def test_a_cart_that_is_no_cart_is_refused(hub, tmp_path):
+    """Whatever lies there under that name is read as safetensors, or not at all."""
+    hub.put("models/me/dreams", {"toy.cart": b"\x80\x04 a pickle " * 50})
+    done = stage("play.py", "--cart", "hf://me/dreams/toy.cart", "--headless", "--frames", "3", env=hub.environment)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("hf://me/toy.cart", "hf://OWNER"),
+        ("hf://me/dreams/model.bin", "hf://OWNER"),
+        ("hf://me/dreams@a/toy.cart@b", "hf://OWNER"),
+        ("hf://me/dreams/other.cart", "no such file"),
+        ("hf://me/dreams/toy.cart@" + "0" * 40, "no such revision"),
+        ("hf://me/none/toy.cart", "The Hub has no me/none"),
+    ],
+)
+def test_a_cart_that_cannot_be_had_is_refused(hub, tmp_path, name, named):
+    hub.put("models/me/dreams", {"toy.cart": b"x"})
+    with pytest.raises(UserError, match=named) as caught:
+        cart_path(name)
+    assert_sentence(caught.value)
+
+
+def test_a_cart_comes_through_a_busy_hub(hub, tmp_path):
+    cart = make_cart(tmp_path)
+    hub.put("models/me/dreams", {"toy.cart": cart.read_bytes()})
+    hub.faults.append(Fault("HEAD", "/resolve/", 503, times=2))
+    assert cart_path("hf://me/dreams/toy.cart").read_bytes() == cart.read_bytes()
+    assert cart_path(str(cart)) == cart
