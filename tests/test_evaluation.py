@@ -167,6 +167,15 @@ def test_wrong_pixels_are_counted_once():
     assert frame_metrics(predicted, true, true)["wrong_pixels"].tolist() == [0, 2 / 64]
 
 
+def test_sharpness_is_one_for_equal_frames_less_for_blur_and_nothing_for_one_colour():
+    """A blurred dream must not look as sharp as the game; a frame without edges says nothing."""
+    true = np.zeros((3, 8, 8, 1), np.uint8)
+    true[:2, :, 4:] = 200
+    predicted = true.copy()
+    predicted[1, :, 3:5] = 100  # the edge of 200 in two steps of 100: a quarter of the energy each
+    np.testing.assert_allclose(frame_metrics(predicted, true, true)["sharpness"], [1, 0.5, np.nan])
+
+
 def test_the_short_cut_of_ssim_is_none_in_effect(monkeypatch):
     """Equal frames are not compared window by window, which is dear, and score what they would have scored."""
     true = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)

@@ -57,7 +57,7 @@ AE = {
 }
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 GAME = yaml.safe_load((ROOT / "params.yaml").read_text())["game"]
-METRICS = {"l1", "psnr", "ssim", "exact", "wrong_pixels", "changed_l1", "lpips_untrained"}
+METRICS = {"l1", "psnr", "ssim", "exact", "wrong_pixels", "changed_l1", "sharpness", "lpips_untrained"}
 
 
 def environment(home: Path) -> dict[str, str]:

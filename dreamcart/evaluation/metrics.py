@@ -7,26 +7,31 @@ import numpy as np
 import torch
 from skimage.metrics import structural_similarity
 
+from dreamcart.evaluation.fidelity import gradient_energy
+
 LPIPS_BATCH = 64
 LPIPS_PIXELS = 64  # AlexNet cannot take much less: smaller frames are enlarged
 MAX_PSNR = 100.0  # reported for equal frames, whose PSNR is infinite and would spoil a mean
 
 
 def frame_metrics(predicted: np.ndarray, true: np.ndarray, context: np.ndarray) -> dict[str, np.ndarray]:
-    """l1, psnr (dB), ssim (scikit-image, data_range 255), exact (0 or 1), wrong_pixels and changed_l1, float64 [B] each.
+    """l1, psnr (dB), ssim (scikit-image, data_range 255), exact (0 or 1), wrong_pixels, changed_l1 and sharpness, float64 [B] each.
 
     `wrong_pixels` is the share of pixels that differ in any channel.
     `changed_l1` is the L1 over pixels in which `true` differs from the last `context` frame; NaN where none
-    does.
+    does. `sharpness` is the gradient energy (`fidelity.gradient_energy`) of `predicted` over that of `true`: below 1 it is
+    blurred, above noisy; NaN where `true` is of one colour.
     """
     error = np.abs(predicted.astype(np.float64) - true) / 255
     axes = (1, 2, 3)
     mse = np.square(error).mean(axes)
     changed = true != context
     count = changed.sum(axes)
+    energy = [gradient_energy(frames).sum((1, 2), dtype=np.float64) for frames in (predicted, true)]
     with np.errstate(divide="ignore", invalid="ignore"):
         psnr = np.minimum(-10 * np.log10(mse), MAX_PSNR)
         changed_l1 = np.where(count > 0, (error * changed).sum(axes) / count, np.nan)
+        sharpness = np.where(energy[1] > 0, energy[0] / energy[1], np.nan)
     exact = error.max(axes) == 0
     ssim = [
         1.0 if same else structural_similarity(p, t, channel_axis=2, data_range=255)
@@ -39,6 +44,7 @@ def frame_metrics(predicted: np.ndarray, true: np.ndarray, context: np.ndarray) 
         "exact": exact.astype(np.float64),
         "wrong_pixels": error.any(3).mean((1, 2)),
         "changed_l1": changed_l1,
+        "sharpness": sharpness,
     }
 
 

@@ -1,0 +1,118 @@
+"""What runs have shown: one small JSON file a run, committed, from which tables and pages are made without the runs."""
+
+import io
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from dreamcart.errors import ROOT
+from dreamcart.experiments.plan import Criterion, Plan, Run, holds, runs_of
+from dreamcart.files import read_json
+
+RESULTS = ROOT / "experiments" / "results"
+
+
+def result_path(run: Run, folder: Path | None = None) -> Path:
+    """Where a run's result is kept; those of the quick set are in a folder of their own."""
+    return (folder or RESULTS) / run.plan / ("quick" if run.quick else "") / f"{run.name}.json"
+
+
+def load_results(plan: str, quick: bool, folder: Path | None = None) -> dict[tuple[str, int], dict[str, Any]]:
+    """The recorded runs of a list by experiment and seed. Raises UserError on a damaged file."""
+    found = ((folder or RESULTS) / plan / ("quick" if quick else "")).glob("*.json")
+    loaded = [read_json(path) for path in sorted(found)]
+    return {(result["experiment"], result["seed"]): result for result in loaded}
+
+
+def find(value: Any, path: str) -> Any:
+    """`value` at "key.key"; None where there is none. Of a last key "one|two" the first that is there."""
+    *way, last = path.split(".")
+    for key in way:
+        value = value.get(key) if isinstance(value, dict) else None
+    found = [value.get(key) for key in last.split("|")] if isinstance(value, dict) else []
+    return next((one for one in found if one is not None), None)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A criterion beside its bar. state: "pass", "miss", "shown" (a picture) or "not run"; values: one a seed."""
+
+    state: str
+    values: tuple[float, ...] = ()
+    runs: tuple[str, ...] = ()  # that it rests on, "experiment-sN"
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.values)
+
+    @property
+    def spread(self) -> float | None:
+        """Sample standard deviation over the seeds; None for one."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+
+def judge(criterion: Criterion, results: dict[tuple[str, int], dict[str, Any]]) -> Verdict:
+    """The verdict on a criterion, by the mean over the seeds with which all of its runs are on record."""
+    if criterion.picture:
+        (run,), picture = runs_of(criterion.picture), criterion.picture.split(":")[1]
+        shown = picture in results.get((run, 0), {}).get("pictures", {})
+        return Verdict("shown", runs=(f"{run}-s0",)) if shown else Verdict("not run")
+    parts = [metric for metric in (criterion.value, criterion.minus, criterion.over) if metric]
+    names = sorted({run for part in parts for run in runs_of(part)})
+    values, used = [], []
+    for seed in sorted({seed for name, seed in results if name in names}):
+        value = measured(criterion, results, seed)
+        if value is not None:
+            values.append(value)
+            used += [f"{name}-s{seed}" for name in names]
+    if not values:
+        return Verdict("not run")
+    good = holds(criterion.bar, statistics.fmean(values))
+    return Verdict("pass" if good else "miss", tuple(values), tuple(used))
+
+
+def measured(criterion: Criterion, results: dict[tuple[str, int], dict[str, Any]], seed: int) -> float | None:
+    """The criterion's value with a seed; None where a run or a metric of it is not there."""
+    value = _metric(criterion.value, criterion.pick, results, seed)
+    for other, apart in ((criterion.minus, lambda a, b: a - b), (criterion.over, lambda a, b: a / b if b else None)):
+        if other and value is not None:
+            second = _metric(other, criterion.pick, results, seed)
+            value = None if second is None else apart(value, second)
+    return value
+
+
+def _metric(metric: str, pick: str, results: dict[tuple[str, int], dict[str, Any]], seed: int) -> float | None:
+    path = metric.split(":", 1)[1]
+    found = [find(results.get((run, seed), {}).get("metrics"), path) for run in runs_of(metric)]
+    if any(value is None for value in found):
+        return None
+    return float({"min": min, "max": max}[pick](found))
+
+
+def keys_of(plan: Plan) -> dict[str, set[str]]:
+    """For each experiment, the metrics that criteria want of it."""
+    wanted: dict[str, set[str]] = {}
+    for item in plan.items.values():
+        for criterion in item.criteria:
+            for metric in filter(None, (criterion.value, criterion.minus, criterion.over)):
+                for run in runs_of(metric):
+                    wanted.setdefault(run, set()).add(metric.split(":", 1)[1])
+    return wanted
+
+
+def save_picture(source: Path, to: Path, most: int) -> None:
+    """Copy a picture as a PNG of at most `most` bytes: fewer colours first, then smaller."""
+    with Image.open(source) as opened:
+        picture = opened.convert("RGB")
+    while True:
+        for colors in (256, 64):
+            buffer = io.BytesIO()
+            picture.quantize(colors, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+            if buffer.tell() <= most or max(picture.size) < 64:
+                to.parent.mkdir(parents=True, exist_ok=True)
+                to.write_bytes(buffer.getvalue())
+                return
+        picture = picture.resize([max(1, round(side * 0.8)) for side in picture.size], Image.Resampling.LANCZOS)

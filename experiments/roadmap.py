@@ -1,0 +1,61 @@
+"""The whole roadmap as experiments, and the page that judges it.
+
+python experiments/roadmap.py run [NAME …] [--quick] [--seeds N]    →  experiments/results/roadmap/, docs/roadmap/
+python experiments/roadmap.py page                                  →  docs/roadmap.md
+python experiments/roadmap.py list [--quick]                        the runs, what is done, and how long the rest takes
+
+The list is experiments/roadmap.yaml. `run` leaves out what is on record for the same params and the same code; a killed run
+goes on from its checkpoint. The quick set has one seed, and fewer frames and steps.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from dreamcart.errors import ROOT, UserError, run_stage
+from dreamcart.experiments.page import scoreboard, write_page
+from dreamcart.experiments.plan import Run, expand, load_plan
+from dreamcart.experiments.results import load_results
+from dreamcart.experiments.runner import Runner
+from dreamcart.tables import print_table
+
+NAME = "roadmap"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("run", "page", "list"))
+    parser.add_argument("names", nargs="*", help="experiments of experiments/roadmap.yaml (default: all)")
+    parser.add_argument("--quick", action="store_true", help="the small set: one seed, fewer frames and steps")
+    parser.add_argument("--seeds", type=int, help="so many seeds of each, in place of the list's own number")
+    args = parser.parse_args()
+    if args.seeds is not None and args.seeds < 1:
+        raise UserError(f"--seeds is {args.seeds}; allowed: 1 or more.")
+    plan = load_plan(ROOT / "experiments" / f"{NAME}.yaml")
+    seeds = args.seeds or (1 if args.quick else None)
+    runs, runner = expand(plan, NAME, args.names, args.quick, seeds), Runner(plan)
+    if args.what == "run" and not runner.run_all(runs):
+        raise UserError("Some runs failed (above); run the same command again to go on with them.")
+    if args.what == "list":
+        show(runs, runner)
+    if args.what == "page":
+        full, quick = (load_results(NAME, small) for small in (False, True))
+        everything = expand(plan, NAME, [], quick=False, seeds=1 + max((seed for _, seed in full), default=0))
+        current = {run.name: runner.prints(run) for run in everything if (run.experiment, run.seed) in full}
+        write_page(ROOT / "docs" / f"{NAME}.md", scoreboard(plan, NAME, full, quick, current))
+        print(f"docs/{NAME}.md is written, from {len(full)} runs of the full and {len(quick)} of the quick set.")
+
+
+def show(runs: list[Run], runner: Runner) -> None:
+    """The runs with their estimates, and the time that is left."""
+    states = [(run, runner.done(run)) for run in runs]
+    rows = [[run.reference, run.own.asks, "done" if done else "to do", run.minutes] for run, done in states]
+    print_table(runner.plan.title, ["run", "asks", "state", "minutes"], rows)
+    left = sum(run.minutes for run, done in states if not done)
+    print(f"{sum(not done for _, done in states)} of {len(runs)} are to do, by estimate {left / 60:.1f} hours.")
+
+
+if __name__ == "__main__":
+    run_stage(main)
