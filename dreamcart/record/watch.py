@@ -27,6 +27,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.fps is not None and args.fps <= 0:
+        raise UserError(f"--fps is {args.fps:g}; it must be above 0.")
     recording = Recording(*find_source(args.source, args.revision), args.fps)
     if args.frames is not None:
         if args.frames < 1:
@@ -75,7 +77,9 @@ class Recording:
         row = next(self.rows, None)
         if row is None:
             self.rows = self._rows()
-            row = next(self.rows)
+            row = next(self.rows, None)
+        if row is None:
+            raise UserError(f"The dataset {self.data.source} has no rows.")
         columns = self.data.columns
         self.caption = f"episode {row[columns['episode_id']]}" + (f", step {row[columns['step']]}" if "step" in columns else "")
         held = row[columns["actions"]]
