@@ -272,7 +272,7 @@ def test_no_token_sees_itself_or_what_comes_after():
     draft[0, 6] = 3
     other, _ = model.write(now, cells, condition, draft, model.read(cells, condition)[1])
     torch.testing.assert_close(other[:, :7], logits[:, :7])
-    assert ((other - logits)[0, 7:].abs().amax(1) > 1e-4).all()
+    assert ((other - logits)[0, 7:] != 0).any(1).all()
 
 
 def test_the_oracle_tells_only_what_is_in_doubt():

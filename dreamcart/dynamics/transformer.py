@@ -25,7 +25,7 @@ from dreamcart.dynamics.tokens.layout import Layout
 
 SURE = 0.9  # a token at least this probable is not left to chance: hundreds of cells a frame would break it somewhere
 MOST_PASSES = 32  # drafts of a frame; what is open then is taken as the last one says
-COPY = 5.0  # logit by which a cell stays as it is before any training: most do
+COPY = 8.0  # logit by which a cell stays as it is before any training: a given other token comes once in thousands of steps
 SCALE = 0.1  # brings a frame's negative log-likelihood (a sum over cells) near 1
 MOST_PULL = 4.0  # a frame whose loss is larger pulls no harder
 
@@ -42,6 +42,7 @@ class TransformerDynamics(Dynamics):
     """
 
     error_is = "share of frames not exact"
+    judged = 1024  # each costs as much as hundreds of another family's
 
     def __init__(
         self,
