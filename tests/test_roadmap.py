@@ -1,0 +1,538 @@
+"""The roadmap's list, its runner and its page: what is accepted, what is run again, what is judged how.
+
+`golden/toy_results` holds results that the pipeline itself has made: toy runs through the real runner (toy.yaml,
+make_toy_results.py).
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from synthetic import assert_sentence, make_processed, make_rows
+
+from dreamcart.config import PreprocessConfig
+from dreamcart.dynamics.train import Windows
+from dreamcart.errors import ROOT, UserError
+from dreamcart.experiments.page import estimates, number, scoreboard
+from dreamcart.experiments.plan import changed_params, expand, holds, load_plan, runs_of
+from dreamcart.experiments.results import find, judge, keys_of, load_results, result_path, save_picture
+from dreamcart.experiments.runner import Runner, curve, said_last
+from dreamcart.representation.convolutional import to_planes
+
+GOLDEN = ROOT / "tests" / "golden"
+TOYS = GOLDEN / "toy_results"
+LISTS = sorted(path for path in (ROOT / "experiments").glob("*.yaml"))
+ROADMAP = load_plan(ROOT / "experiments" / "roadmap.yaml")
+# Which toy run stands for an experiment: of the same kind of frames, representation and dynamics. "mlp" for all others.
+STANDS_FOR = {
+    "native": "native",
+    "rgb": "rgb",
+    "native-ae": "rgb",
+    "vq": "vq",
+    "vq-1024": "vq",
+    "fsq": "vq",
+    "gaussian": "b-gaussian",
+    "gaussian-b2": "b-gaussian",
+    "gaussian-b3": "b-gaussian",
+}
+
+
+def test_batches_have_the_roadmaps_shapes(tmp_path):
+    """P1.1: 128 frames of (1, 80, 80) with 8 buttons, and the frame that follows each."""
+    config = PreprocessConfig(height=80, width=80, color="gray", resize="area", val_share=0.25, tile=0)
+    train = make_processed(tmp_path, [make_rows(episode, 12, 3 * episode) for episode in range(4)], config)["train"]
+    at = np.random.default_rng(0).choice(train.transitions, 128)
+    frames, following = (to_planes(torch.from_numpy(train.frames[train.index["frame"][at + k]])) for k in (0, 1))
+    latents = np.zeros((len(train.frames), 32), np.float32)
+    past, buttons, after = Windows(train, latents, 1, 1).get(at, torch.device("cpu"))
+    assert frames.shape == following.shape == (128, 1, 80, 80)
+    assert buttons[:, -1].shape == (128, 8)
+    assert (past.shape, after.shape) == ((128, 1, 32), (128, 32))
+    assert 0 <= frames.min() < frames.max() <= 1
+    np.testing.assert_array_equal(buttons[:, -1], train.index["action"][at])
+
+
+@pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)
+def test_every_override_of_every_list_is_accepted(path):
+    """A list that params.yaml does not accept would fail in the middle of the night."""
+    plan = load_plan(path)
+    for quick in (False, True):
+        for run in expand(plan, path.stem, [], quick):
+            changed_params(run.overrides)
+            assert re.fullmatch(r"[\w-]+", run.reference)
+
+
+def test_the_roadmap_is_whole_and_fits_its_budget():
+    """Every item of phases 1 to 4 and 6, at least 45 judged criteria, a night for the full set, 90 minutes for the quick."""
+    wanted = {"P1": 5, "P2": 3, "P3": 3, "P4": 2, "P6": 3}
+    assert {f"{phase}.{number}" for phase, count in wanted.items() for number in range(1, count + 1)} <= set(ROADMAP.items)
+    assert sum(bool(criterion.value) for item in ROADMAP.items.values() for criterion in item.criteria) >= 45
+    full, quick = estimates(ROADMAP)
+    assert full <= 10
+    assert quick <= 1.5
+    assert set(keys_of(ROADMAP)) == set(ROADMAP.runs), "a run that no criterion looks at"
+
+
+def test_differences_have_three_seeds():
+    """A difference between two trainings is claimed with three seeds; what only compares sizes or a sweep may have one."""
+    single = {"latent-32", "latent-64", "latent-128", "latent-256", "gaussian-b2", "gaussian-b3"}
+    for item in ROADMAP.items.values():
+        for criterion in item.criteria:
+            runs = {
+                run for part in (criterion.value, criterion.minus, criterion.over) if part for run in part.split(":")[0].split(",")
+            }
+            if len(runs) > 1 and not runs & single:
+                assert {ROADMAP.runs[run].seeds for run in runs} == {3}, criterion.says
+
+
+@pytest.mark.parametrize("experiment", list(ROADMAP.runs))
+def test_every_criterions_metric_is_one_that_the_pipeline_writes(experiment):
+    """A misspelt key would read "not run" for ever."""
+    toys = load_results("toy", quick=False, folder=TOYS)
+    own = toys[STANDS_FOR.get(experiment, "b-gaussian" if experiment.startswith("b-") else "mlp"), 0]
+    missing = [key for key in sorted(keys_of(ROADMAP)[experiment]) if find(own["metrics"], check_key(key)) is None]
+    assert missing == []
+
+
+def check_key(key: str) -> str:
+    """Checks whose only metric is whether they passed are all alike: one toy run has each of them."""
+    return "batches.passed" if key.endswith(".passed") else key
+
+
+def written(tmp_path: Path, values: dict) -> Path:
+    path = tmp_path / "list.yaml"
+    path.write_text(yaml.safe_dump(values, allow_unicode=True))
+    return path
+
+
+def small(**changes) -> dict:
+    """A list of two runs and one criterion."""
+    criterion = {"says": "better", "value": "two:train_ae.ssim", "minus": "one:train_ae.ssim", "bar": ">= 0.02"}
+    plan = {
+        "title": "T",
+        "settings": {"short": {"full": ["representation.kind=ae", "latent_dim=64"], "quick": ["latent_dim=16"]}},
+        "runs": {
+            "one": {"settings": ["short"], "stage": "train_ae", "seeds": 2, "minutes": [3, 1]},
+            "two": {"settings": ["short"], "set": ["representation.mse_weight=0.0"], "stage": "train_ae", "seeds": 2},
+        },
+        "items": {"P": {"asks": "a question", "criteria": [criterion]}},
+    }
+    return plan | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"runs": {"one": {"sets": []}}}, ["runs.one.sets", "allowed"]),
+        ({"runs": {"a/b": []}}, ["'a/b'", "letters"]),
+        ({"runs": {"one": {"settings": ["long"]}}}, ["'long'", "short"]),
+        ({"runs": {"one": {"checks": ["minute"]}}}, ["'minute'", "none"]),
+        ({"runs": {"one": {"stage": "train"}}}, ["'train'", "train_ae"]),
+        ({"items": {"P": {"asks": "a", "criteria": [{"says": "s", "value": "one:x.y"}]}}}, ["'s'", "bar"]),
+        ({"items": {"P": {"asks": "a", "criteria": [{"says": "s", "value": "one:x.y", "bar": "~ 1"}]}}}, ["'~ 1'", ">= 1"]),
+        ({"items": {"P": {"asks": "a", "criteria": [{"says": "s", "value": "six:x.y", "bar": "> 1"}]}}}, ["'six'"]),
+        ({"items": {"P": {"asks": "a", "criteria": [{"says": "s", "value": "x.y", "bar": "> 1"}]}}}, ["'x.y'", "run:key"]),
+        ({"items": {"P": {"asks": "a", "criteria": [{"says": "s", "picture": "one:a.png"}]}}}, ["a.png", "'one'"]),
+    ],
+)
+def test_a_wrong_list_is_refused_in_a_sentence(tmp_path, changes, named):
+    """Before anything runs, with the name of what is wrong and what would be right."""
+    with pytest.raises(UserError) as caught:
+        load_plan(written(tmp_path, small(**changes)))
+    assert_sentence(caught.value)
+    assert [part for part in named if part not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize("override", ["latent_dims=3", "dynamics.kinds=mlp", "latent_dim", "latent_dim=many"])
+def test_an_override_that_names_no_setting_is_refused(override):
+    """`-S` on an unknown key must not silently run the default."""
+    with pytest.raises(UserError) as caught:
+        changed_params((override,))
+    assert_sentence(caught.value)
+    assert "latent_dim" in str(caught.value) or "kinds" in str(caught.value)
+
+
+def test_overrides_come_in_order_and_seeds_first_of_all(tmp_path):
+    """The later of two overrides of a key counts, quick ones only in the quick set; all runs have seed 0 before any has 1."""
+    plan = load_plan(written(tmp_path, small()))
+    full, quick = (expand(plan, "p", [], small_set) for small_set in (False, True))
+    assert [run.name for run in full] == ["one-s0", "two-s0", "one-s1", "two-s1"]
+    assert full[0].overrides == ("representation.kind=ae", "latent_dim=64", "seed=0")
+    assert full[3].overrides[-1] == "seed=1"
+    assert quick[0].overrides == ("representation.kind=ae", "latent_dim=16", "seed=0")
+    assert (full[0].reference, quick[0].reference) == ("p-one-s0", "p-quick-one-s0")
+    assert quick[0].command[-1] == "train_ae"
+    assert [run.name for run in expand(plan, "p", ["two"], False, seeds=1)] == ["two-s0"]
+    with pytest.raises(UserError, match="'three'"):
+        expand(plan, "p", ["three"], False)
+
+
+@pytest.mark.parametrize(
+    ("bar", "good", "bad"),
+    [("< 0.02", 0.019, 0.02), (">= 0.02", 0.02, 0.0199), ("<= 1.05", 1.05, 1.06), ("> 0", 1e-6, 0.0), ("= 1", 1.0, 0.99),
+     ("0.5 to 2", 2.0, 2.01), (">= -0.002", -0.002, -0.003)],
+)  # fmt: skip
+def test_bars_hold_as_they_are_written(bar, good, bad):
+    """Strict where the roadmap is strict."""
+    assert holds(bar, good)
+    assert not holds(bar, bad)
+
+
+def result(experiment: str, seed: int = 0, prints: str = "now", device: str = "CPU: X, 2 cores", **metrics) -> dict:
+    """A recorded run with these values of train_ae."""
+    return {
+        "experiment": experiment,
+        "seed": seed,
+        "seconds": 120.0,
+        "device": device,
+        "fingerprint": {"params": "p", "code": prints},
+        "metrics": {"train_ae": metrics},
+        "pictures": {"grid.png": "p/one-grid.png"} if experiment == "one" and seed == 0 else {},
+    }
+
+
+def by_run(*results: dict) -> dict:
+    return {(one["experiment"], one["seed"]): one for one in results}
+
+
+def criterion_of(tmp_path, **own):
+    plan = load_plan(written(tmp_path, small(items={"P": {"asks": "a", "criteria": [{"says": "s", **own}]}})))
+    return plan.items["P"].criteria[0]
+
+
+def test_a_difference_is_taken_seed_by_seed(tmp_path):
+    """Seeds that only one side has say nothing; the mean of the others is judged, and their spread told."""
+    criterion = criterion_of(tmp_path, value="two:train_ae.ssim", minus="one:train_ae.ssim", bar=">= 0.02")
+    results = by_run(
+        *(result("one", seed, ssim=value) for seed, value in enumerate((0.5, 0.6, 0.7))),
+        *(result("two", seed, ssim=value) for seed, value in enumerate((0.53, 0.61))),
+    )
+    verdict = judge(criterion, results)
+    np.testing.assert_allclose(verdict.values, [0.03, 0.01])
+    assert (verdict.state, verdict.runs) == ("pass", ("one-s0", "two-s0", "one-s1", "two-s1"))
+    assert verdict.mean == pytest.approx(0.02)
+    assert verdict.spread == pytest.approx(0.02 / 2**0.5)
+
+
+def test_ratios_best_of_several_and_other_names(tmp_path):
+    """`over` divides, `pick` chooses among runs, and a last key "a|b" takes what is there."""
+    results = by_run(result("one", l1=0.1, lpips_untrained=0.4), result("two", l1=0.2, lpips=0.3))
+    over = criterion_of(tmp_path, value="two:train_ae.l1", over="one:train_ae.l1", bar="= 2")
+    assert judge(over, results).state == "pass"
+    for pick, value in (("min", 0.1), ("max", 0.2)):
+        assert judge(criterion_of(tmp_path, value="one,two:train_ae.l1", pick=pick, bar="> 0"), results).values == (value,)
+    either = criterion_of(tmp_path, value="one,two:train_ae.lpips|lpips_untrained", bar="< 1")
+    assert judge(either, results).values == (0.3,)
+    zero = criterion_of(tmp_path, value="two:train_ae.l1", over="one:train_ae.l1", bar="= 2")
+    assert judge(zero, by_run(result("one", l1=0.0), result("two", l1=0.2))).state == "not run"
+
+
+@pytest.mark.parametrize("results", [[], [("one", {"ssim": 1.0})], [("one", {"ssim": 1.0}), ("two", {"ssim": None})]])
+def test_what_is_not_on_record_is_not_run(tmp_path, results):
+    """No run, half of a comparison, or a metric that is null: no verdict, and never a number."""
+    criterion = criterion_of(tmp_path, value="two:train_ae.ssim", minus="one:train_ae.ssim", bar=">= 0")
+    verdict = judge(criterion, by_run(*(result(name, **metrics) for name, metrics in results)))
+    assert (verdict.state, verdict.values) == ("not run", ())
+
+
+def test_the_page_tells_passes_misses_and_what_was_not_run(tmp_path):
+    """The whole page beside a golden one: spread over seeds, a GPU, older code, a picture, analysis and the quick set."""
+    items = {
+        "P1.1": {
+            "asks": "is it good?",
+            "learned": "Never shown of what was not run.",
+            "criteria": [{"says": "not run", "value": "three:train_ae.l1", "bar": "< 1"}],
+        },
+        "P1.2": {
+            "asks": "is it better?",
+            "learned": "It is a little better.",
+            "criteria": [
+                {"says": "better", "value": "two:train_ae.ssim", "minus": "one:train_ae.ssim", "bar": ">= 0.02"},
+                {"says": "small", "value": "one:train_ae.l1", "bar": "< 0.02", "tried": "More steps: no change.", "learned": "L."},
+                {"says": "small too", "value": "two:train_ae.l1", "bar": "< 0.02"},
+                {"says": "a grid", "picture": "one:grid.png"},
+            ],
+        },
+    }
+    values = small(items=items)
+    values["runs"]["one"]["pictures"] = ["grid.png"]
+    values["runs"]["one"]["asks"] = "the plain one"
+    values["runs"]["three"] = []
+    full = by_run(
+        *(result("one", seed, ssim=value, l1=0.01234567) for seed, value in enumerate((0.5, 0.6))),
+        result("two", 0, ssim=0.55, l1=0.02, device="GPU: H200"),
+        result("two", 1, "before", ssim=0.66, l1=0.04),
+    )
+    full["one", 0]["metrics"]["train_ae"]["l1"] = 0.05
+    quick = by_run(result("one", ssim=0.4, l1=3.0))
+    plan = load_plan(written(tmp_path, values))
+    current = {f"{name}-s{seed}": {"params": "p", "code": "now"} for name, seed in full}
+    page = scoreboard(plan, "p", full, quick, current)
+    golden = GOLDEN / "roadmap_page.md"
+    if os.environ.get("DREAMCART_WRITE_GOLDEN"):
+        golden.write_text(page)
+    assert page == golden.read_text()
+    assert "Never shown" not in page
+
+
+def test_the_committed_page_is_of_the_committed_list():
+    """docs/roadmap.md has a row for every criterion, in words that the list has now."""
+    page = (ROOT / "docs" / "roadmap.md").read_text()
+    missing = [c.says for item in ROADMAP.items.values() for c in item.criteria if f"| {c.says} |" not in page]
+    assert missing == []
+
+
+@pytest.mark.parametrize(("value", "text"), [(60000, "60000"), (0.98765432, "0.9877"), (1.0, "1"), (-0.00012345, "-0.0001234")])
+def test_numbers_have_four_digits(value, text):
+    assert number(value) == text
+
+
+def test_pictures_are_small(tmp_path):
+    """Pictures on the page are PNGs of at most the bytes they may have, however noisy."""
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    save_picture(tmp_path / "noise.png", tmp_path / "docs" / "small.png", 20_000)
+    assert (tmp_path / "docs" / "small.png").stat().st_size <= 20_000
+    with Image.open(tmp_path / "docs" / "small.png") as opened:
+        assert opened.size[0] / opened.size[1] == pytest.approx(4 / 3, abs=0.03)
+
+
+def test_the_reason_of_a_failure_is_found_in_its_log(tmp_path):
+    """A stage's own sentence before DVC's, before the last line."""
+    log = tmp_path / "log"
+    for text, reason in (
+        ("a\nerror: The ROM is missing.\nERROR: failed to reproduce\nlast", "The ROM is missing."),
+        ("a\nERROR: failed to reproduce\nlast", "failed to reproduce"),
+        ("a\r50%\rlast\n\n", "last"),
+        ("", "it said nothing"),
+    ):
+        log.write_text(text)
+        assert said_last(log) == reason
+
+
+def test_a_curve_is_told_by_its_ends(tmp_path):
+    (tmp_path / "c.csv").write_text("step,train,val\n1,9,3.0\n2,8,1.0\n3,7,1.5\n")
+    assert curve(tmp_path / "c.csv") == {"first": 3.0, "best": 1.0, "last": 1.5}
+
+
+FAKE_DVC = """#!{python}
+# Stands for DVC: writes the metrics and pictures of a run and leaves its reference; breaks or dies where it is told to.
+import json, os, signal, subprocess, sys
+from pathlib import Path
+if sys.argv[1:3] == ["cache", "dir"]:
+    print(".dvc/cache")
+elif sys.argv[1] == "config":
+    Path(".dvc/config.local").write_text(" ".join(sys.argv[2:]))
+else:
+    control, name = Path({control!r}), sys.argv[sys.argv.index("-n") + 1]
+    found = sorted(str(path) for path in Path("checkpoints").glob("*"))
+    with open(control / "log", "a") as log:
+        log.write(json.dumps([name, sys.argv[1:], found, Path("params.yaml").read_text()[:9], sorted(os.listdir("."))]) + "\\n")
+    if (control / ("break-" + name)).exists():
+        print("error: The loss became nan.")
+        sys.exit(1)
+    if (control / ("die-" + name)).exists():
+        (control / ("die-" + name)).unlink()
+        Path("checkpoints").mkdir()
+        Path("checkpoints/half").write_text("")
+        Path("litter").write_text("")
+        Path("params.yaml").write_text("changed")
+        head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+        subprocess.run(["git", "update-ref", "refs/exps/exec/EXEC_HEAD", head])
+        Path(".dvc/tmp").mkdir(exist_ok=True)
+        Path(".dvc/tmp/rwlock").write_text("held")
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    assert not Path(".dvc/tmp/rwlock").exists()
+    folder = Path("metrics/blockfall")
+    folder.mkdir(parents=True, exist_ok=True)
+    for stage in ("collect", "preprocess", "train_ae", "train_dynamics", "rollout"):
+        seed = next(part for part in sys.argv if part.startswith("seed="))
+        (folder / (stage + ".json")).write_text(json.dumps({{"name": name, "seed": seed}}))
+    plots = Path("plots/blockfall")
+    plots.mkdir(parents=True, exist_ok=True)
+    (plots / "train_ae.csv").write_text("step,val\\n1,2.0\\n2,1.0\\n")
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+    subprocess.run(["git", "update-ref", "refs/exps/" + head[:2] + "/" + head[2:] + "/" + name, head], check=True)
+"""
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A git repository with this one's params, and a directory with a `dvc` that only pretends."""
+    root, control = tmp_path / "repository", tmp_path / "control"
+    for folder in (root / ".dvc", control):
+        folder.mkdir(parents=True)
+    for name in ("params.yaml", "dvc.yaml", "requirements.lock"):
+        (root / name).write_bytes((ROOT / name).read_bytes())
+    (root / ".gitignore").write_text("/checkpoints/\n/.dvc/tmp\n/.dvc/config.local\n")
+    (root / "stages").mkdir()
+    (root / "stages" / "train_ae.py").write_text("1\n")
+    (root / ".dvc" / "config").write_text("")
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], [*who, "commit", "-q", "-m", "a"]):
+        subprocess.run(["git", *command], cwd=root, check=True)
+    (control / "dvc").write_text(FAKE_DVC.format(python=sys.executable, control=str(control)))
+    (control / "dvc").chmod(0o755)
+    return root
+
+
+def runner_of(root: Path, values: dict) -> Runner:
+    runner = Runner(load_plan(written(root.parent, values)), root, root / "results", root / "docs")
+    runner.environment["PATH"] = f"{root.parent / 'control'}{os.pathsep}{os.environ['PATH']}"
+    return runner
+
+
+def started(root: Path) -> list[list]:
+    """What the pretended DVC was asked to run."""
+    log = root.parent / "control" / "log"
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
+
+
+def commit(root: Path, name: str, text: str) -> None:
+    (root / name).write_text(text)
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for command in (["add", "-A"], [*who, "commit", "-q", "-m", "b"]):
+        subprocess.run(["git", *command], cwd=root, check=True)
+
+
+def test_what_is_done_is_not_run_again(repository, capsys):
+    """Not for a second call nor a commit of something else; but for other code of its stages, and for another override."""
+    runner = runner_of(repository, small())
+    runs = expand(runner.plan, "p", [], False)
+    assert runner.run_all(runs)
+    assert [one[0] for one in started(repository)] == ["p-one-s0", "p-two-s0", "p-one-s1", "p-two-s1"]
+    record = json.loads(result_path(runs[2], repository / "results").read_text())
+    assert record["metrics"]["train_ae"] == {"name": "p-one-s1", "seed": "seed=1"}
+    assert record["metrics"]["train_ae_curve"] == {"first": 2.0, "best": 1.0, "last": 1.0}
+    assert set(record["metrics"]) == {"collect", "preprocess", "train_ae", "train_ae_curve"}, "later stages did not run"
+    assert record["command"] == "dvc exp run -n p-one-s1 -S representation.kind=ae -S latent_dim=64 -S seed=1 train_ae"
+    refs = subprocess.run(
+        ["git", "for-each-ref", "--format=%(refname)", "refs/exps"], cwd=repository, capture_output=True, text=True
+    )
+    assert sorted(ref.rsplit("/", 1)[1] for ref in refs.stdout.split()) == sorted(run.reference for run in runs)
+    assert "done" in capsys.readouterr().out
+
+    assert runner.run_all(runs)
+    commit(repository, "README.md", "words\n")
+    assert runner.run_all(runs)
+    assert len(started(repository)) == 4
+    commit(repository, "stages/train_ae.py", "2\n")
+    assert runner.run_all(runs[:1])
+    assert len(started(repository)) == 5
+    changed = small()
+    changed["runs"]["one"]["set"] = ["latent_dim=128"]
+    other = runner_of(repository, changed)
+    assert other.run_all(expand(other.plan, "p", ["one"], False, seeds=1))
+    assert len(started(repository)) == 6
+
+
+def test_a_failed_run_is_told_and_left_behind(repository, capfd):
+    """The others go on; the next call runs the failed one only."""
+    runner = runner_of(repository, small())
+    runs = expand(runner.plan, "p", [], False, seeds=1)
+    broken = repository.parent / "control" / "break-p-one-s0"
+    broken.touch()
+    assert not runner.run_all(runs)
+    told = capfd.readouterr()
+    assert "p-one-s0 failed: The loss became nan." in told.out + told.err
+    assert not result_path(runs[0], repository / "results").exists()
+    assert result_path(runs[1], repository / "results").exists()
+    broken.unlink()
+    assert runner.run_all(runs)
+    assert [one[0] for one in started(repository)] == ["p-one-s0", "p-two-s0", "p-one-s0"]
+
+
+def test_a_killed_run_goes_on(repository):
+    """After a kill -9 of everything: a clean tree with the committed params, but the checkpoint is still there."""
+    runner = runner_of(repository, small())
+    (repository.parent / "control" / "die-p-one-s0").touch()
+    script = (
+        "import sys; sys.path[:0] = [sys.argv[1], sys.argv[1] + '/tests']\n"
+        "from pathlib import Path\n"
+        "import test_roadmap as t\n"
+        "runner = t.runner_of(Path(sys.argv[2]), t.small())\n"
+        "runner.run_all(t.expand(runner.plan, 'p', [], False, seeds=1))\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(ROOT), str(repository)], start_new_session=True, capture_output=True)
+    assert killed.returncode == -9, killed.stderr
+    assert runner.run_all(expand(runner.plan, "p", [], False, seeds=1))
+    first, again, last = started(repository)
+    assert (first[0], again[0], last[0]) == ("p-one-s0", "p-one-s0", "p-two-s0")
+    assert again[2] == ["checkpoints/half"], "the checkpoint was lost"
+    assert again[3] == first[3] != "changed", "the killed run's params were left"
+    assert "litter" not in again[4]
+
+
+def test_two_at_a_time_are_refused(repository):
+    """They would share the clone."""
+    runner = runner_of(repository, small())
+    runs = expand(runner.plan, "p", [], False, seeds=1)
+    with runner._alone(), pytest.raises(UserError) as caught:
+        runner.run_all(runs)
+    assert_sentence(caught.value)
+    assert started(repository) == []
+
+
+def test_a_wrong_override_stops_everything_before_it_begins(repository):
+    """Not after the first six hours."""
+    values = small()
+    values["runs"]["two"]["set"] = ["latent_dim=-1"]
+    runner = runner_of(repository, values)
+    with pytest.raises(UserError, match="latent_dim"):
+        runner.run_all(expand(runner.plan, "p", [], False))
+    assert started(repository) == []
+
+
+def test_checks_and_pictures_are_recorded(repository):
+    """A check that writes is read, one that does not is passed or not; one that writes nothing leaves the run undone."""
+    values = small(
+        checks={
+            "speed": {"command": "python speed.py {game}", "writes": "speed"},
+            "no": {"command": "false"},
+            "yes": {"command": "true"},
+        }
+    )
+    speed = (
+        "import json, pathlib, sys\n"
+        "if pathlib.Path(sys.argv[1]).exists(): sys.exit('slow')\n"
+        "pathlib.Path(f'metrics/{sys.argv[1]}/speed.json').write_text(json.dumps({'fps': 60}))\n"
+    )
+    commit(repository, "speed.py", speed)
+    values["runs"] = {"one": {"checks": ["speed", "no", "yes"], "stage": "train_ae"}}
+    values["items"] = {}
+    runner = runner_of(repository, values)
+    (run,) = expand(runner.plan, "p", [], False)
+    assert runner.run_all([run])
+    metrics = json.loads(result_path(run, repository / "results").read_text())["metrics"]
+    assert (metrics["speed"], metrics["no"], metrics["yes"]) == ({"fps": 60}, {"passed": 0}, {"passed": 1})
+    commit(repository, "speed.py", "import sys; sys.exit('error: It is slow.')\n")
+    assert not runner.run_all([run]), "the check's code is part of what a run is known by"
+
+
+def test_quick_results_are_kept_apart(repository):
+    """The quick set must not count as the full one, nor overwrite it."""
+    runner = runner_of(repository, small())
+    full, quick = (expand(runner.plan, "p", ["one"], small_set, seeds=1) for small_set in (False, True))
+    assert runner.run_all([*full, *quick])
+    loaded = [load_results("p", small_set, repository / "results") for small_set in (False, True)]
+    assert [one["one", 0]["reference"] for one in loaded] == ["p-one-s0", "p-quick-one-s0"]
+    damaged = result_path(full[0], repository / "results")
+    damaged.write_text("{")
+    with pytest.raises(UserError, match="damaged"):
+        load_results("p", False, repository / "results")
+
+
+@pytest.mark.parametrize("arguments", [["run", "nothing"], ["run", "--seeds", "0"]])
+def test_wrong_arguments_are_one_line(arguments):
+    done = subprocess.run([sys.executable, ROOT / "experiments" / "roadmap.py", *arguments], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.strip().splitlines()) == 1
