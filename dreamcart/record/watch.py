@@ -56,6 +56,8 @@ def _in_window(recording: "Recording", args: argparse.Namespace) -> Any:
 class Recording:
     """A dataset as something to play (see `play.sources`): each step is its next frame, and the end is the beginning."""
 
+    temperature = None  # nothing is drawn here
+
     def __init__(self, source: str, revision: str = "", fps: float | None = None) -> None:
         self.data = ExternalDataset(source, revision)
         spec = self.data.spec
@@ -87,6 +89,10 @@ class Recording:
             self.caption += ": " + ("+".join(name for name, on in zip(self.buttons, held, strict=False) if on) or "no button")
         self.changed(self.caption)
         return decode_image(image_bytes(row[columns["observations"]]))
+
+    def warm(self, notches: int) -> str:
+        """What is asked for has been recorded already."""
+        return "this is a recording: no temperature"
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         shown = ("episode_id", "step", "actions", "observations")
