@@ -29,6 +29,7 @@ from dreamcart.tables import print_table
 
 PICTURES = ROOT / "docs"
 MADE = ("data/", "models/")  # deps that stages make, not code
+BAR = "{desc}: {percentage:.0f} % |{bar}| {elapsed} gone, {remaining} left{postfix}"  # its unit is the minute of the estimates
 
 
 class Runner:
@@ -86,7 +87,8 @@ class Runner:
         with self._alone():
             if left and self.git("status", "--porcelain", "--", "dreamcart", "stages", "games", "dvc.yaml", "params.yaml"):
                 tqdm.write("Changes that are not committed are not part of the runs.")
-            bar = tqdm(total=sum(run.minutes for run in left) or len(left), unit="min", desc="experiments", disable=not left)
+            total = sum(run.minutes for run in left) or len(left)
+            bar = tqdm(total=total, desc="experiments", bar_format=BAR, disable=not left)
             for run in left:
                 bar.set_postfix_str(run.reference)
                 problem = self._attempt(run)
