@@ -22,7 +22,7 @@ from dreamcart.config import PreprocessConfig
 from dreamcart.dynamics.train import Windows
 from dreamcart.errors import ROOT, UserError
 from dreamcart.experiments.page import estimates, number, scoreboard
-from dreamcart.experiments.plan import changed_params, expand, holds, load_plan
+from dreamcart.experiments.plan import changed_params, expand, holds, load_plan, runs_of
 from dreamcart.experiments.results import find, judge, keys_of, load_results, result_path, save_picture
 from dreamcart.experiments.runner import Runner, curve, said_last
 from dreamcart.representation.convolutional import to_planes

@@ -168,8 +168,12 @@ class Runner:
             to = self.pictures / run.plan / f"{'quick-' * run.quick}{run.experiment}-{Path(name).stem}.png"
             save_picture(self.clone / "plots" / game / name, to, round(self.plan.pictures_most * 1e6))
             pictures[name] = to.relative_to(self.pictures).as_posix()
+        path = result_path(run, self.results)
+        before = read_json(path) if path.is_file() else {"fingerprint": {}, "seconds": 0}
+        if before["fingerprint"].get("params") == prints["params"]:  # stages that DVC's cache restored would hide what they took
+            seconds = max(seconds, before["seconds"])
         write_json(
-            result_path(run, self.results),
+            path,
             {
                 "experiment": run.experiment,
                 "seed": run.seed,
