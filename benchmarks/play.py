@@ -60,7 +60,7 @@ def untrained(trained: WorldModel, kind: str, latents: str, params: Params, rest
     if kind == "transformer":
         model.set_layout(known)
         if restless:
-            nn.init.normal_(model.tokens.weight, std=1.0)
+            nn.init.normal_(model.tokens.weight, std=1.0)  # and the first draft knows nothing of it
             for block in model.blocks:
                 nn.init.normal_(block.attention.write.weight, std=0.1)
                 nn.init.normal_(block.layers[2].weight, std=0.1)

@@ -161,6 +161,8 @@ def make_random_world(folder: Path, kind: str) -> Path:
         values |= {"history_frames": 2, "history_actions": 2}
         config |= {name: values[name] for name in FAMILIES[kind].settings}
         dynamics = make_dynamics(config)
+        if kind == "flow":
+            nn.init.normal_(dynamics.net.last.weight, std=0.5)  # untrained, nothing would change
     save_dynamics(folder / "dynamics.safetensors", dynamics, config)
     return folder
 

@@ -59,6 +59,7 @@ def make_model(kind: str, latents: str, loud: bool = True, **changes):
         model.backdrops.copy_(torch.randint(0, VOCABULARY, model.backdrops.shape))
         if loud:
             nn.init.constant_(model.stay.bias, 1.0)
+            nn.init.constant_(model.guess_stay.bias, 1.0)
     return model.eval(), config
 
 
@@ -230,7 +231,7 @@ def one_by_one(model, past, actions, temperature: float, seed: int) -> torch.Ten
         noise = -(-even.clamp(1e-10, 1 - 1e-7).log()).log() * temperature
     tokens = torch.zeros_like(now)
     for cell in range(now.shape[1]):
-        scene, caches = model.read(cells, condition)
+        scene, _, caches = model.read(now, cells, condition)
         logits, _ = model.write(now, cells, condition, tokens, caches)
         best, drawn = logits.argmax(2), (logits + noise).argmax(2)
         tokens[:, cell] = torch.where(logits.softmax(2).amax(2) >= 0.9, best, drawn)[:, cell]
@@ -249,12 +250,25 @@ def test_drafts_decode_as_one_by_one(temperature):
     assert (shown != past[:, -1]).flatten(1).any(1).all(), "nothing was decided"
 
 
+def test_a_learned_game_takes_one_pass_a_frame(tmp_path, monkeypatch):
+    """Where nothing is left to chance the first draft is right: speed in play hangs on it."""
+    (model, *_), val, pictures = fit_game(tmp_path, "transformer", "tokens", **LEARN["tokens"])
+    windows = Windows(val, pictures, model.history_frames, model.history_actions)
+    passes, write = [], type(model).write
+    monkeypatch.setattr(type(model), "write", lambda self, *given: passes.append(1) or write(self, *given))
+    with torch.inference_mode():
+        for at in val.transitions[:20]:
+            past, actions, _ = windows.get(at[None], CPU)
+            model(past, actions)
+    assert len(passes) <= 1.2 * 20
+
+
 def test_cached_attention_is_uncached():
     """Logits from the middle on, given cached keys and values of what lies before, are those of the whole sequence."""
     model, _ = make_model("transformer", "tokens")
     past, actions = make_context(model, "tokens")
     now, cells, condition, _ = model.look_back(past, actions)
-    _, caches = model.read(cells, condition)
+    _, _, caches = model.read(now, cells, condition)
     draft = torch.randint(0, VOCABULARY, now.shape)
     whole, after = model.write(now, cells, condition, draft, caches)
     first = [(key[:, :, : 12 + 5], value[:, :, : 12 + 5]) for key, value in after]
@@ -265,14 +279,16 @@ def test_cached_attention_is_uncached():
 def test_no_token_sees_itself_or_what_comes_after():
     """Causal: a changed token may change the beliefs about later cells only."""
     model, _ = make_model("transformer", "tokens")
+    for block in model.blocks:  # so loud, attention would pick a single cell
+        block.attention.read.weight.data.mul_(0.2)
     past, actions = make_context(model, "tokens", 1)
     now, cells, condition, _ = model.look_back(past, actions)
     draft = torch.zeros_like(now)
-    logits, _ = model.write(now, cells, condition, draft, model.read(cells, condition)[1])
+    logits, _ = model.write(now, cells, condition, draft, model.read(now, cells, condition)[2])
     draft[0, 6] = 3
-    other, _ = model.write(now, cells, condition, draft, model.read(cells, condition)[1])
+    other, _ = model.write(now, cells, condition, draft, model.read(now, cells, condition)[2])
     torch.testing.assert_close(other[:, :7], logits[:, :7])
-    assert ((other - logits)[0, 7:].abs().amax(1) > 1e-4).all()
+    assert ((other - logits)[0, 7:] != 0).any(1).all()
 
 
 def test_the_oracle_tells_only_what_is_in_doubt():

@@ -119,6 +119,13 @@ def test_the_card_of_an_import_says_where_it_comes_from(hub, tmp_path):
     assert not [name for name, data in hub.files(KEY).items() if str(tmp_path).encode() in data]
 
 
+def test_a_card_that_a_person_wrote_stays(hub, dataset):
+    """The mark in the card says whose it is."""
+    hub.put(KEY, {"README.md": b"# Mine"})
+    push(dataset, REPO)
+    assert hub.files(KEY)["README.md"] == b"# Mine"
+
+
 def test_pushing_again_adds_only_what_is_new(hub, dataset):
     """The second push sends one shard, the third nothing; the shards that were there are the same files."""
     push(dataset, REPO)

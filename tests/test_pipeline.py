@@ -162,8 +162,8 @@ def by_hand(tmp_path_factory, env):
     folder = tmp_path_factory.mktemp("by_hand")
     checkout = copy_checkout(folder / "checkout")
     toy_params(checkout)
-    collect, preprocess, *rest = scripts(checkout)
-    for arguments in ([collect], [preprocess], ["-c", REST, *rest]):
+    game, collect, preprocess, *rest = scripts(checkout)
+    for arguments in ([game], [collect], [preprocess], ["-c", REST, *rest]):
         run_it([sys.executable, *arguments], folder, env)
     return SimpleNamespace(checkout=checkout, results=results(checkout))
 
@@ -174,7 +174,7 @@ def autoencoder(tmp_path_factory, env, by_hand):
     checkout = copy_checkout(tmp_path_factory.mktemp("autoencoder") / "checkout")
     toy_params(checkout, AE)
     shutil.copytree(by_hand.checkout / "data", checkout / "data", ignore=shutil.ignore_patterns("processed", "latents"))
-    _, preprocess, train_ae, *rest = scripts(checkout)
+    _, _, preprocess, train_ae, *rest = scripts(checkout)
     run_it([sys.executable, preprocess], checkout, env)
     kill_in("train_ae", [sys.executable, train_ae], checkout, env)
     assert not (checkout / "models").exists(), "train_ae was over before it was killed"

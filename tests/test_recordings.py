@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -112,9 +114,21 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
     """The sentence says how DVC brings it back."""
     entry = record(tmp_path / "a", [3])
     shutil.rmtree(tmp_path / "a")
-    with pytest.raises(UserError, match="dvc checkout") as caught:
+    with pytest.raises(UserError, match="dvc pull") as caught:
         find_recordings([entry], SPEC)
     assert_sentence(caught.value)
+
+
+def test_a_folder_that_dvc_keeps_is_brought_back(tmp_path, monkeypatch):
+    """A run in a fresh checkout (`dvc exp run --temp`) has only the .dvc file beside the cache."""
+    dvc = [sys.executable, "-m", "dvc"]
+    subprocess.run([*dvc, "init", "--no-scm", "--quiet"], cwd=tmp_path, check=True)
+    pin = record(tmp_path / "a", [3]).rpartition("@")[2]
+    subprocess.run([*dvc, "add", "--quiet", "a"], cwd=tmp_path, check=True)
+    shutil.rmtree(tmp_path / "a")
+    monkeypatch.setattr("dreamcart.data.recordings.ROOT", tmp_path)
+    (found,) = find_recordings([f"a@{pin}"], SPEC)
+    assert (found.episodes, found.frames) == (1, 2)
 
 
 @pytest.mark.parametrize(

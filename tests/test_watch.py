@@ -14,6 +14,7 @@ from test_external import recorder_rows, write_recorder
 from dreamcart.cart import save_cart
 from dreamcart.cart_source import cart_path
 from dreamcart.errors import ROOT, UserError
+from dreamcart.record.convert import convert
 from dreamcart.record.push import push
 from dreamcart.record.watch import Recording
 
@@ -50,6 +51,16 @@ def test_other_columns_play_as_well(tmp_path):
     recording = Recording(write_recorder(tmp_path / "source", recorder_rows([3, 3])), fps=15)
     np.testing.assert_array_equal(recording.reset(), make_frame(0))
     assert (recording.spec.step_rate, recording.caption) == (15, "episode 40, step 0")
+
+
+def test_an_empty_dataset_is_refused(tmp_path):
+    """Columns without rows: neither watched nor converted, and said."""
+    folder = write_raw(tmp_path / "play", [])
+    with pytest.raises(UserError, match="no rows") as caught:
+        Recording(str(folder)).reset()
+    assert_sentence(caught.value)
+    with pytest.raises(UserError, match="no rows"):
+        convert(str(folder), "", tmp_path / "out", None)
 
 
 def test_a_dataset_of_the_hub_streams(hub, tmp_path):

@@ -105,6 +105,8 @@ class ExternalDataset:
             else:
                 found.note(held)
             held = row[action]
+        if not seen:
+            raise UserError(f"The dataset {self.source} has no rows.")
         found.note_last(held)
         found.episodes = len(seen)
         return found

@@ -4,6 +4,8 @@ An entry is FOLDER@FINGERPRINT. The fingerprint pins what the folder held, as a 
 in the params, so that other recordings make another run, and a folder that has changed since is refused.
 """
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,10 +69,13 @@ def find_recordings(entries: list[str], spec: GameSpec) -> list[Recording]:
     for entry in entries:
         name, _, pin = entry.rpartition("@") if "@" in entry else (entry, "", "")
         folder = ROOT / Path(name).expanduser()
+        tracked = folder.with_name(f"{folder.name}.dvc")
+        if not folder.exists() and tracked.is_file():  # a fresh checkout, such as that of `dvc exp run --temp`
+            command = [sys.executable, "-m", "dvc", "checkout", "--quiet", str(tracked)]
+            subprocess.run(command, cwd=ROOT, capture_output=True, check=False)  # what is missing then is said below
         if not (folder / INFO_NAME).is_file():
             raise UserError(
-                f"collect.recordings names {name}, where there is no recording; give its folder, or bring it back with "
-                "`dvc checkout` or `dvc pull`."
+                f"collect.recordings names {name}, where there is no recording; give its folder, or bring it back with `dvc pull`."
             )
         now = recording_fingerprint(folder)
         if pin != now:

@@ -35,11 +35,13 @@ class Dynamics(nn.Module):
 
     Attributes:
         kind: its name in `registry.FAMILIES`; random: whether different futures can be drawn. Set by `make_dynamics`.
+        judged: transitions that a validation looks at, at most.
     """
 
     kind = ""
     random = False
     error_is = "MSE of the latent"
+    judged = 4096
 
     def __init__(self, latent_shape: list[int], buttons: int, history_frames: int, history_actions: int) -> None:
         super().__init__()

@@ -51,14 +51,25 @@ class ConvDynamics(Dynamics):
             nn.init.zeros_(layer.bias)
 
     def forward(self, latents: torch.Tensor, actions: torch.Tensor, temperature: float = 0.0, generator=None) -> torch.Tensor:
-        change = self.change(planes_of(latents), actions.flatten(1))
+        change = self.change(self.look(planes_of(latents)), actions.flatten(1))
         return latents[:, -1] + (change if self.training else still(change, self.dead_zone))
 
-    def change(self, planes: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-        """The network itself: planes [B, F * C, h, w] and inputs [B, buttons * A] → [B, C, h, w]."""
-        context = self.context(torch.cat([self.summary(planes).flatten(1), inputs], 1))
+    def look(self, planes: torch.Tensor, first: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+        """The two convolutions that read the F * C input planes, of `planes` [B, …, h, w] alone, which are those from number
+        `first` on. What they give for several parts adds up to the whole, so that a part that stays is read once."""
+        some = slice(first, first + planes.shape[1])
+        wide, narrow = (
+            F.conv2d(planes, layer.weight[:, some], None if first else layer.bias, padding=layer.padding)
+            for layer in (self.first, self.summary)
+        )
+        return wide, narrow
+
+    def change(self, looked: tuple[torch.Tensor, torch.Tensor], inputs: torch.Tensor) -> torch.Tensor:
+        """The rest of the network: what `look` gave, and inputs [B, buttons * A] → [B, C, h, w]."""
+        wide, narrow = looked
+        context = self.context(torch.cat([narrow.flatten(1), inputs], 1))
         condition = torch.cat([context, inputs], 1)
-        hidden = self.first(planes) + self.position
+        hidden = wide + self.position
         for block in self.blocks:
             hidden = block(hidden, condition)
         return self.last(F.gelu(hidden)) + self.draw(context).unflatten(1, self.latent_shape)

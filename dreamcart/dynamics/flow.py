@@ -5,6 +5,8 @@ itself (as in Li & He 2025; few-step flows that predict the velocity fared worse
 (prediction - x_t) / (1 - t). So the last Euler step ends exactly on a prediction.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -50,20 +52,25 @@ class FlowDynamics(Dynamics):
         else:  # the noisy change is one more frame, and the time a few more buttons
             self.net = ConvDynamics(latent_shape, inputs, channels, 0.0, history_frames + 1, 1)
 
-    def predict(self, past: torch.Tensor, buttons: torch.Tensor, noisy: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+    def look_back(self, latents: torch.Tensor) -> Any:
+        """What does not change on the way from noise to a latent: past latents [B, F, …] as `predict` wants them."""
+        return latents.flatten(1) if latents.dim() == 3 else self.net.look(planes_of(latents))
+
+    def predict(self, past: Any, buttons: torch.Tensor, noisy: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         """The change of the latent [B, *latent_shape] that a noisy one, at `time` [B] of its path, comes from.
 
-        past: [B, F * D], or the planes [B, F * C, h, w]; buttons: [B, A * n].
+        past: of `look_back`; buttons: [B, A * n].
         """
         angles = time[:, None] * self.frequencies
         inputs = torch.cat([buttons, angles.sin(), angles.cos()], 1)
-        if isinstance(self.net, ConvDynamics):
-            planes = torch.cat([past, noisy], 1).contiguous(memory_format=torch.channels_last)
-            return self.net.change(planes, inputs).float()
-        return self.net(noisy, torch.cat([past, inputs], 1)).float()
+        if noisy.dim() == 2:
+            return self.net(noisy, torch.cat([past, inputs], 1)).float()
+        noisy = noisy.contiguous(memory_format=torch.channels_last)
+        looked = self.net.look(noisy, self.history_frames * noisy.shape[1])
+        return self.net.change((past[0] + looked[0], past[1] + looked[1]), inputs).float()
 
     def forward(self, latents: torch.Tensor, actions: torch.Tensor, temperature: float = 0.0, generator=None) -> torch.Tensor:
-        past, buttons = self._past(latents), actions.flatten(1)
+        past, buttons = self.look_back(latents), actions.flatten(1)
         shape, device = latents[:, -1].shape, latents.device
         x = (
             temperature * torch.randn(shape, generator=generator, device=device)
@@ -98,11 +105,8 @@ class FlowDynamics(Dynamics):
         noise = torch.randn(change.shape, generator=generator, device=change.device)
         time = torch.rand(len(change), generator=generator, device=change.device)
         along = time.view(-1, *[1] * (change.dim() - 1))
-        predicted = self.predict(self._past(latents), actions.flatten(1), (1 - along) * noise + along * change, time)
+        predicted = self.predict(self.look_back(latents), actions.flatten(1), (1 - along) * noise + along * change, time)
         return (predicted - change).square().flatten(1).mean(1)
-
-    def _past(self, latents: torch.Tensor) -> torch.Tensor:
-        return latents.flatten(1) if latents.dim() == 3 else planes_of(latents)
 
 
 class Residual(nn.Module):

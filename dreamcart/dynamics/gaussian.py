@@ -11,6 +11,7 @@ from torch import nn
 
 from dreamcart.dynamics.base import Dynamics, History
 
+FIRST_LOG_VARIANCE = -4.0  # of an untrained model
 LOG_VARIANCE = (-10.0, 2.0)  # bounds: deviations of 0.007 to 2.7, where latents have unit scale
 
 
@@ -42,6 +43,7 @@ class GaussianDynamics(Dynamics):
             if isinstance(layer, nn.Linear):
                 nn.init.orthogonal_(layer.weight)
                 nn.init.zeros_(layer.bias)
+        nn.init.constant_(self.spread[2].bias, FIRST_LOG_VARIANCE)
 
     def beliefs(self, latents: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log-variance of the change of the latent, float32 [B, D] each."""

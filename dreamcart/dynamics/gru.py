@@ -17,9 +17,9 @@ class Recurrent:
 
 
 class GruDynamics(Dynamics):
-    """(latent, buttons) → GRU → linear; predicts the change of the latent.
+    """(latent, buttons) → GRU → hidden layer → latent; predicts the change of the latent.
 
-    The output layer sees latent and buttons directly as well: through the hidden state alone, a button took thousands of
+    The hidden layer sees latent and buttons directly as well: through the hidden state alone, a button took thousands of
     steps to reach the picture. Training unrolls windows of `history_frames` steps from an empty hidden state, and every
     step of them is a target; a dream carries the hidden state on for as long as it lasts.
 
@@ -34,9 +34,9 @@ class GruDynamics(Dynamics):
         super().__init__(latent_shape, buttons, history_frames, history_frames)
         (size,) = latent_shape
         self.cell = nn.GRU(size + buttons, units, batch_first=True)
-        self.out = nn.Linear(units + size + buttons, size)
-        nn.init.zeros_(self.out.weight)  # begin as "nothing changes", which is mostly true
-        nn.init.zeros_(self.out.bias)
+        self.out = nn.Sequential(nn.Linear(units + size + buttons, units), nn.GELU(), nn.Linear(units, size))
+        nn.init.zeros_(self.out[2].weight)  # begin as "nothing changes", which is mostly true
+        nn.init.zeros_(self.out[2].bias)
 
     def unroll(
         self, latents: torch.Tensor, actions: torch.Tensor, hidden: torch.Tensor | None = None

@@ -17,7 +17,6 @@ from dreamcart.training import Plan, fit, step_rng
 
 VAL_BATCH = 256
 SELF_FED_FROM, SELF_FED_FULL = 0.4, 0.8  # shares of the training between which self-feeding grows
-JUDGE_SAMPLE = 4096  # validation transitions that a validation looks at
 
 
 class Windows:
@@ -184,7 +183,7 @@ def train_dynamics(
     }
     practice = windows["train"]
     mode = "teacher" if params.latent_kind == "tokens" else own.training
-    fixed = windows["val"].all[:: max(1, len(windows["val"].all) // JUDGE_SAMPLE)]
+    fixed = windows["val"].all[:: max(1, len(windows["val"].all) // model.judged)]
 
     def loss_at(step: int) -> torch.Tensor:
         rng = step_rng(params.seed, step)

@@ -6,10 +6,10 @@ given the cells of the past and the tokens already decided (a causal mask). What
 frames themselves: as tokens of their own, 32 frames of a screen would be a sequence of ten thousand.
 
 Decoding is sequential in its result, not in its time. Each cell's random number is fixed first, so its token is a
-function of those before it. A draft, at first the current frame, goes through the network in one pass; up to its first
-wrong token all is final, and keys and values of that part are kept. What the pass says is the next draft, until nothing
-is wrong (Jacobi decoding, Song et al. 2021). Most cells stay, and those that move together follow from the first: two or
-three passes a frame in place of hundreds.
+function of those before it. A draft goes through the network in one pass; up to its first wrong token all is final, and
+keys and values of that part are kept. What the pass says is the next draft, until nothing is wrong (Jacobi decoding, Song
+et al. 2021). The first draft is what the past alone says of each cell (a head of its own, as in blockwise decoding, Stern
+et al. 2018): where nothing is left to chance it is right, and a frame takes one pass in place of hundreds.
 """
 
 from typing import Any
@@ -25,8 +25,9 @@ from dreamcart.dynamics.tokens.layout import Layout
 
 SURE = 0.9  # a token at least this probable is not left to chance: hundreds of cells a frame would break it somewhere
 MOST_PASSES = 32  # drafts of a frame; what is open then is taken as the last one says
-COPY = 5.0  # logit by which a cell stays as it is before any training: most do
+COPY = 8.0  # logit by which a cell stays as it is before any training: a given other token comes once in thousands of steps
 SCALE = 0.1  # brings a frame's negative log-likelihood (a sum over cells) near 1
+GUESS = 0.5  # weight of the first draft's own loss
 MOST_PULL = 4.0  # a frame whose loss is larger pulls no harder
 
 
@@ -42,6 +43,7 @@ class TransformerDynamics(Dynamics):
     """
 
     error_is = "share of frames not exact"
+    judged = 1024  # each costs as much as hundreds of another family's
 
     def __init__(
         self,
@@ -74,10 +76,12 @@ class TransformerDynamics(Dynamics):
         self.norm = nn.LayerNorm(hidden)
         self.tokens = nn.Linear(hidden, vocabulary)
         self.stay = nn.Linear(hidden, 1)
+        self.guess, self.guess_stay = nn.Linear(hidden, vocabulary), nn.Linear(hidden, 1)
         self.next_scene = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.GELU(), nn.Linear(hidden, backdrops))
         for table in (self.now, self.before, self.age, self.told, self.moved, self.press):
             nn.init.normal_(table.weight, std=0.5)
-        nn.init.constant_(self.stay.bias, COPY)
+        for stay in (self.stay, self.guess_stay):
+            nn.init.constant_(stay.bias, COPY)
 
     @property
     def layout(self) -> Layout:
@@ -110,14 +114,22 @@ class TransformerDynamics(Dynamics):
         condition = condition + self.idle(streak(changed[:, :, None] == 0)[:, 0])
         return now, cells, self.mix(condition + self.scene(scene)), scene
 
-    def read(self, cells: torch.Tensor, condition: torch.Tensor) -> tuple[torch.Tensor, list[Cache]]:
-        """The past's cells through all blocks: the logits of the next backdrop [B, K], and the blocks' keys and values."""
+    def read(
+        self, now: torch.Tensor, cells: torch.Tensor, condition: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, list[Cache]]:
+        """The past's cells through all blocks; see `look_back`.
+
+        Returns the logits of the next backdrop [B, K], of each next token from the past alone [B, N, vocabulary], and the
+        blocks' keys and values.
+        """
         caches = []
         x = cells
         for block in self.blocks:
             x, cache = block(x, condition)
             caches.append(cache)
-        return self.next_scene(torch.cat([self.norm(x).mean(1), condition], 1)), caches
+        x = self.norm(x)
+        scene = self.next_scene(torch.cat([x.mean(1), condition], 1))
+        return scene, with_stay(self.guess(x), self.guess_stay(x), now), caches
 
     def write(
         self,
@@ -141,8 +153,7 @@ class TransformerDynamics(Dynamics):
             x, cache = block(x, condition, cache, causal=True)
             after.append(cache)
         x = self.norm(x)
-        logits, at = self.tokens(x).float(), now[:, first:, None]
-        return logits.scatter_add(2, at, self.stay(x).float()), after
+        return with_stay(self.tokens(x), self.stay(x), now[:, first:]), after
 
     def forward(
         self,
@@ -159,13 +170,13 @@ class TransformerDynamics(Dynamics):
             oracle: true next frames: what is not SURE is taken from them instead of drawn.
         """
         now, cells, condition, _ = self.look_back(latents, actions)
-        scene, caches = self.read(cells, condition)
+        scene, guess, caches = self.read(now, cells, condition)
         noise = None
         if temperature > 0:  # Gumbel noise: the greatest of logits with it is a draw by their probabilities
             even = torch.rand(*now.shape, self.tokens.out_features, generator=generator, device=now.device)
             noise = -(-even.clamp(1e-10, 1 - 1e-7).log()).log() * temperature
         truth = None if oracle is None else self.layout.window(oracle)[:, 0].long()
-        tokens = self.decide(now, cells, condition, caches, noise, truth)
+        tokens = self.decide(now, cells, condition, guess.argmax(2), caches, noise, truth)
         return self.layout.compose(tokens[:, None], scene.argmax(1))
 
     def decide(
@@ -173,15 +184,16 @@ class TransformerDynamics(Dynamics):
         now: torch.Tensor,
         cells: torch.Tensor,
         condition: torch.Tensor,
+        result: torch.Tensor,
         caches: list[Cache],
         noise: torch.Tensor | None,
         truth: torch.Tensor | None,
     ) -> torch.Tensor:
         """The next frame's tokens, int64 [B, N], as if decided one by one.
 
-        noise: [B, N, vocabulary], added to the logits of what is not sure; truth: int64 [B, N], taken in its place.
+        result: int64 [B, N], a first draft, changed in place; noise: [B, N, vocabulary], added to the logits of what is not
+        sure; truth: int64 [B, N], taken in its place.
         """
-        result = now.clone()
         rows = torch.arange(len(now), device=now.device)  # those with something open
         first = 0
         for _ in range(MOST_PASSES):
@@ -214,23 +226,29 @@ class TransformerDynamics(Dynamics):
 
     def loss(self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
         """Negative log-likelihood of the next frames (a sum over cells), scaled: [B]."""
-        logits, scene, tokens, backdrop = self._teach(latents, actions, following)
+        logits, guess, scene, tokens, backdrop = self._teach(latents, actions, following)
         loss = F.cross_entropy(logits.transpose(1, 2), tokens, reduction="none").sum(1)
+        loss = loss + GUESS * F.cross_entropy(guess.transpose(1, 2), tokens, reduction="none").sum(1)
         loss = SCALE * (loss + F.cross_entropy(scene.float(), backdrop, reduction="none"))
         return loss * (MOST_PULL / loss.detach()).clamp(max=1)
 
     def error(self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
         """1 where the frame that is dreamed at temperature 0 would not be exact, else 0: [B]."""
-        logits, scene, tokens, backdrop = self._teach(latents, actions, following)
+        logits, _, scene, tokens, backdrop = self._teach(latents, actions, following)
         return ((logits.argmax(2) != tokens).any(1) | (scene.argmax(1) != backdrop)).float()
 
     def _teach(self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Beliefs about each token given all true ones before it, about the backdrop, and the truth of both."""
+        """Beliefs about each token given all true ones before it, given none, and about the backdrop; and the truth of both."""
         now, cells, condition, _ = self.look_back(latents, actions)
-        scene, caches = self.read(cells, condition)
+        scene, guess, caches = self.read(now, cells, condition)
         tokens = self.layout.window(following)[:, 0].long()
         logits, _ = self.write(now, cells, condition, tokens, caches)
-        return logits, scene, tokens, self.layout.backdrop_of(following)
+        return logits, guess, scene, tokens, self.layout.backdrop_of(following)
+
+
+def with_stay(logits: torch.Tensor, stay: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
+    """Logits of tokens [B, T, vocabulary], with those of staying [B, T, 1] added to the tokens `now` [B, T]; float32."""
+    return logits.float().scatter_add(2, now[..., None], stay.float())
 
 
 def choose(logits: torch.Tensor, noise: torch.Tensor | None, truth: torch.Tensor | None) -> torch.Tensor:

@@ -11,6 +11,7 @@ from dreamcart.data.schema import decode_image
 from dreamcart.games.spec import GameSpec
 
 PREVIEW = "preview.gif"
+MARK = "<!-- Written by Dreamcart, and written anew at every push. Without this line it is left as it is. -->"
 PREVIEW_SECONDS = 6
 # Column → what it holds; the types stand in the shards themselves.
 COLUMNS = {
@@ -55,6 +56,7 @@ def card(repo_id: str, info: dict[str, Any], preview: bool) -> str:
         "---",
         yaml.safe_dump(head, sort_keys=False, allow_unicode=True).rstrip(),
         "---",
+        MARK,
         f"# {game['title']}: recordings",
         "",
         *([f"![play]({PREVIEW})", ""] if preview else []),

@@ -16,7 +16,7 @@ from dreamcart.files import write_json
 from dreamcart.games.catalog import load_game
 from dreamcart.games.spec import GameSpec
 from dreamcart.huggingface import hub_api, patiently
-from dreamcart.paths import Paths
+from dreamcart.record.folders import find_folder
 from dreamcart.record.recorder_columns import write_recorder
 
 
@@ -75,7 +75,7 @@ def convert(
 
 def find_source(source: str, revision: str) -> tuple[str, str]:
     """The folder or the Hub dataset that a person means, the latter with a commit."""
-    folder = next((path for path in (Path(source).expanduser(), Paths(source).raw) if path.is_dir()), None)
+    folder = find_folder(source)
     if folder is not None:
         return str(folder), ""
     if "/" not in source or source.startswith((".", "/", "~")):

@@ -34,7 +34,7 @@ class LiveRecording:
     """Appends episodes to the dataset in `folder`, which is made or continued. A context manager: leaving it saves.
 
     Raises:
-        UserError: the folder holds something else, or a recording of another game, ROM or size; or the disk is full
+        UserError: the folder holds something else, or a recording of another game or ROM; or the disk is full
             (all that was added is saved then).
     """
 
@@ -98,11 +98,11 @@ class LiveRecording:
         check_same_game(self.folder, info, self.spec, self.versions["rom_sha1"])
         for leftover in (*self.folder.glob(".*.tmp"), self.folder / RESERVE_NAME):
             leftover.unlink(missing_ok=True)
-        shards = sorted(self.folder.glob("*.parquet"))
-        if not shards:
+        if not any(self.folder.glob("*.parquet")):
             return 0, 0
         last = max(episode[0]["episode_id"] for episode in read_episodes(self.folder, ["step"]))
-        return max(last + 1, info.get("episodes", 0)), int(shards[-1].stem.rpartition("-")[2]) + 1
+        shards = [int(path.stem.removeprefix("play-")) for path in self.folder.glob("play-" + "[0-9]" * 5 + ".parquet")]
+        return max(last + 1, info.get("episodes", 0)), max(shards, default=-1) + 1
 
     def _append(self, row: dict[str, Any]) -> None:
         filled = self.count >= ROWS_IN_SHARD or self.encoder.size >= BYTES_IN_SHARD

@@ -17,7 +17,7 @@ from dreamcart.errors import UserError
 from dreamcart.files import write_json
 from dreamcart.games.spec import GameSpec
 from dreamcart.huggingface import hub_api, patiently
-from dreamcart.record.card import PREVIEW, card, counts_of, preview_frames
+from dreamcart.record.card import MARK, PREVIEW, card, counts_of, preview_frames
 from dreamcart.record.folders import dataset_folder
 from dreamcart.record.manifest import describe, new_shards
 
@@ -83,8 +83,9 @@ def _push_some(api: Any, folder: Path, repo_id: str, local: dict[str, Any], bar:
         small = [_write_json(Path(temporary) / INFO_NAME, whole)]
         if PREVIEW not in there:
             small.append(_write_preview(Path(temporary) / PREVIEW, folder, local))
-        (Path(temporary) / "README.md").write_text(card(repo_id, whole, preview=True))
-        small.append(Path(temporary) / "README.md")
+        if _may_write_card(api, repo_id, head, there):
+            (Path(temporary) / "README.md").write_text(card(repo_id, whole, preview=True))
+            small.append(Path(temporary) / "README.md")
         counts = counts_of(whole)
         commit = api.create_commit(
             repo_id,
@@ -114,6 +115,15 @@ def _look(api: Any, repo_id: str, local: dict[str, Any]) -> tuple[str, dict[str,
             raise UserError(f"{repo_id} was changed by hand: {name} is not as its {INFO_NAME} says; push into another repository.")
     info["shards"] = {name: shard for name, shard in info["shards"].items() if name in files}
     return head, files, info
+
+
+def _may_write_card(api: Any, repo_id: str, revision: str, there: dict[str, Any]) -> bool:
+    """Whether README.md is missing or ours: what a person wrote there stays."""
+    if "README.md" not in there:
+        return True
+    return MARK in Path(api.hf_hub_download(repo_id, "README.md", repo_type="dataset", revision=revision)).read_text(
+        errors="replace"
+    )
 
 
 def _read_remote_info(api: Any, repo_id: str, revision: str) -> dict[str, Any]:

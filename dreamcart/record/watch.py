@@ -27,6 +27,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.fps is not None and args.fps <= 0:
+        raise UserError(f"--fps is {args.fps:g}; it must be above 0.")
     recording = Recording(*find_source(args.source, args.revision), args.fps)
     if args.frames is not None:
         if args.frames < 1:
@@ -54,6 +56,8 @@ def _in_window(recording: "Recording", args: argparse.Namespace) -> Any:
 class Recording:
     """A dataset as something to play (see `play.sources`): each step is its next frame, and the end is the beginning."""
 
+    temperature = None  # nothing is drawn here
+
     def __init__(self, source: str, revision: str = "", fps: float | None = None) -> None:
         self.data = ExternalDataset(source, revision)
         spec = self.data.spec
@@ -75,7 +79,9 @@ class Recording:
         row = next(self.rows, None)
         if row is None:
             self.rows = self._rows()
-            row = next(self.rows)
+            row = next(self.rows, None)
+        if row is None:
+            raise UserError(f"The dataset {self.data.source} has no rows.")
         columns = self.data.columns
         self.caption = f"episode {row[columns['episode_id']]}" + (f", step {row[columns['step']]}" if "step" in columns else "")
         held = row[columns["actions"]]
@@ -83,6 +89,10 @@ class Recording:
             self.caption += ": " + ("+".join(name for name, on in zip(self.buttons, held, strict=False) if on) or "no button")
         self.changed(self.caption)
         return decode_image(image_bytes(row[columns["observations"]]))
+
+    def warm(self, notches: int) -> str:
+        """What is asked for has been recorded already."""
+        return "this is a recording: no temperature"
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         shown = ("episode_id", "step", "actions", "observations")

@@ -1,0 +1,56 @@
+"""Judge a cart by the test episodes that are here now: its own numbers are of those of its day.
+
+python experiments/judge.py carts/blockfall.cart
+
+Prints the tables of `rollout_eval` for it, to set beside metrics/<game>/rollout.json. Writes nothing.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from dreamcart.cart import load_cart
+from dreamcart.config import load_params
+from dreamcart.errors import UserError, run_stage
+from dreamcart.evaluation.control import controllability
+from dreamcart.evaluation.readback import load_reader
+from dreamcart.evaluation.rollout import curve_rows, evaluate_rollouts, load_test
+from dreamcart.evaluation.screens import Screens, load_infos
+from dreamcart.files import read_array
+from dreamcart.games.emulator import open_emulator
+from dreamcart.hardware import make_repeatable, pick_device
+from dreamcart.paths import Paths
+from dreamcart.tables import print_table
+from stages.rollout_eval import print_screens
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cart", type=Path)
+    args = parser.parse_args()
+    params = load_params()
+    paths, config = Paths(params.game), params.rollout_eval
+    make_repeatable(params.seed)
+    world = load_cart(args.cart, pick_device())[0]
+    if world.spec.name != params.game:
+        raise UserError(f"{args.cart} is of {world.spec.name}, and `game` in params.yaml is {params.game}; make them agree.")
+    median = read_array(paths.processed / "median.npy")
+    with tempfile.TemporaryDirectory() as scratch:
+        test = load_test(paths.raw_test, params.preprocess, Path(scratch))
+        reader = load_reader(test.spec)
+        screens = Screens(reader, test, load_infos(paths.raw_test), config.horizons) if reader else None
+        rows = curve_rows(evaluate_rollouts(world, test, median, config, params.seed, screens)[0])
+        print_table(f"{args.cart} against {test.spec.title}", list(rows[0]), [list(row.values()) for row in rows])
+        if screens:
+            print_screens(screens.report())
+    emulator = open_emulator(test.spec)
+    control = controllability(emulator, test.spec, world, params.preprocess, config.control_states, params.seed)
+    emulator.close()
+    print_table("Controllability, IoU", ["all", *control["by_button"]], [[control["iou"], *control["by_button"].values()]])
+
+
+if __name__ == "__main__":
+    run_stage(main)
