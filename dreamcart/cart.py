@@ -1,7 +1,7 @@
 """A cart: one safetensors file a game, from which the dream plays anywhere. No emulator, no ROM, no GPU.
 
 It holds the game spec, both networks with the configs that rebuild them, the start frames, the metrics that it was
-measured at, and a fingerprint over all of it. A cart of a newer format, a damaged and a hand-edited one are refused.
+measured at, and a fingerprint over all of it. A cart of another format, a damaged and a hand-edited one are refused.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from dreamcart.representation.base import load_weights, make_representation
 from dreamcart.tensors import load_tensors, save_tensors
 from dreamcart.world_model import WorldModel, seen_as_of
 
-FORMAT = 1
+FORMAT = 2  # 1: a network without weights of the buttons' own
 MOST_BYTES = 8 * 2**20
 FOLDER = ROOT / "carts"
 PARTS = ("representation", "dynamics")
@@ -58,7 +58,7 @@ def load_cart(path: Path, device: torch.device) -> tuple[WorldModel, dict[str, A
     """The dream in a cart, and its metadata ("game", "metrics", …).
 
     Raises:
-        UserError: the file is missing, truncated, foreign, of a newer format, or was changed by hand.
+        UserError: the file is missing, truncated, foreign, of another format, or was changed by hand.
     """
     if not path.is_file():
         raise UserError(f"There is no cart {path}; `python stages/play.py --list` shows those that there are.")
@@ -68,6 +68,8 @@ def load_cart(path: Path, device: torch.device) -> tuple[WorldModel, dict[str, A
         raise UserError(f"{path} is no cart; make one from a trained model with `python stages/cart.py`.")
     if version > FORMAT:
         raise UserError(f"{path} is a cart of format {version}, and this Dreamcart reads up to {FORMAT}; update Dreamcart.")
+    if version < FORMAT:
+        raise UserError(f"{path} is a cart of format {version}, for an older Dreamcart; train it again, or fetch a newer one.")
     told = meta.pop("fingerprint", None)
     if told != fingerprint_of(tensors, meta):
         raise UserError(f"{path} was changed after it was made (its fingerprint does not fit); fetch it again.")

@@ -117,6 +117,10 @@ def newer(path):
     rewrite(path, lambda tensors, meta: meta.update(cart=FORMAT + 1))
 
 
+def older(path):
+    rewrite(path, lambda tensors, meta: meta.update(cart=FORMAT - 1))
+
+
 def better_metrics(path):
     rewrite(path, lambda tensors, meta: meta["metrics"]["model"]["1"].update(exact=0.99))
 
@@ -167,6 +171,7 @@ def remove(path):
         (foreign, "no cart"),
         (other_model, "no cart"),
         (newer, f"format {FORMAT + 1}.*update Dreamcart"),
+        (older, f"format {FORMAT - 1}.*train it again"),
         (better_metrics, "fingerprint"),
         (other_title, "fingerprint"),
         (no_fingerprint, "fingerprint"),

@@ -1,5 +1,6 @@
 """The token dynamics: where the picture lives, what it may look back on, how it decides, and what it learns."""
 
+import dataclasses
 from dataclasses import fields
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from dreamcart.dynamics.tokens.layout import Layout, find_layout, pack
 from dreamcart.dynamics.tokens.model import TokenDynamics, config_for
 from dreamcart.dynamics.tokens.network import Network
 from dreamcart.dynamics.tokens.samples import MOST_WEIGHT, REFRESH, Samples
-from dreamcart.dynamics.tokens.train import TELL_SHARE_RANDOM, tell, train_tokens
+from dreamcart.dynamics.tokens.train import MOST_PULL, TELL_SHARE_RANDOM, bounded, tell, train_tokens
 from dreamcart.representation.base import load_weights
 
 A, LEFT, RIGHT = (BUTTONS.index(name) for name in ("A", "LEFT", "RIGHT"))
@@ -47,6 +48,8 @@ def make_model(layout: Layout, vocabulary: int, depth: int = 4) -> TokenDynamics
     config = config_for(layout, vocabulary, len(BUTTONS), own)
     model = TokenDynamics(**{key: value for key, value in config.items() if key != "kind"})
     model.set_layout(layout)
+    for block in model.network.blocks:
+        nn.init.normal_(block.press, std=0.1)  # they begin at zero, where no button differs from another
     return model.eval()
 
 
@@ -437,6 +440,24 @@ def test_what_tokens_look_like_is_for_training_alone():
     plain.load_state_dict(network.state_dict())
 
 
+def test_each_button_has_weights_of_its_own():
+    """Pressing A teaches the network about A: what it believes of B, or of A that is held on, stays as it was."""
+    model = make_model(plain_layout(3, 4), 4)
+    network, (state, _) = model.network, some_state(model)
+    state = dataclasses.replace(state, last=torch.zeros(7, len(BUTTONS)))
+    pressed = nn.functional.one_hot(torch.full((7,), A), len(BUTTONS)).float()
+    network(state, pressed)[3].square().sum().backward()
+    taught = network.blocks[0].press.grad.abs().sum(1) > 0
+    assert taught.nonzero().squeeze(1).tolist() == [A, len(BUTTONS) + A]
+    held = dataclasses.replace(state, last=pressed)
+    assert network.presses(held, pressed).nonzero()[:, 1].tolist() == [len(BUTTONS) + A] * 7
+    before = [network(which, pressed)[3].detach() for which in (state, held)]
+    network.blocks[0].press.data[A] += 1
+    after = [network(which, pressed)[3].detach() for which in (state, held)]
+    assert not torch.allclose(before[0], after[0])
+    assert torch.equal(before[1], after[1])
+
+
 # Deciding
 
 
@@ -648,6 +669,14 @@ def test_records_of_one_kind_are_enough(still):
     at, weight = Samples(split, tokens, model.layout, model.network, 4).draw(np.random.default_rng(0), 16, 0.67)
     assert (len(at), len(weight), at.max() < 19) == (16, 16, True)
     torch.testing.assert_close(weight, torch.ones(16))
+
+
+def test_a_freak_pulls_no_harder_than_its_bound():
+    """One sample of loss 10,000 among others would be all that its batch teaches."""
+    loss = torch.tensor([0.5, MOST_PULL, 1e4], requires_grad=True)
+    assert bounded(loss).tolist() == pytest.approx([0.5, MOST_PULL, MOST_PULL])
+    bounded(loss).sum().backward()
+    assert loss.grad.tolist() == pytest.approx([1, 1, MOST_PULL / 1e4])
 
 
 def test_what_is_told_is_true():

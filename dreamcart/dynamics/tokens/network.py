@@ -50,24 +50,31 @@ class Line(nn.Module):
 
 
 class Block(nn.Module):
-    """Residual: convolution, lines, FiLM by history and the whole picture (Perez et al. 2018), and a layer a cell."""
+    """Residual: convolution, lines, FiLM by history and the whole picture (Perez et al. 2018), and a layer a cell.
 
-    def __init__(self, channels: int, memory: int) -> None:
+    The weights of that layer depend on the buttons, as those of CondConv (Yang et al. 2019) on the picture: what all have in
+    common, and what each button that is down, or has just gone down, adds. A and B, which do the opposite to the same
+    piece, so have weights of their own; as a scale and a shift they were not told apart (LOG.md).
+    """
+
+    def __init__(self, channels: int, memory: int, buttons: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(channels)
         self.look = nn.Conv2d(channels, channels, 3, padding=1)
         self.tell = nn.Linear(channels, channels)
         nn.init.zeros_(self.tell.weight)
+        self.press = nn.Parameter(torch.zeros(2 * buttons, channels * channels))  # added to those of `tell`
         self.row, self.column = Line(channels, 2), Line(channels, 1)
         self.film = nn.Sequential(nn.Linear(channels + memory, memory), nn.ReLU(), nn.Linear(memory, 2 * channels))
 
-    def forward(self, x: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
-        """x [B, h, w, C], memory [B, M] → [B, h, w, C]."""
+    def forward(self, x: torch.Tensor, memory: torch.Tensor, pressed: torch.Tensor) -> torch.Tensor:
+        """x [B, h, w, C], memory [B, M], pressed float [B, 2 n], see `Network.presses` → [B, h, w, C]."""
         y = self.look(self.norm(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         whole = torch.cat([x.sum((1, 2)) / WHOLE, memory], 1)
         scale, shift = self.film(whole)[:, None, None].chunk(2, 3)
         y = torch.addcmul(shift + self.row(y) + self.column(y), y, 1 + scale).relu_()
-        return x + self.tell(y)
+        weights = torch.addmm(self.tell.weight.flatten(), pressed, self.press).unflatten(1, self.tell.weight.shape)
+        return x + torch.baddbmm(self.tell.bias.to(y.dtype), y.flatten(1, 2), weights.mT.to(y.dtype)).view_as(x)
 
 
 class Network(nn.Module):
@@ -99,7 +106,7 @@ class Network(nn.Module):
         self.scene = nn.Embedding(backdrops, memory)
         self.press = nn.Embedding(buttons * 2 * (MOST_HELD + 1), memory)  # by button, down or up, and for how long
         self.mix = nn.Sequential(nn.ReLU(), nn.Linear(memory, memory), nn.ReLU())
-        self.blocks = nn.ModuleList(Block(channels, memory) for _ in range(blocks))
+        self.blocks = nn.ModuleList(Block(channels, memory, buttons) for _ in range(blocks))
         self.gate = nn.Linear(channels, 1)
         self.paint = nn.Sequential(nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, vocabulary))
         self.looks = None if pictures is None else Looks(pictures, channels)
@@ -134,7 +141,7 @@ class Network(nn.Module):
             self.looks = None
 
     def matrices(self) -> Iterator[nn.Parameter]:
-        """The blocks' weights: what Muon trains. Not tables, nor what reads the history (large, and dear to orthogonalise)."""
+        """The blocks' matrices: what Muon trains. Not tables, nor what reads the history (large, and dear to orthogonalise)."""
         for name, module in self.named_modules():
             if name.startswith("blocks.") and isinstance(module, nn.Linear | nn.Conv2d):
                 yield module.weight
@@ -148,6 +155,11 @@ class Network(nn.Module):
         return self.mix(
             self.past(slots.flatten(1)) + self.idle(state.idle) + self.scene(state.backdrop) + self.press(pressed).sum(1)
         )
+
+    @staticmethod
+    def presses(state: State, action: torch.Tensor) -> torch.Tensor:
+        """Which buttons have just gone down, and which are down: float32 [B, 2 n]."""
+        return torch.cat([((action > 0) & (state.last == 0)).float(), (action > 0).float()], 1)
 
     def forward(self, state: State, action: torch.Tensor, known: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
         """Beliefs about the next frame.
@@ -163,9 +175,9 @@ class Network(nn.Module):
         token, earlier, told = self._tables()
         x = F.embedding(state.frames[:, -1].long(), token) + F.embedding(before.long(), earlier) + self.age(age) + self.place
         x = x + (told[0] if known is None else F.embedding(known, told))
-        memory = self.remember(state, action, changed)
+        memory, pressed = self.remember(state, action, changed), self.presses(state, action)
         for block in self.blocks:
-            x = block(x, memory)
+            x = block(x, memory, pressed)
         x = torch.relu(x)
         event = self.event(torch.cat([x.sum((1, 2)) / WHOLE, memory], 1))
         return event[:, 0], event[:, 1:], self.gate(x).squeeze(3), x

@@ -62,6 +62,11 @@ def frame_loss(
     return SCALE * loss.index_add(0, painted.nonzero()[:, 0], colours)
 
 
+def bounded(loss: torch.Tensor) -> torch.Tensor:
+    """Losses [B], those above MOST_PULL scaled down to it, gradients and all."""
+    return loss * (MOST_PULL / loss.detach()).clamp(max=1)
+
+
 @torch.no_grad()
 def tell(
     model: TokenDynamics, state: State, action: torch.Tensor, window: torch.Tensor, rng: np.random.Generator, share: float
@@ -145,7 +150,7 @@ def train_tokens(
         at, weight = practice.draw(rng, own.batch_size, own.changed_share)
         loss = frame_loss(model, *practice.get(at, device), weight.to(device), rng, share)
         practice.learn(step, at, loss.detach().cpu())
-        return (loss * (MOST_PULL / loss.detach()).clamp(max=1)).mean()
+        return bounded(loss).mean()
 
     def validate() -> float:
         batches = (fixed[first : first + VAL_BATCH] for first in range(0, len(fixed), VAL_BATCH))
