@@ -17,6 +17,7 @@ from dreamcart.config import load_params
 from dreamcart.errors import UserError, run_stage
 from dreamcart.evaluation.control import controllability
 from dreamcart.evaluation.readback import load_reader
+from dreamcart.evaluation.report import print_control, print_screens
 from dreamcart.evaluation.rollout import curve_rows, evaluate_rollouts, load_test
 from dreamcart.evaluation.screens import Screens, load_infos
 from dreamcart.files import read_array
@@ -24,7 +25,6 @@ from dreamcart.games.emulator import open_emulator
 from dreamcart.hardware import make_repeatable, pick_device
 from dreamcart.paths import Paths
 from dreamcart.tables import print_table
-from stages.rollout_eval import print_screens
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
     emulator = open_emulator(test.spec)
     control = controllability(emulator, test.spec, world, params.preprocess, config.control_states, params.seed)
     emulator.close()
-    print_table("Controllability, IoU", ["all", *control["by_button"]], [[control["iou"], *control["by_button"].values()]])
+    print_control(control)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """What a token dream gets wrong in one step, by what happened: for choosing what to improve, never on test episodes.
 
-python experiments/mistakes.py [--cart FILE] [--every N] [--split train]
+python experiments/mistakes.py [--cart FILE] [--every N] [--split train] [--event rotate --by piece_type piece_rot]
 
 Every step of the validation (or training) episodes that counts (each Nth) is predicted from its real past and compared
-in all cells. The events are those that the game's reader reads from the real screens. Writes nothing.
+in all cells. The events are those that the game's reader reads from the real screens. With --by, one event's steps are
+told apart by what the game's RAM variables were before them. Writes nothing.
 """
 
 import argparse
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from dreamcart.cart import load_cart
 from dreamcart.config import load_params
 from dreamcart.data.processed import Split, load_split
+from dreamcart.data.variables import variables_at
 from dreamcart.dynamics.tokens.model import TokenDynamics
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.errors import UserError, run_stage
@@ -38,6 +40,8 @@ def main() -> None:
     parser.add_argument("--cart", type=Path, help="a cart instead of the trained model")
     parser.add_argument("--every", type=int, default=3, help="look at each Nth step")
     parser.add_argument("--split", choices=["train", "val"], default="val", help="train: to tell overfitting from underfitting")
+    parser.add_argument("--event", default="all", help="with --by: whose steps (rotate, shift, …)")
+    parser.add_argument("--by", nargs="+", default=[], metavar="VARIABLE", help="RAM variables by which to tell them apart")
     args = parser.parse_args()
     params = load_params()
     paths = Paths(params.game)
@@ -45,26 +49,46 @@ def main() -> None:
     world = load_cart(args.cart, pick_device())[0] if args.cart else load_world(paths.models, pick_device())
     if not isinstance(world.dynamics, TokenDynamics):
         raise UserError("Only a dream of tokens can be looked at cell by cell; train with representation.kind tiles.")
-    val = load_split(paths.processed, args.split)
-    at = val.transitions[:: args.every]
-    events = events_of(val)
-    outcomes: dict[str, Counter] = {}
-    for record, outcome in zip(at.tolist(), outcomes_of(world, val, at), strict=True):
-        happened = events[record + 1] or ({"nothing"} if outcome in (0, 2) and not_moved(val, record) else {"other change"})
-        pressed = (val.index["action"][record] > (val.index["action"][record - 1] if val.index["step"][record] else 0)).any()
-        for name in happened:
-            outcomes.setdefault(name + (", press" if pressed and name in ("nothing", "other change") else ""), Counter())[
-                outcome
-            ] += 1
-        outcomes.setdefault("all", Counter())[outcome] += 1
+    split = load_split(paths.processed, args.split)
+    at = split.transitions[:: args.every]
+    events = events_of(split)
+    outcomes = outcomes_of(world, split, at)
+    names = [names_of(split, events, *pair) for pair in zip(at.tolist(), outcomes, strict=True)]
+    title = f"{world.spec.title}: one step ahead, {args.split}"
+    print_outcomes(title, "event", [(name, o) for some, o in zip(names, outcomes, strict=True) for name in some], len(at))
+    if args.by:
+        chosen = [place for place, some in enumerate(names) if args.event in some]
+        states = variables_at(paths.raw, split, at[chosen])
+        known = set().union(*states)
+        for name in args.by:
+            if name not in known:
+                raise UserError(f"These steps have no variable {name!r}; there are {', '.join(sorted(known)) or 'none'}.")
+        keys = [", ".join(f"{name} {state.get(name)}" for name in args.by) for state in states]
+        found = [(key, outcomes[place]) for key, place in zip(keys, chosen, strict=True)]
+        print_outcomes(f"{title}, {args.event}", "before", found, len(at))
+
+
+def names_of(split: Split, events: list[set[str]], record: int, outcome: int) -> set[str]:
+    """Under which names a transition is counted: its events, or that there was none; and "all"."""
+    happened = events[record + 1]
+    if happened:
+        return {*happened, "all"}
+    pressed = (split.index["action"][record] > (split.index["action"][record - 1] if split.index["step"][record] else 0)).any()
+    name = "nothing" if outcome in (0, 2) and not_moved(split, record) else "other change"
+    return {name + ", press" * bool(pressed), "all"}
+
+
+def print_outcomes(title: str, header: str, found: list[tuple[str, int]], steps: int) -> None:
+    """A row for every name: how many, what share came out how, and its share of the mistakes in all `steps`."""
+    counters: dict[str, Counter] = {}
+    for name, outcome in found:
+        counters.setdefault(name, Counter())[outcome] += 1
     rows = []
-    for name, counts in sorted(outcomes.items(), key=lambda item: -sum(item[1].values())):
+    for name, counts in sorted(counters.items(), key=lambda item: -sum(item[1].values())):
         total = sum(counts.values())
-        shares = [counts[number] / total for number in range(len(OUTCOMES))]
-        rows.append([name, total, *(f"{100 * share:.2f}" for share in shares), f"{100 * (total - counts[0]) / len(at):.3f}"])
-    print_table(
-        f"{world.spec.title}: one step ahead, {args.split}", ["event", "steps", *(f"{o} %" for o in OUTCOMES), "share wrong"], rows
-    )
+        shares = (f"{100 * counts[number] / total:.2f}" for number in range(len(OUTCOMES)))
+        rows.append([name, total, *shares, f"{100 * (total - counts[0]) / steps:.3f}"])
+    print_table(title, [header, "steps", *(f"{o} %" for o in OUTCOMES), "share wrong"], rows)
 
 
 def not_moved(val: Split, record: int) -> bool:

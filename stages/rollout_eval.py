@@ -14,13 +14,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from dreamcart.cart import FOLDER, load_cart
 from dreamcart.config import load_params
 from dreamcart.data.reader import read_info
-from dreamcart.errors import run_stage
+from dreamcart.errors import ROOT, UserError, run_stage
 from dreamcart.evaluation.control import controllability
 from dreamcart.evaluation.diversity import diversity
 from dreamcart.evaluation.draws import Draws
 from dreamcart.evaluation.motion import Motion
 from dreamcart.evaluation.pictures import comparison_frames, filmstrip_picture, horizons_picture, save_gif
 from dreamcart.evaluation.readback import load_reader
+from dreamcart.evaluation.report import print_control, print_screens
 from dreamcart.evaluation.rollout import curve_rows, evaluate_rollouts, load_test
 from dreamcart.evaluation.screens import Screens, load_infos
 from dreamcart.files import write_csv, write_json
@@ -92,34 +93,35 @@ def main() -> None:
         until = report["until_draw"]
         print_table("Every frame exact up to the game's next random draw", list(until), [list(until.values())])
     if "controllability" in report:
-        control = report["controllability"]
-        print_table("Controllability, IoU", ["all", *control["by_button"]], [[control["iou"], *control["by_button"].values()]])
+        print_control(report["controllability"])
     write_json(paths.metrics / "rollout.json", report)
 
 
 def print_beside_cart(game: str, table: dict[str, Any]) -> None:
-    """This run and the committed cart, if the game has one, side by side."""
+    """This run and the committed cart side by side, if the game has one that was judged by the same test episodes."""
     path = FOLDER / f"{game}.cart"
     if not path.is_file():
         return
-    cart = load_cart(path, pick_device())[1]["metrics"].get("model", {})
+    try:
+        cart = load_cart(path, pick_device())[1]["metrics"]
+    except UserError as problem:  # no reason to lose the evaluation
+        print(problem)
+        return
+    same = [
+        (scores["l1"], cart["persistence"][step]["l1"])
+        for step, scores in table["persistence"].items()
+        if scores and cart.get("persistence", {}).get(step)
+    ]
+    if not same or any(here != there for here, there in same):  # the same frames give the same baseline
+        name = path.relative_to(ROOT).as_posix()
+        print(f"{name} was judged by other test episodes; `python experiments/judge.py {name}` judges it by these.")
+        return
     rows = []
     for step, scores in table["model"].items():
-        beside = cart.get(step) or {}
+        beside = cart["model"].get(step) or {}
         rows.append([step, *(part.get(name) for name in ("exact", "wrong_pixels", "ssim") for part in (scores, beside))])
     header = ["step", *(f"{name}, {who}" for name in ("exact", "wrong pixels", "SSIM") for who in ("this run", "cart"))]
     print_table(f"Beside carts/{game}.cart", header, rows)
-
-
-def print_screens(report: dict[str, Any]) -> None:
-    """What was read back from the dreamed frames, as tables."""
-    states = [[horizon, *scores.values()] for horizon, scores in report["states"].items()]
-    if states:
-        print_table("Read back from the dream: share right", ["step", *next(iter(report["states"].values()))], states)
-    events = [[name, *numbers.values()] for name, numbers in report["events"].items()]
-    print_table("Events", ["event", "real", "dreamed", "matched", "recall", "precision", "f1"], events)
-    legal = report["legality"]
-    print(f"Illegal screens: {legal['illegal']} of {legal['steps']}; first after {legal['until_first']} steps; {legal['reasons']}")
 
 
 if __name__ == "__main__":

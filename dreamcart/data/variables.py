@@ -7,6 +7,7 @@ digit, as the screen shows them.
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -64,17 +65,8 @@ def load_variables(raw: Path, split: Split, rows: np.ndarray) -> Table:
     Whole numbers and lists of them that every one of these records has; {} where the recordings hold none. Raises
     UserError where the raw dataset `raw` is missing or damaged.
     """
-    from dreamcart.data.reader import read_episodes  # a machine that only trains need not have what reads Parquet
-
     frames, first = np.unique(split.index["frame"], return_index=True)
-    records = split.index[first[np.searchsorted(frames, rows)]]
-    wanted: dict[int, list[tuple[int, int]]] = {}
-    for place, (episode, step) in enumerate(zip(records["episode"].tolist(), records["step"].tolist(), strict=True)):
-        wanted.setdefault(episode, []).append((step, place))
-    states: list[dict] = [{} for _ in rows]
-    for number, episode in enumerate(read_episodes(raw, ["infos"])):
-        for step, place in wanted.get(number, ()):
-            states[place] = json.loads(episode[step]["infos"] or "{}")
+    states = variables_at(raw, split, first[np.searchsorted(frames, rows)])
     table = {}
     for name in sorted(set.intersection(*(set(state) for state in states)) if states else ()):
         try:
@@ -84,3 +76,18 @@ def load_variables(raw: Path, split: Split, rows: np.ndarray) -> Table:
         if columns.dtype.kind in "iub":
             table[name] = columns.reshape(len(rows), -1).astype(np.int64)
     return table
+
+
+def variables_at(raw: Path, split: Split, records: np.ndarray) -> list[dict[str, Any]]:
+    """The RAM variables at records of a split, int [N]; {} where the recordings hold none. Raises UserError as above."""
+    from dreamcart.data.reader import read_episodes  # a machine that only trains need not have what reads Parquet
+
+    chosen = split.index[records]
+    wanted: dict[int, list[tuple[int, int]]] = {}
+    for place, (episode, step) in enumerate(zip(chosen["episode"].tolist(), chosen["step"].tolist(), strict=True)):
+        wanted.setdefault(episode, []).append((step, place))
+    states: list[dict[str, Any]] = [{} for _ in records]
+    for number, episode in enumerate(read_episodes(raw, ["infos"])):
+        for step, place in wanted.get(number, ()):
+            states[place] = json.loads(episode[step]["infos"] or "{}")
+    return states
