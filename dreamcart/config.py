@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-import yaml
-
 from dreamcart.dynamics.registry import FAMILIES, TOKEN_REPRESENTATIONS, fitting, latents_of
 from dreamcart.errors import ROOT, UserError
+from dreamcart.files import read_yaml
 
 T = TypeVar("T")
 
@@ -221,16 +220,7 @@ class Params:
 def load_params(path: Path | None = None) -> Params:
     """Read and check params.yaml (the repository's own by default). Raises UserError."""
     path = path or ROOT / "params.yaml"
-    try:
-        values = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; restore it with `git checkout params.yaml`.") from None
-    except yaml.YAMLError as problem:
-        mark = getattr(problem, "problem_mark", None)
-        where = f" near line {mark.line + 1}" if mark else ""
-        raise UserError(
-            f"{path.name} is not valid YAML{where}; correct it or restore it with `git checkout params.yaml`."
-        ) from None
+    values = read_yaml(path, f"{path} is missing; restore it with `git checkout params.yaml`.")
     return build(Params, values, "")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from dreamcart.errors import UserError
 
@@ -25,6 +26,18 @@ def write_json(path: Path, value: Any) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
     replace_atomically(temporary, path)
+
+
+def read_yaml(path: Path, missing: str) -> Any:
+    """Read YAML. Raises UserError where it is none, and with the sentence `missing` where there is no file."""
+    try:
+        return yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(missing) from None
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        where = f" near line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path} is not valid YAML{where}; correct it, or restore it with `git checkout`.") from None
 
 
 def read_json(path: Path) -> Any:

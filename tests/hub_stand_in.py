@@ -188,14 +188,21 @@ class Handler(BaseHTTPRequestHandler):
         repo.commit("initial commit", {".gitattributes": File(b"*.parquet filter=lfs diff=lfs merge=lfs -text\n", False)})
         return self.answer(200, {"url": url, "id": name, "name": name})
 
-    def repository(self, key: str, what: str, revision: str, path: str) -> None:
+    def files_at(self, key: str, revision: str) -> tuple[str, dict[str, File]] | None:
+        """The commit and its files; None where there is none, which has then been answered."""
         repo = self.hub.repos.get(key)
         if repo is None:
             return self.answer(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
         found = repo.at(revision)
         if found is None:
             return self.answer(404, {"error": "Invalid rev id"}, {"X-Error-Code": "RevisionNotFound"})
-        sha, files = found
+        return found
+
+    def repository(self, key: str, what: str, revision: str, path: str) -> None:
+        found = self.files_at(key, revision)
+        if found is None:
+            return None
+        repo, (sha, files) = self.hub.repos[key], found
         if what == "revision":
             siblings = [{"rfilename": name} for name in files]
             about = {"id": key.split("/", 1)[1], "sha": sha, "private": repo.private, "siblings": siblings, "tags": []}
@@ -292,12 +299,9 @@ class Handler(BaseHTTPRequestHandler):
         return self.answer(200, {"success": True, "commitOid": oid, "commitUrl": url})
 
     def resolve(self, key: str, revision: str, path: str) -> None:
-        repo = self.hub.repos.get(key)
-        if repo is None:
-            return self.answer(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
-        found = repo.at(revision)
+        found = self.files_at(key, revision)
         if found is None:
-            return self.answer(404, {"error": "Invalid rev id"}, {"X-Error-Code": "RevisionNotFound"})
+            return None
         sha, files = found
         if path not in files:
             return self.answer(404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": sha})

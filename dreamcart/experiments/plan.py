@@ -11,7 +11,7 @@ import yaml
 
 from dreamcart.config import Params, Share, build
 from dreamcart.errors import ROOT, UserError
-from dreamcart.files import fingerprint
+from dreamcart.files import fingerprint, read_yaml
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # also a name of a DVC experiment and of a file
 NUMBER = r"[-+]?\d*\.?\d+"
@@ -134,13 +134,7 @@ class Run:
 
 def load_plan(path: Path) -> Plan:
     """Read and check a list. Raises UserError where something in it is unknown or leads nowhere."""
-    try:
-        values = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"There is no list of experiments {path}; those of this repository are in experiments/.") from None
-    except yaml.YAMLError as problem:
-        mark = getattr(problem, "problem_mark", None)
-        raise UserError(f"{path.name} is not valid YAML{f' near line {mark.line + 1}' if mark else ''}.") from None
+    values = read_yaml(path, f"There is no list of experiments {path}; those of this repository are in experiments/.")
     if not isinstance(values, dict):
         raise UserError(f"{path.name} must be a mapping with title and runs.")
     runs = values.get("runs")

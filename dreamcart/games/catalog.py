@@ -14,10 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import yaml
-
 from dreamcart.errors import ROOT, UserError
-from dreamcart.files import fingerprint
+from dreamcart.files import fingerprint, read_yaml
 from dreamcart.games.keys import key_map
 from dreamcart.games.spec import GameSpec
 
@@ -146,11 +144,7 @@ def _chain(name: str) -> tuple[list[Path], str]:
 
 def _read(path: Path) -> dict[str, Any]:
     """A game.yaml. Raises UserError where it is no mapping."""
-    try:
-        values = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as problem:
-        mark = getattr(problem, "problem_mark", None)
-        raise UserError(f"{path} is not valid YAML{f' near line {mark.line + 1}' if mark else ''}; correct it.") from None
+    values = read_yaml(path, f"{path} is missing.")
     if not isinstance(values, dict):
         raise UserError(f"{path} must be a mapping of settings; see games/breakout/game.yaml for one.")
     return values
