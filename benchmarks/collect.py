@@ -24,8 +24,8 @@ from PIL import Image
 
 from dreamcart.config import load_params
 from dreamcart.data.collect import plan_episodes, record
+from dreamcart.data.images import decode_image
 from dreamcart.data.reader import count_rows, read_rows
-from dreamcart.data.schema import decode_image
 from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
 from dreamcart.tables import print_table

@@ -27,10 +27,10 @@ from torch import nn
 from tqdm import tqdm
 
 from dreamcart.config import Params, load_params
+from dreamcart.data.images import decode_image
 from dreamcart.data.preprocess import process_frame
 from dreamcart.data.processed import load_split
 from dreamcart.data.reader import read_episodes
-from dreamcart.data.schema import decode_image
 from dreamcart.hardware import autocast, pick_device
 from dreamcart.paths import Paths
 from dreamcart.representation.base import make_representation

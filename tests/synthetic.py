@@ -86,7 +86,7 @@ def make_rows(episode: int, length: int, first: int = 0, shape: tuple[int, int] 
 
 def write_raw(folder: Path, episodes: list[list[dict[str, Any]]], spec: GameSpec | None = None) -> Path:
     """Write episodes as a raw dataset of one shard."""
-    writer = ShardWriter(folder / "play-00000.parquet")
+    writer = ShardWriter(folder / "play-00000.parquet", "png")
     for row in (row for episode in episodes for row in episode):
         writer.add(row)
     writer.close()

@@ -10,8 +10,9 @@ from synthetic import assert_sentence
 
 from dreamcart.config import CollectConfig
 from dreamcart.data.collect import record
+from dreamcart.data.images import decode_image
 from dreamcart.data.reader import dataset_spec, read_episodes
-from dreamcart.data.schema import INFO_NAME, decode_image
+from dreamcart.data.schema import INFO_NAME
 from dreamcart.data.scripts import make_policy
 from dreamcart.errors import UserError
 from dreamcart.games.ale import JOYSTICK, buttons_of

@@ -15,7 +15,8 @@ from synthetic import make_frame
 
 from dreamcart.config import CollectConfig
 from dreamcart.data.collect import record
-from dreamcart.data.schema import PngEncoder, decode_image, frame_key, infos_json
+from dreamcart.data.images import PngEncoder, WebpEncoder, decode_image, frame_key
+from dreamcart.data.schema import infos_json
 from dreamcart.errors import ROOT
 from dreamcart.games.catalog import load_game
 
@@ -36,6 +37,15 @@ def test_images_are_lossless_and_sound():
         Image.open(io.BytesIO(content)).verify()
         length = int.from_bytes(content[33:37], "big")
         assert len(zlib.decompress(content[41 : 41 + length])) == frame.shape[0] * (1 + 3 * frame.shape[1])
+
+
+def test_webp_is_lossless_and_half_of_png_where_nothing_comes_again():
+    """What three-dimensional games are recorded as: the noise of textures, no strip of which is seen twice."""
+    frame = cv2.GaussianBlur(noise(96, 128), (0, 0), 3)
+    content = WebpEncoder().encode(frame)
+    assert content[8:16] == b"WEBPVP8L"
+    np.testing.assert_array_equal(decode_image(content), frame)
+    assert len(content) < len(PngEncoder().encode(frame)) / 2
 
 
 def test_an_image_does_not_depend_on_those_before():

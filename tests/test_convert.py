@@ -11,8 +11,9 @@ from synthetic import BUTTONS, assert_sentence, make_rows, make_spec, write_raw
 from test_external import later_rows, recorder_rows, write_recorder
 
 from dreamcart.data.actions import CONSOLES
+from dreamcart.data.images import decode_image
 from dreamcart.data.reader import dataset_spec, read_episodes
-from dreamcart.data.schema import INFO_NAME, decode_image
+from dreamcart.data.schema import INFO_NAME
 from dreamcart.errors import ROOT, UserError
 from dreamcart.files import read_json, write_json
 from dreamcart.games.catalog import load_game

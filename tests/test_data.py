@@ -16,10 +16,11 @@ from PIL import Image
 from synthetic import BUTTONS, GOLDEN, SEEN_AS, assert_sentence, make_processed, make_rows, make_spec, make_split, write_raw
 
 from dreamcart.config import PreprocessConfig
+from dreamcart.data.images import PngEncoder, decode_image
 from dreamcart.data.preprocess import SplitWriter, preprocess, process_frame, split_episodes
 from dreamcart.data.processed import history, load_split
 from dreamcart.data.reader import count_rows, dataset_spec, read_episodes
-from dreamcart.data.schema import INFO_NAME, PngEncoder, ShardWriter, decode_image
+from dreamcart.data.schema import INFO_NAME, ShardWriter
 from dreamcart.dynamics.train import Windows
 from dreamcart.errors import ROOT, UserError
 
@@ -75,7 +76,7 @@ def test_an_episode_has_one_observation_more_than_actions():
 
 def test_a_shard_has_its_name_only_when_whole(tmp_path):
     """A recording that was killed must not look like a finished one."""
-    writer = ShardWriter(tmp_path / SHARD)
+    writer = ShardWriter(tmp_path / SHARD, "png")
     writer.add(make_rows(0, 2)[0])
     assert not (tmp_path / SHARD).exists()
     writer.close()

@@ -12,10 +12,10 @@ from skimage.metrics import structural_similarity
 from synthetic import assert_sentence, make_rows, make_spec, make_split, write_raw
 
 from dreamcart.config import PreprocessConfig, RolloutConfig
+from dreamcart.data.images import decode_image
 from dreamcart.data.preprocess import process_frame
 from dreamcart.data.processed import Split, index_dtype
 from dreamcart.data.reader import read_episodes
-from dreamcart.data.schema import decode_image
 from dreamcart.data.scripts import make_policy
 from dreamcart.errors import UserError
 from dreamcart.evaluation import metrics, rollout

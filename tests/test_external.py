@@ -12,10 +12,11 @@ from synthetic import BUTTONS, SEEN_AS, assert_sentence, make_frame, make_rows, 
 
 from dreamcart.config import CollectConfig
 from dreamcart.data.actions import ALE_ACTIONS, CONSOLES, bind
+from dreamcart.data.images import decode_image
 from dreamcart.data.imports import import_recordings, report_lines
 from dreamcart.data.preprocess import preprocess
 from dreamcart.data.reader import read_episodes
-from dreamcart.data.schema import COLUMNS, INFO_NAME, decode_image
+from dreamcart.data.schema import COLUMNS, INFO_NAME
 from dreamcart.errors import UserError
 from dreamcart.files import read_json, write_json
 from dreamcart.games.catalog import load_game
@@ -272,6 +273,32 @@ def test_atari_actions_are_numbers_of_the_minimal_set(listed):
     assert full.lost == {"UP": 1}
     with pytest.raises(UserError) as caught:
         full.to_buttons(wrapped(18), spec)
+    assert_sentence(caught.value)
+
+
+DOOM = make_spec(backend="vizdoom", env="VizdoomMyWayHome-v1", buttons=["TURN_LEFT", "TURN_RIGHT", "ATTACK"], keys={})
+
+
+@pytest.mark.parametrize("binary", [[0, 1, 0], 2], ids=["list", "number"])
+def test_vizdooms_dictionaries_are_imported(tmp_path, binary):
+    """The buttons that can be held are read, as a list or as the number of one of them; that the mouse is left out is said."""
+    rows = recorder_rows([4, 4, 4])
+    for number, row in enumerate(rows):
+        nothing = [0, 0, 0] if isinstance(binary, list) else 0
+        row["action"] = {"binary": binary if number % 2 else nothing, "continuous": [0.0, 2.5 * (number % 4 == 1)]}
+    config = CollectConfig(write_recorder(tmp_path / "source", rows), "", 100, 10, test_episodes=1, test_steps=10, workers=1)
+    report = import_recordings(DOOM, config, tmp_path / "raw", tmp_path / "raw_test")
+    pressed = [[row["actions"] for row in episode] for episode in read_episodes(tmp_path / "raw")]
+    assert pressed == [[[0, 0, 0], [0, 1, 0], [0, 0, 0], None]] * 2
+    assert report["presses_lost"] == {"the mouse": 3}
+
+
+@pytest.mark.parametrize(
+    ("action", "named"), [({"mouse": [0.5]}, "'mouse'"), ({}, "nothing"), ({"binary": 4}, "has 4"), ({"binary": ["A"]}, "no list")]
+)
+def test_a_dictionary_without_buttons_is_refused(action, named):
+    with pytest.raises(UserError, match=named) as caught:
+        bind(DOOM, {1}, 4).to_buttons(action, DOOM)
     assert_sentence(caught.value)
 
 

@@ -17,9 +17,10 @@ from synthetic import assert_sentence, make_rows, make_spec, write_raw
 from test_external import recorder_rows, write_recorder
 
 from dreamcart.config import CollectConfig
+from dreamcart.data.images import decode_image
 from dreamcart.data.imports import import_recordings
 from dreamcart.data.reader import read_episodes
-from dreamcart.data.schema import COLUMNS, INFO_NAME, decode_image
+from dreamcart.data.schema import COLUMNS, INFO_NAME
 from dreamcart.errors import ROOT, UserError
 from dreamcart.files import read_json, write_json
 from dreamcart.record.convert import convert

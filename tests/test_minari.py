@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from synthetic import assert_sentence, make_rows, write_raw
 
+from dreamcart.data.images import decode_image
 from dreamcart.data.reader import read_episodes
-from dreamcart.data.schema import decode_image
 from dreamcart.errors import ROOT, UserError
 from dreamcart.record.minari import INSTALL, export
 

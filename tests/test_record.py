@@ -17,8 +17,9 @@ import pytest
 from synthetic import assert_sentence, make_rows, make_spec
 from toy_emulator import VERSIONS, ToyEmulator
 
+from dreamcart.data.images import decode_image
 from dreamcart.data.reader import read_episodes
-from dreamcart.data.schema import INFO_NAME, decode_image, read_info
+from dreamcart.data.schema import INFO_NAME, read_info
 from dreamcart.errors import ROOT, UserError
 from dreamcart.play.actions import parse_actions
 from dreamcart.record import live, person

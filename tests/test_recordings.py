@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from synthetic import SEEN_AS, assert_sentence, make_rows, make_spec, write_raw
 
+from dreamcart.data.images import decode_image
 from dreamcart.data.preprocess import preprocess
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.recordings import add_recordings, find_recordings, recording_fingerprint
-from dreamcart.data.schema import INFO_NAME, decode_image
+from dreamcart.data.schema import INFO_NAME
 from dreamcart.errors import ROOT, UserError
 from dreamcart.files import write_json
 from dreamcart.record import live

@@ -10,10 +10,10 @@ from synthetic import SEEN_AS, assert_sentence, make_processed, make_rows, make_
 
 from dreamcart.config import PreprocessConfig
 from dreamcart.data import tiled
+from dreamcart.data.images import decode_image
 from dreamcart.data.preprocess import preprocess, process_frame
 from dreamcart.data.processed import Split, load_split, open_frames
 from dreamcart.data.reader import read_episodes
-from dreamcart.data.schema import decode_image
 from dreamcart.data.tiled import TiledFrames, TiledWriter, write_tiles
 from dreamcart.dynamics.train import rarity
 from dreamcart.errors import UserError

@@ -15,8 +15,9 @@ from PIL import Image
 from synthetic import BUTTONS, assert_sentence, make_frame, make_spec
 from toy_emulator import VERSIONS, ToyEmulator
 
+from dreamcart.data.images import PngEncoder, decode_image
 from dreamcart.data.reader import read_episodes
-from dreamcart.data.schema import INFO_NAME, PngEncoder, decode_image
+from dreamcart.data.schema import INFO_NAME
 from dreamcart.errors import ROOT, UserError
 from dreamcart.play.actions import parse_actions
 from dreamcart.record import live, verify

@@ -7,9 +7,10 @@ import pytest
 from synthetic import assert_sentence
 
 from dreamcart.config import CollectConfig
+from dreamcart.data.actions import bind
 from dreamcart.data.collect import record
+from dreamcart.data.images import decode_image
 from dreamcart.data.reader import read_episodes
-from dreamcart.data.schema import decode_image
 from dreamcart.data.scripts import make_policy
 from dreamcart.errors import UserError
 from dreamcart.games.catalog import PLATFORMS, load_game
@@ -140,3 +141,16 @@ def test_an_unknown_start_state_is_refused(emulator):
     with pytest.raises(UserError, match="'Level1'") as caught:
         emulator.reset("Level1", 0)
     assert_sentence(caught.value)
+
+
+def test_numbers_are_those_of_vizdooms_own_environment():
+    """What `action` 0, 1, 2, … holds down there, by name, is what an import makes of it."""
+    import gymnasium
+    import vizdoom.gymnasium_wrapper  # noqa: F401 (registers)
+
+    env = gymnasium.make(ENV).unwrapped
+    held = bind(SPEC, {1}, env.action_space.n - 1)
+    for number in range(env.action_space.n):
+        assert held.to_buttons(number, SPEC) == [int(value) for value in env.button_map[number]]
+    assert len(held.numbers) == env.action_space.n
+    env.close()

@@ -1,7 +1,8 @@
 """Actions of other recorders and Dreamcart's buttons, bound by name.
 
 stable-retro records a list of 0 and 1 in its console's own order; Atari recordings hold the number of one of ALE's
-actions, counted in the game's minimal set (Gymnasium's default) or in the full one.
+actions, counted in the game's minimal set (Gymnasium's default) or in the full one. VizDoom's environments count one button at
+a time, or have a list of 0 and 1; with a mouse both are in a dictionary, {"binary": …, "continuous": […]}.
 """
 
 from dataclasses import dataclass, field
@@ -29,20 +30,22 @@ ALE_ACTIONS += ["RIGHTFIRE", "LEFTFIRE", "DOWNFIRE", "UPRIGHTFIRE", "UPLEFTFIRE"
 
 @dataclass
 class Binding:
-    """How recorded actions become buttons: by the name at each place of a list, or by the name of each number."""
+    """How recorded actions become buttons: by the name at each place of a list, or by the buttons of each number."""
 
     says: str
     places: list[str | None] | None = None
-    numbers: list[str] | None = None
+    numbers: list[set[str]] | None = None
     lost: dict[str, int] = field(default_factory=dict)  # presses of buttons that the game does not have
 
     def to_buttons(self, action: Any, spec: GameSpec) -> list[int]:
         """A recorded action → multi-hot in the game's button order. Raises UserError where it is none."""
-        values = action_values(action, spec)
+        if isinstance(action, dict) and any(action.get("continuous") or ()):
+            self.lost["the mouse"] = self.lost.get("the mouse", 0) + 1
+        values = action_values(held_part(action), spec)
         if self.numbers is not None:
             if len(values) != 1 or not 0 <= values[0] < len(self.numbers):
                 raise UserError(f"The dataset has the action {action!r}, and {spec.title} has {len(self.numbers)} ({self.says}).")
-            pressed = ale_buttons(self.numbers[values[0]])
+            pressed = self.numbers[values[0]]
         else:
             if len(values) != len(self.places) or any(value not in (0, 1) for value in values):
                 buttons = ", ".join(name or "none" for name in self.places)
@@ -51,6 +54,16 @@ class Binding:
         for name in pressed - set(spec.buttons):
             self.lost[name] = self.lost.get(name, 0) + 1
         return spec.vector(pressed & set(spec.buttons))
+
+
+def held_part(action: Any) -> Any:
+    """Of an action in a dictionary the part of the buttons that can be held; others as they are. Raises UserError."""
+    if not isinstance(action, dict):
+        return action
+    if "binary" not in action:
+        keys = ", ".join(map(repr, action)) or "nothing"
+        raise UserError(f"The dataset has actions in a dictionary of {keys}; the buttons must be in 'binary', as VizDoom has them.")
+    return action["binary"]
 
 
 def action_values(action: Any, spec: GameSpec) -> list[int]:
@@ -80,8 +93,13 @@ def bind(spec: GameSpec, lengths: set[int], largest: int, recorded_as: list[str]
         return Binding(f"{length} entries, named by the dataset ({', '.join(recorded_as)})", places=list(recorded_as))
     if spec.backend == "ale" and length == 1 and len(spec.buttons) != 1:
         if largest < len(minimal := minimal_actions(spec)):
-            return Binding(f"numbers of the game's {len(minimal)} minimal actions ({', '.join(minimal)})", numbers=minimal)
-        return Binding("numbers of ALE's 18 actions", numbers=ALE_ACTIONS)
+            return Binding(
+                f"numbers of the game's {len(minimal)} minimal actions ({', '.join(minimal)})", numbers=[*map(ale_buttons, minimal)]
+            )
+        return Binding("numbers of ALE's 18 actions", numbers=[*map(ale_buttons, ALE_ACTIONS)])
+    if spec.backend == "vizdoom" and length == 1 and len(spec.buttons) != 1:
+        says = f"numbers of one button at a time, as VizDoom's environments count them (1 is {spec.buttons[-1]})"
+        return Binding(says, numbers=[set(), *({name} for name in reversed(spec.buttons))])
     console = console_order(spec)
     if console is not None and length == len(console):
         order = ", ".join(name or "none" for name in console)

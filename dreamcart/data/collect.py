@@ -13,7 +13,8 @@ import xxhash
 from tqdm import tqdm
 
 from dreamcart.config import CollectConfig
-from dreamcart.data.schema import INFO_NAME, ShardWriter, dataset_info, frame_key
+from dreamcart.data.images import frame_key
+from dreamcart.data.schema import INFO_NAME, ShardWriter, dataset_info
 from dreamcart.data.scripts import Policy, make_policy
 from dreamcart.errors import UserError
 from dreamcart.files import write_json
@@ -142,7 +143,7 @@ def _record_shard(task: tuple[GameSpec, Path, list[Episode]]) -> tuple[Path, Cov
     spec, path, episodes = task
     try:
         emulator = worker_emulator(spec)
-        writer = ShardWriter(path)
+        writer = ShardWriter(path, spec.images)
         coverage = Coverage(spec)
         for episode in episodes:
             for row in play_episode(emulator, spec, episode, coverage):

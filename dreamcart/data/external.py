@@ -13,8 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dreamcart.data.actions import Binding, bind
-from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION, decode_image
+from dreamcart.data.actions import Binding, bind, held_part
+from dreamcart.data.images import decode_image
+from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION
 from dreamcart.errors import UserError
 from dreamcart.games.spec import GameSpec
 
@@ -42,6 +43,7 @@ class Survey:
     largest: int = 0
 
     def note(self, action: Any) -> None:
+        action = held_part(action)
         values = action if isinstance(action, (list, tuple)) else [] if action is None else [action]
         self.lengths.add(len(values))
         self.largest = max([self.largest, *(value for value in values if isinstance(value, int))])
@@ -288,6 +290,8 @@ def _format(content: bytes) -> str:
 
 
 def _is_null(action: Any) -> bool:
+    if isinstance(action, dict):
+        action = action.get("binary")
     return action is None or action == []
 
 

@@ -39,15 +39,17 @@ def report_lines(report: dict[str, Any]) -> list[str]:
 class EpisodeWriter:
     """Writes episodes into shards of about ROWS_IN_SHARD rows, each named by the number of its first episode."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, images: str) -> None:
+        """images: their format, see `images.ENCODERS`."""
+        self.folder, self.images = folder, images
         self.shard: ShardWriter | None = None
         self.rows = 0
 
     def add(self, episode: list[dict[str, Any]]) -> None:
         if self.shard is None or self.rows >= ROWS_IN_SHARD:
             self.close()
-            self.shard, self.rows = ShardWriter(self.folder / f"play-{episode[0]['episode_id']:05d}.parquet"), 0
+            path = self.folder / f"play-{episode[0]['episode_id']:05d}.parquet"
+            self.shard, self.rows = ShardWriter(path, self.images), 0
         for row in episode:
             self.shard.add(row)
         self.rows += len(episode)
@@ -76,7 +78,7 @@ def import_recordings(spec: GameSpec, config: CollectConfig, play: Path, test: P
     writers = {}
     for folder in (play, test):
         shutil.rmtree(folder, ignore_errors=True)
-        writers[folder] = EpisodeWriter(folder)
+        writers[folder] = EpisodeWriter(folder, spec.images)
     episodes = data.episodes_of(spec, binding)
     for number, rows in enumerate(tqdm(episodes, total=data.survey.episodes, unit="episode", desc=f"import {config.source}")):
         writers[test if number >= data.survey.episodes - held_out else play].add(rows)

@@ -11,9 +11,9 @@ import xxhash
 from tqdm import tqdm
 
 from dreamcart.config import PreprocessConfig
+from dreamcart.data.images import decode_image
 from dreamcart.data.processed import index_dtype, open_frames
 from dreamcart.data.reader import count_rows, dataset_spec, read_episodes
-from dreamcart.data.schema import decode_image
 from dreamcart.data.tiled import ArrayStream, TiledFrames, TiledWriter, write_tiles
 from dreamcart.errors import UserError
 from dreamcart.files import write_json

@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from dreamcart.data.images import decode_image
 from dreamcart.data.reader import read_episodes
-from dreamcart.data.schema import INFO_NAME, SCHEMA, decode_image, open_shard, read_info
+from dreamcart.data.schema import INFO_NAME, SCHEMA, open_shard, read_info
 from dreamcart.errors import ROOT, UserError
 from dreamcart.files import fingerprint, replace_atomically, write_json
 from dreamcart.games.spec import GameSpec

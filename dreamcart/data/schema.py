@@ -6,10 +6,7 @@ terminations[t] and truncations[t] and led to observations[t+1]. `infos` is a JS
 variables at observations[t] (arrays as lists).
 """
 
-import io
 import json
-import struct
-import zlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,9 +14,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import xxhash
-from PIL import Image
 
+from dreamcart.data.images import ENCODERS, frame_key
 from dreamcart.errors import UserError
 from dreamcart.files import read_json, replace_atomically
 from dreamcart.games.spec import GameSpec
@@ -56,54 +52,6 @@ COLUMNS = list(_FEATURES)
 ROWS_IN_GROUP = 4096
 
 
-ROWS_IN_STRIP = 8  # of pixels: the height of a tile on most consoles
-
-
-class PngEncoder:
-    """uint8 [H, W, 3] → PNG, put together from strips of rows that are compressed once each.
-
-    From one frame to the next few strips change. Fixed Huffman codes and a flush after every strip make equal
-    strips equal bytes in every image, so that Parquet's zstd stores them once: on disk Blockfall's images take a
-    fifth of what lossless WebP takes, at an eighth of the time.
-    """
-
-    def __init__(self) -> None:
-        self.deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_FIXED)
-        self.strips: dict[bytes, tuple[bytes, int, int]] = {}  # by content: compressed, its Adler-32, bytes before
-
-    def encode(self, frame: np.ndarray) -> bytes:
-        """The PNG of a frame."""
-        height, width, _ = frame.shape
-        parts, low, high = [b"\x78\x9c"], 1, 0  # zlib's header; the two halves of its Adler-32
-        for top in range(0, height, ROWS_IN_STRIP):
-            strip = frame[top : top + ROWS_IN_STRIP]
-            key = frame_key(strip)
-            if key not in self.strips:
-                self.strips[key] = self._compress(strip)
-            compressed, checksum, size = self.strips[key]
-            parts.append(compressed)
-            high += (checksum >> 16) + size * (low - 1)  # as zlib's adler32_combine
-            low += (checksum & 0xFFFF) - 1
-        parts.append(b"\x03\x00" + struct.pack(">HH", high % 65521, low % 65521))  # an empty last block
-        header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits a channel, RGB
-        chunks = [(b"IHDR", header), (b"IDAT", b"".join(parts)), (b"IEND", b"")]
-        return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(*chunk) for chunk in chunks)
-
-    def _compress(self, strip: np.ndarray) -> tuple[bytes, int, int]:
-        lines = np.zeros((len(strip), 1 + strip[0].size), np.uint8)  # each begins with its filter's number: none
-        lines[:, 1:] = strip.reshape(len(strip), -1)
-        return self.deflate.compress(lines) + self.deflate.flush(zlib.Z_FULL_FLUSH), zlib.adler32(lines), lines.size
-
-
-def _png_chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
-def frame_key(frame: np.ndarray) -> bytes:
-    """A hash of a frame (or a strip of one): equal keys mean the same shape and pixels."""
-    return xxhash.xxh3_128_digest(np.ascontiguousarray(frame), seed=frame.shape[1])
-
-
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -122,22 +70,15 @@ def _array_json(content: bytes, dtype: np.dtype, shape: tuple[int, ...]) -> str:
     return _to_json(np.frombuffer(content, dtype).reshape(shape).tolist())
 
 
-def decode_image(content: bytes) -> np.ndarray:
-    """Any image file Pillow knows → uint8 [H, W, 3]. Raises UserError on a damaged one."""
-    try:
-        return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
-    except (OSError, SyntaxError, ValueError):
-        raise UserError("A recorded image is damaged; collect or download the dataset again.") from None
-
-
 class RowEncoder:
     """Rows as they are recorded → rows as Parquet takes them.
 
     Most frames repeat, so equal frames share one encoded image: Parquet's dictionary then stores it once.
     """
 
-    def __init__(self) -> None:
-        self.encoder = PngEncoder()
+    def __init__(self, images: str) -> None:
+        """images: their format, see `images.ENCODERS`."""
+        self.encoder = ENCODERS[images]()
         self.images: dict[bytes, bytes] = {}  # by frame_key: all that were met
         self.size = 0  # their bytes together
         self.last: tuple[np.ndarray | None, bytes] = (None, b"")
@@ -174,13 +115,14 @@ def open_shard(file: Path | BinaryIO) -> pq.ParquetWriter:
 class ShardWriter:
     """Writes episodes to one Parquet shard; the shard appears under its name only when closed whole."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, images: str) -> None:
+        """images: their format, see `images.ENCODERS`."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.temporary = path.with_name(f".{path.name}.tmp")  # hidden: `datasets` opens a folder without it
         self.writer = open_shard(self.temporary)
         self.rows: list[dict[str, Any]] = []
-        self.encoder = RowEncoder()
+        self.encoder = RowEncoder(images)
 
     @property
     def images(self) -> dict[bytes, bytes]:

@@ -55,6 +55,8 @@ class GameSpec:
     # After its own "done" a console's game begins anew from its start state, at the next step; Atari's and Doom's do so
     # where they are `continuing`.
     restarts: bool = False
+    # How recordings hold its frames, both without loss: PNG put together from strips that come again, or WebP.
+    images: Literal["png", "webp"] = "png"
     # Event name -> RAM variable whose increase counts as one such event.
     events: dict[str, str] = field(default_factory=dict)
     # Edge case -> "variable = value", or "most array": the frame where that array has most non-zero entries.

@@ -169,6 +169,7 @@ def describe(env: str) -> dict[str, Any]:
         "fps": float(game.get_ticrate()),
         "frame_skip": 1,
         "continuing": True,  # rounds are short
+        "images": "webp",  # three dimensions: no part of a frame comes again
         "events": {"kills": "killcount", "hits_taken": "hits_taken", "rounds": "rounds"},
         "start_states": [START],
         "scripts": [{"policy": "held", "state": START, "share": 1.0}],

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from dreamcart.data.images import decode_image
 from dreamcart.data.reader import read_episodes
-from dreamcart.data.schema import decode_image
 from dreamcart.games.spec import GameSpec
 
 PREVIEW = "preview.gif"
@@ -18,7 +18,7 @@ COLUMNS = {
     "episode_id": ("int64", "number of the episode, unique in this dataset"),
     "step": ("int32", "0, 1, 2, … within the episode"),
     "seed": ("int64", "seed of the episode"),
-    "observations": ("Image (PNG)", "the screen before the action"),
+    "observations": ("Image (PNG or WebP, lossless)", "the screen before the action"),
     "actions": ("list of int8", "0 or 1 a button, in the order below; null in the last row of an episode"),
     "rewards": ("float32", "what the action brought"),
     "terminations": ("bool", "the action ended the game"),

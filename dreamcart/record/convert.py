@@ -56,7 +56,7 @@ def convert(
     part = out.with_name(out.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        writer = EpisodeWriter(part)
+        writer = EpisodeWriter(part, spec.images)
         episodes = data.episodes_of(spec, binding, first)
         for rows in tqdm(episodes, total=data.survey.episodes, unit="episode", desc=f"convert {source}", delay=2):
             writer.add(rows)

@@ -117,7 +117,7 @@ class LiveRecording:
         self.steps += row["actions"] is not None
 
     def _begin_shard(self, rows: list[dict[str, Any]]) -> None:
-        self.encoder = RowEncoder()
+        self.encoder = RowEncoder(self.spec.images)
         self.tables: list[pa.Table] = []  # rows that are converted: nothing changes in them any more
         self.rows, self.count = rows, len(rows)
         self.due = 0.0  # at once: until then the episode lacks its end

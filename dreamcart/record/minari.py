@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from dreamcart.data.images import decode_image
 from dreamcart.data.reader import dataset_spec, read_episodes
-from dreamcart.data.schema import decode_image
 from dreamcart.errors import UserError
 from dreamcart.record.folders import dataset_folder
 

@@ -15,7 +15,8 @@ import numpy as np
 import xxhash
 from PIL import Image
 
-from dreamcart.data.schema import decode_image, infos_json
+from dreamcart.data.images import decode_image
+from dreamcart.data.schema import infos_json
 from dreamcart.errors import UserError
 from dreamcart.games.emulator import Emulator
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dreamcart.data.external import ExternalDataset, image_bytes
-from dreamcart.data.schema import decode_image
+from dreamcart.data.images import decode_image
 from dreamcart.errors import ROOT, UserError
 from dreamcart.games.spec import GameSpec
 from dreamcart.play.loop import Script
