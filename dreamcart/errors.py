@@ -4,15 +4,15 @@ Stages call `run_stage(main)`, which prints that sentence and exits with status 
 exception keeps its traceback, because then the mistake is ours.
 """
 
-import contextlib
 import errno
 import os
-import signal
+import select
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PIPE_GONE = 141  # what a shell says of a command that such a signal ended
 
 
 class UserError(Exception):
@@ -22,22 +22,36 @@ class UserError(Exception):
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage's `main` from the repository root, turning a person's mistakes into one line.
 
-    Exits 2 on `UserError`, a full disk or a missing permission, and 130 on Ctrl-C.
+    Exits 2 on `UserError`, a full disk or a missing permission, 130 on Ctrl-C, and 141 where nobody reads its output any more.
     """
-    with contextlib.suppress(AttributeError):  # a reader that went away (| head) is no crash
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         main()
+        sys.stdout.flush()
     except UserError as problem:
         _leave(str(problem))
     except KeyboardInterrupt:
         print("\nStopped. Run the same command again to go on from the last checkpoint.", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:
+        if not _unread():
+            raise  # it was another pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at exit
+        sys.exit(PIPE_GONE)
     except OSError as problem:
         if problem.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
             raise
         where = problem.filename or "the output folder"
         _leave(f"Cannot write {where}: {os.strerror(problem.errno)}; make room or change its rights, then run again.")
+
+
+def _unread() -> bool:
+    """Whether the reader of our output went away (| head). No signal tells us: it would end us for a lost connection too."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except (AttributeError, OSError, ValueError):  # no poll here, or an output that is no file
+        return False
 
 
 def _leave(sentence: str) -> None:
