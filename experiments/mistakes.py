@@ -58,6 +58,8 @@ def main() -> None:
     print_outcomes(title, "event", [(name, o) for some, o in zip(names, outcomes, strict=True) for name in some], len(at))
     if args.by:
         chosen = [place for place, some in enumerate(names) if args.event in some]
+        if not chosen:
+            raise UserError(f"No step here is of the event {args.event!r}; there are {', '.join(sorted(set().union(*names)))}.")
         states = variables_at(paths.raw, split, at[chosen])
         known = set().union(*states)
         for name in args.by:

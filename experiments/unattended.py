@@ -9,6 +9,7 @@ in the emulator: a dream may drift from any one game and still be a game.
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -55,6 +56,8 @@ def main() -> None:
     checkers = [reader.checker() for _ in frames]
     reads = [reader.read(frame) for frame in frames]
     verdicts = [[checker.step(read)] for checker, read in zip(checkers, reads, strict=True)]
+    first_faults: dict[int, str] = {}  # by dream: why, and which buttons had just gone down
+    held: list[set[str]] = [set() for _ in frames]
     for _ in tqdm(range(steps), desc=f"dream {title.label}", unit="step"):
         pressed = [set() if args.idle else policy.act({}, rng) for policy, rng in zip(policies, rngs, strict=True)]
         action = np.array([world.spec.vector(buttons) for buttons in pressed], np.uint8)
@@ -64,6 +67,10 @@ def main() -> None:
             if not np.array_equal(frame, before[number]):
                 reads[number] = reader.read(frame)
             verdicts[number].append(checkers[number].step(reads[number]))
+            if verdicts[number][-1].reasons and number not in first_faults:
+                fresh = "+".join(sorted(pressed[number] - held[number])) or "no press"
+                first_faults[number] = f"{', '.join(verdicts[number][-1].reasons)} ({fresh})"
+        held = pressed
     judged = [Judged([one.reasons for one in own], [set(one.events) for one in own]) for own in verdicts]
     clean = sum(not any(one.reasons) for one in judged)
     report = {"dreams": args.dreams, "minutes": args.minutes, "without_fault": clean, **legality(judged)}
@@ -73,6 +80,10 @@ def main() -> None:
             events[event] = events.get(event, 0) + 1
     report["events"] = dict(sorted(events.items()))
     print_table(f"{title.label}: {args.dreams} dreams of {args.minutes:g} minutes", list(report), [list(report.values())])
+    report["first_faults"] = dict(Counter(first_faults.values()).most_common())
+    print_table(
+        "What went wrong first", ["fault (buttons that had just gone down)", "dreams"], list(report["first_faults"].items())
+    )
     name = "unattended" + "_cart" * bool(args.cart) + "_idle" * args.idle
     write_json(Paths(world.spec.name).metrics / f"{name}.json", report)
 
