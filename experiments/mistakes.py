@@ -4,7 +4,8 @@ python experiments/mistakes.py [--cart FILE] [--every N] [--split train] [--even
 
 Every step of the validation (or training) episodes that counts (each Nth) is predicted from its real past and compared
 in all cells. The events are those that the game's reader reads from the real screens. With --by, one event's steps are
-told apart by what the game's RAM variables were before them. Writes nothing.
+told apart by what the game's RAM variables were before them. At last: how many of the mistakes a dream that goes on from
+them, by the recorded buttons, has mended some steps later. Writes nothing.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from dreamcart.tables import print_table
 from dreamcart.world_model import WorldModel, load_world
 
 BATCH = 256
+LATER = (1, 2, 5, 10)  # steps after a mistake
 OUTCOMES = ("right", "missed", "too much", "otherwise")  # nothing changed in the dream, nothing in the game, both changed
 
 
@@ -52,7 +54,8 @@ def main() -> None:
     split = load_split(paths.processed, args.split)
     at = split.transitions[:: args.every]
     events = events_of(split)
-    outcomes = outcomes_of(world, split, at)
+    tokens = tokens_of(world, split)
+    outcomes = outcomes_of(world, split, tokens, at)
     names = [names_of(split, events, *pair) for pair in zip(at.tolist(), outcomes, strict=True)]
     title = f"{world.spec.title}: one step ahead, {args.split}"
     print_outcomes(title, "event", [(name, o) for some, o in zip(names, outcomes, strict=True) for name in some], len(at))
@@ -68,6 +71,8 @@ def main() -> None:
         keys = [", ".join(f"{name} {state.get(name)}" for name in args.by) for state in states]
         found = [(key, outcomes[place]) for key, place in zip(keys, chosen, strict=True)]
         print_outcomes(f"{title}, {args.event}", "before", found, len(at))
+    shares = mended(world, split, tokens, at[np.array(outcomes) > 0])
+    print_table(f"{title}, after a mistake: right again", [f"+{steps}" for steps in LATER], [[f"{100 * s:.0f} %" for s in shares]])
 
 
 def names_of(split: Split, events: list[set[str]], record: int, outcome: int) -> set[str]:
@@ -113,13 +118,16 @@ def events_of(val: Split) -> list[set[str]]:
     return events
 
 
+def tokens_of(world: WorldModel, split: Split) -> np.ndarray:
+    """The distinct frames of a split as tokens, int [U, H, W]."""
+    chunks = (torch.from_numpy(split.frames[first : first + BATCH]) for first in range(0, len(split.frames), BATCH))
+    return np.concatenate([world.representation.encode(chunk).numpy() for chunk in chunks])
+
+
 @torch.inference_mode()
-def outcomes_of(world: WorldModel, val: Split, at: np.ndarray) -> list[int]:
+def outcomes_of(world: WorldModel, val: Split, tokens: np.ndarray, at: np.ndarray) -> list[int]:
     """For the transitions at these records, the number of OUTCOMES."""
     model = world.dynamics
-    tokens = np.concatenate(
-        [world.representation.encode(torch.from_numpy(val.frames[i : i + BATCH])).numpy() for i in range(0, len(val.frames), BATCH)]
-    )
     samples = Samples(val, tokens, model.layout, model.network, model.depth)
     found = []
     for first in tqdm(range(0, len(at), BATCH), desc="predict", unit="batch"):
@@ -131,6 +139,27 @@ def outcomes_of(world: WorldModel, val: Split, at: np.ndarray) -> list[int]:
         still, quiet = ((frame == now).flatten(1).all(1) for frame in (dream, following))
         found += torch.where(right, 0, torch.where(still, 1, torch.where(quiet, 2, 3))).tolist()
     return found
+
+
+@torch.inference_mode()
+def mended(world: WorldModel, val: Split, tokens: np.ndarray, at: np.ndarray) -> list[float]:
+    """Of the transitions at these records, of which the dream gets the first wrong: the share that is right LATER.
+
+    Those whose episode ends before are left out.
+    """
+    model = world.dynamics
+    samples = Samples(val, tokens, model.layout, model.network, model.depth)
+    at = at[np.isin(at + max(LATER), val.transitions)]
+    right = []
+    for first in range(0, len(at), BATCH):
+        chosen = at[first : first + BATCH]
+        state, *_ = samples.get(chosen)
+        for step in range(max(LATER) + 1):
+            dream, state = model.step(state, torch.from_numpy(val.index["action"][chosen + step].astype(np.float32)))
+            if step in LATER:
+                following = torch.from_numpy(tokens[val.index["frame"][chosen + step + 1]])
+                right.append((step, (dream == following).flatten(1).all(1).float()))
+    return [float(torch.cat([shares for step, shares in right if step == later]).mean()) if right else 1.0 for later in LATER]
 
 
 if __name__ == "__main__":
