@@ -19,8 +19,10 @@ from PIL import Image
 from synthetic import assert_sentence, make_processed, make_rows
 
 from dreamcart.config import PreprocessConfig
+from dreamcart.dynamics.registry import FAMILIES
 from dreamcart.dynamics.train import Windows
 from dreamcart.errors import ROOT, UserError
+from dreamcart.experiments.code import used, without_others
 from dreamcart.experiments.page import estimates, number, scoreboard
 from dreamcart.experiments.plan import changed_params, expand, holds, load_plan, runs_of
 from dreamcart.experiments.results import find, judge, keys_of, load_results, result_path, save_picture
@@ -537,3 +539,19 @@ def test_wrong_arguments_are_one_line(arguments):
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_family_does_not_depend_on_the_others():
+    """A night of experiments is not run again because a family that they do not have was worked on."""
+    mlp, flow, tokens, transformer = (used(kind, ROOT) for kind in ("mlp", "flow", "tokens", "transformer"))
+    assert {"dreamcart/dynamics/mlp.py", "dreamcart/dynamics/base.py", "dreamcart/dynamics/train.py"} <= mlp
+    assert not {"dreamcart/dynamics/tokens/train.py", "dreamcart/dynamics/tokens/network.py", "dreamcart/dynamics/gru.py"} & mlp
+    assert "dreamcart/dynamics/conv.py" in flow  # whose planes it takes
+    assert "dreamcart/dynamics/attention.py" in transformer
+    assert {"dreamcart/dynamics/tokens/train.py", "dreamcart/dynamics/tokens/network.py"} <= tokens
+    every = {path.relative_to(ROOT).as_posix() for path in (ROOT / "dreamcart/dynamics").rglob("*.py")}
+    needed = set().union(*(used(kind, ROOT) for kind in FAMILIES))
+    assert needed == {path for path in every if not path.endswith("__init__.py")}
+    tree = "\n".join(f"100644 blob 0\t{path}" for path in sorted({*every, "dreamcart/muon.py"}))
+    left = {line.split("\t")[1] for line in without_others(tree, "mlp", ROOT).splitlines()}
+    assert left == {*mlp, "dreamcart/muon.py"}

@@ -22,6 +22,7 @@ import yaml
 from tqdm import tqdm
 
 from dreamcart.errors import ROOT, UserError
+from dreamcart.experiments.code import without_others
 from dreamcart.experiments.plan import Plan, Run, changed_params, params_print, stages, stages_of
 from dreamcart.experiments.results import result_path, save_picture
 from dreamcart.files import fingerprint, read_json, write_json
@@ -59,12 +60,14 @@ class Runner:
         return done.stdout.strip()
 
     def prints(self, run: Run) -> dict[str, str]:
-        """Fingerprints of what decides a run's result: its params, and the committed code of its stages and checks."""
+        """Fingerprints of what decides a run's result: its params, and the committed code of its stages and checks (of
+        the dynamics, that of its own family)."""
         deps = {dep for stage in stages_of(run) for dep in stages()[stage]["deps"] if not dep.startswith(MADE)}
         said = [part for check in run.own.checks for part in shlex.split(self.plan.checks[check].command)]
         files = [part.split("::")[0] for part in said if (self.root / part.split("::")[0]).is_file()]
         tree = self.git("ls-tree", "-r", "HEAD", "--", *sorted({*deps, *files, "requirements.lock"}))
         params = yaml.safe_load(self.git("show", "HEAD:params.yaml"))
+        tree = without_others(tree, changed_params(run.overrides, params).dynamics_kind, self.root)
         return {
             "params": params_print(run, params),
             "code": fingerprint(tree, [stages()[stage]["cmd"] for stage in stages_of(run)], said),
