@@ -18,7 +18,8 @@ from dreamcart.representation.base import load_weights, make_representation
 from dreamcart.tensors import load_tensors, save_tensors
 from dreamcart.world_model import WorldModel, seen_as_of
 
-FORMAT = 2  # 1: a network without weights of the buttons' own
+FORMAT = 3  # 2: without regions, and read as such; 1: a network without weights of the buttons' own
+OLDEST = 2
 MOST_BYTES = 8 * 2**20
 FOLDER = ROOT / "carts"
 PARTS = ("representation", "dynamics")
@@ -68,7 +69,7 @@ def load_cart(path: Path, device: torch.device) -> tuple[WorldModel, dict[str, A
         raise UserError(f"{path} is no cart; make one from a trained model with `python stages/cart.py`.")
     if version > FORMAT:
         raise UserError(f"{path} is a cart of format {version}, and this Dreamcart reads up to {FORMAT}; update Dreamcart.")
-    if version < FORMAT:
+    if version < OLDEST:
         raise UserError(f"{path} is a cart of format {version}, for an older Dreamcart; train it again, or fetch a newer one.")
     told = meta.pop("fingerprint", None)
     if told != fingerprint_of(tensors, meta):

@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from synthetic import GOLDEN, assert_sentence, empty, foreign, garbage, make_spec, make_tiles_world, truncate
 
-from dreamcart.cart import FORMAT, MOST_BYTES, carts, load_cart, save_cart
+from dreamcart.cart import FORMAT, MOST_BYTES, OLDEST, carts, load_cart, save_cart
 from dreamcart.errors import UserError, run_stage
 from dreamcart.play.library import Title, find, titles
 from dreamcart.play.loop import Input
@@ -79,6 +79,16 @@ def test_a_former_model_goes_on_a_cart(tmp_path):
     assert load_cart(tmp_path / "old.cart", CPU)[0].shape == (16, 16, 1)
 
 
+def test_a_cart_of_the_format_before_plays(home, monkeypatch):
+    """It has no regions, and is as good without."""
+    with monkeypatch.context() as then:
+        then.setattr("dreamcart.cart.FORMAT", OLDEST)
+        path = put(home)
+    world, meta = load_cart(path, CPU)
+    assert meta["cart"] == OLDEST < FORMAT
+    np.testing.assert_array_equal(play_on(world), play_on(load_world(home / "models" / "blockfall", CPU)))
+
+
 def test_too_large_a_model_is_refused(home):
     """A repository holds carts: a large one must be refused before it is written, with the way to a smaller one."""
     folder = home / "models" / "blockfall"
@@ -118,7 +128,7 @@ def newer(path):
 
 
 def older(path):
-    rewrite(path, lambda tensors, meta: meta.update(cart=FORMAT - 1))
+    rewrite(path, lambda tensors, meta: meta.update(cart=OLDEST - 1))
 
 
 def better_metrics(path):
@@ -171,7 +181,7 @@ def remove(path):
         (foreign, "no cart"),
         (other_model, "no cart"),
         (newer, f"format {FORMAT + 1}.*update Dreamcart"),
-        (older, f"format {FORMAT - 1}.*train it again"),
+        (older, f"format {OLDEST - 1}.*train it again"),
         (better_metrics, "fingerprint"),
         (other_title, "fingerprint"),
         (no_fingerprint, "fingerprint"),

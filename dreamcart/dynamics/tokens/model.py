@@ -18,6 +18,7 @@ from dreamcart.dynamics.base import Dynamics
 from dreamcart.dynamics.tokens.history import MOST_HELD, State, advance, begin
 from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.network import Network
+from dreamcart.dynamics.tokens.regions import Regions
 
 SURE = 0.9  # a choice at least this probable needs no second look
 MOST_ROUNDS = 12  # cells decided one by one in a step, at most
@@ -35,15 +36,21 @@ class TokenDynamics(Dynamics):
         window: list[int],
         backdrops: int,
         depth: int,
+        regions: tuple[int, int, int] = (0, 0, 0),
         **sizes: Any,
     ) -> None:
-        """window: [h, w], the size of the layout's active window; depth: past steps it sees; sizes: see `Network`."""
+        """window: [h, w], the size of the layout's active window; depth: past steps it sees; regions: R, K and S of `Regions`;
+        sizes: see `Network`."""
         context = 2 * max(depth, MOST_HELD) + 1  # twice: the clock may stop; and as long as a button's hold is counted
         super().__init__(latent_shape, buttons, context, context)
         self.depth = depth
         self.register_buffer("cells", torch.zeros(window, dtype=torch.int64))
         self.register_buffer("mask", torch.zeros(window, dtype=torch.bool))
         self.register_buffer("backdrops", torch.zeros(backdrops, *latent_shape, dtype=torch.int16))
+        count, contents, size = regions
+        self.set_regions(
+            Regions(torch.zeros(count, size, dtype=torch.int64), torch.zeros(count, contents, size, dtype=torch.int16))
+        )
         self.network = Network(*window, buttons=buttons, backdrops=backdrops, depth=depth, **sizes)
 
     @property
@@ -54,6 +61,11 @@ class TokenDynamics(Dynamics):
         """Copy a layout that fits the sizes given at construction."""
         for name in ("cells", "mask", "backdrops"):
             getattr(self, name).copy_(getattr(layout, name))
+
+    def set_regions(self, regions: Regions) -> None:
+        """After training: parts of the window that show nothing but their known contents. (Older models' files have none.)"""
+        for name in ("places", "contents"):
+            self.register_buffer(name, getattr(regions, name), persistent=len(regions.places) > 0)
 
     def start(self, latents: torch.Tensor, actions: torch.Tensor, real: torch.Tensor | None = None) -> State:
         """The state after a real context: int [B, T, H, W], multi-hot [B, T - 1, n]. See `Dynamics.start`."""
@@ -107,7 +119,8 @@ class TokenDynamics(Dynamics):
         if len(rows):
             told = None if truth is None else truth[rows]
             backdrop[rows] = scene[rows].argmax(1)
-            window[rows] = self._paint(state.rows(rows), action[rows], gate[rows], features[rows], temperature, generator, told)
+            painted = self._paint(state.rows(rows), action[rows], gate[rows], features[rows], temperature, generator, told)
+            window[rows] = self._settle(painted, current[rows], gate[rows], features[rows])
         latent = self.layout.compose(window, backdrop)
         frame = self.layout.window(latent)
         return latent, advance(state, action, frame, self.network.summary(frame), backdrop)
@@ -147,6 +160,21 @@ class TokenDynamics(Dynamics):
             _, _, gate, features = self.network(state.rows(rows), action[rows], known[rows])
         raise AssertionError("unreachable")
 
+    def _settle(self, window: torch.Tensor, current: torch.Tensor, gate: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Windows [B, h, w] in which every region shows a known content: the one that most of its cells agree with, of several
+        such the most probable one (cells taken one by one)."""
+        if not len(self.places):
+            return window
+        unknown, alike = Regions(self.places, self.contents).unknown(window)
+        cells = current.flatten(1), gate.flatten(1), features.flatten(1, 2)
+        for row, number in unknown.nonzero().tolist():
+            places = self.places[number][self.places[number] >= 0]
+            best = (alike[row, number] == alike[row, number].max()).nonzero().squeeze(1)
+            contents = self.contents[number][best][:, : len(places)]
+            chances = self._chances(*(part[row, places] for part in cells)).gather(1, contents.T.long()).sum(0)
+            window[row].view(-1)[places] = contents[chances.argmax()]
+        return window
+
     def certainty(self, state: State, action: torch.Tensor) -> torch.Tensor:
         """How sure each cell's better choice is if anything changes, float [B, h, w]; 1 where nothing is to decide."""
         _, _, gate, features = self.network(state, action)
@@ -180,14 +208,17 @@ class TokenDynamics(Dynamics):
     ) -> torch.Tensor:
         """Decide one cell a row: int16 [B]."""
         each = torch.arange(len(cell), device=cell.device)
-        old = current.flatten(1)[each, cell].long()
-        logits = self.network.tokens(features.flatten(1, 2)[each, cell]).scatter(1, old[:, None], -torch.inf)
-        change = torch.nn.functional.logsigmoid(gate.flatten(1)[each, cell])
-        stay = torch.nn.functional.logsigmoid(-gate.flatten(1)[each, cell])
-        chances = (logits.log_softmax(1) + change[:, None]).scatter(1, old[:, None], stay[:, None])
+        chances = self._chances(*(part[each, cell] for part in (current.flatten(1), gate.flatten(1), features.flatten(1, 2))))
         if temperature == 0:
             return chances.argmax(1).to(torch.int16)
         return torch.multinomial((chances / temperature).softmax(1), 1, generator=generator).squeeze(1).to(torch.int16)
+
+    def _chances(self, current: torch.Tensor, gate: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities of the next tokens of cells, the present one included: [N], [N], [N, C] → [N, vocabulary]."""
+        old = current.long()[:, None]
+        logits = self.network.tokens(features).scatter(1, old, -torch.inf)
+        change, stay = (torch.nn.functional.logsigmoid(sign * gate)[:, None] for sign in (1, -1))
+        return (logits.log_softmax(1) + change).scatter(1, old, stay)
 
 
 def _decide(logit: torch.Tensor, temperature: float, generator: torch.Generator | None) -> torch.Tensor:

@@ -12,6 +12,7 @@ from dreamcart.data.processed import Split
 from dreamcart.dynamics.tokens.history import State, delay
 from dreamcart.dynamics.tokens.layout import find_layout
 from dreamcart.dynamics.tokens.model import MOST_ROUNDS, SURE, TokenDynamics, config_for
+from dreamcart.dynamics.tokens.regions import find_regions
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.hardware import autocast, make_repeatable, pick_device
 from dreamcart.training import Plan, fit, step_rng
@@ -160,4 +161,5 @@ def train_tokens(
     plan = Plan(own.steps, own.learning_rate, own.weight_decay, own.validate_every, own.checkpoint_every, params.seed)
     curve = fit(model, plan, loss_at, validate, checkpoint, "dynamics, tokens", practice.progress, model.network.matrices())
     model.cpu().network.settle()
-    return model, config, curve
+    model.set_regions(find_regions(tokens["train"], train.index["frame"], train.index["episode"], layout))
+    return model, config | {"regions": list(model.contents.shape)}, curve

@@ -1,0 +1,138 @@
+"""Regions: which parts of a screen show one of a few contents, and that a dream shows nothing else there."""
+
+import numpy as np
+import pytest
+import torch
+from synthetic import BUTTONS
+from test_tokens import in_doubt, make_model, plain_layout, record, some_state
+
+from dreamcart.dynamics.base import load_dynamics, save_dynamics
+from dreamcart.dynamics.tokens import regions as found_by
+from dreamcart.dynamics.tokens.layout import find_layout
+from dreamcart.dynamics.tokens.regions import Regions, find_regions
+
+BOXES = np.array([[[1, 0], [1, 1]], [[0, 2], [2, 2]], [[3, 3], [0, 0]]])
+
+
+def played(episodes: int = 6, counter: int = 3, seed: int = 0):
+    """A busy board, a box that shows one of BOXES, and a counter that gets further in the last episode than in any other."""
+    rng = np.random.default_rng(seed)
+    shown = []
+    for episode in range(episodes):
+        frames = []
+        for step in range(30):
+            frame = np.zeros((8, 10), np.int16)
+            frame[1:7, 1:4] = rng.integers(0, 4, (6, 3))
+            frame[1:3, 5:7] = BOXES[rng.integers(len(BOXES))]
+            frame[5, 8] = 1 + step % (counter + (episode == episodes - 1))
+            frames.append(frame)
+        shown.append((frames, np.zeros((29, len(BUTTONS)), np.uint8)))
+    split, tokens = record(shown)
+    layout = find_layout(tokens, split.index["frame"], split.transitions)
+    return tokens, split, layout
+
+
+def regions_of(tokens, split, layout) -> Regions:
+    return find_regions(tokens, split.index["frame"], split.index["episode"], layout)
+
+
+def test_a_box_is_a_region_a_board_is_none():
+    """The board has more contents than are kept, and what the counter shows may go on."""
+    tokens, split, layout = played()
+    regions = regions_of(tokens, split, layout)
+    assert regions.contents.shape == (1, 3, 4)
+    seen = layout.cells.flatten()[regions.places[0]]
+    assert seen.tolist() == [1 * 10 + 5, 1 * 10 + 6, 2 * 10 + 5, 2 * 10 + 6]
+    assert {tuple(content) for content in regions.contents[0].tolist()} == {tuple(box.flatten()) for box in BOXES}
+    windows = layout.window(torch.from_numpy(tokens.astype(np.int16)))
+    assert not regions.unknown(windows)[0].any()
+
+
+def test_a_counter_that_every_episode_fills_is_one():
+    """Regions of unlike size stand in one table."""
+    tokens, split, layout = played()
+    short = split.index["episode"] < 5
+    regions = find_regions(tokens, split.index["frame"][short], split.index["episode"][short], layout)
+    assert regions.contents.shape[0] == 1  # the last episode's frames are there, but in no episode: not seen twice
+    tokens, split, layout = played(counter=30)
+    regions = regions_of(tokens, split, layout)
+    assert sorted((regions.places >= 0).sum(1).tolist()) == [1, 4]
+    assert regions.contents.shape == (2, 30, 4)
+    assert not regions.unknown(layout.window(torch.from_numpy(tokens.astype(np.int16))))[0].any()
+
+
+def test_one_episode_is_not_enough_to_know():
+    assert regions_of(*played(episodes=1)).contents.numel() == 0
+
+
+def test_as_many_as_the_table_holds(monkeypatch):
+    monkeypatch.setattr(found_by, "MOST_CONTENTS", 2)
+    assert regions_of(*played()).contents.numel() == 0
+
+
+@pytest.fixture
+def model():
+    """In doubt of all cells; of the two rows of four, the first is a region."""
+    model = in_doubt(make_model(plain_layout(2, 4), 4))
+    model.network.event[2].bias.data[0] = 20.0  # something always changes
+    contents = [[0, 0, 0, 0], [1, 1, 1, 2], [2, 1, 2, 2], [-1, -1, -1, -1]]
+    model.set_regions(Regions(torch.tensor([[0, 1, 2, 3]]), torch.tensor([contents], dtype=torch.int16)))
+    return model
+
+
+def settled(model, *cells: int, likes: int = 0) -> list[int]:
+    """What becomes of the region's cells, decided one by one, in a network that likes a token."""
+    window = torch.tensor([[cells, (3, 3, 3, 3)]], dtype=torch.int16)
+    model.network.paint[2].bias.data = torch.eye(4)[likes] * 5
+    features = torch.zeros(1, 2, 4, 8)
+    result = model._settle(window, torch.full((1, 2, 4), 3, dtype=torch.int16), torch.zeros(1, 2, 4), features)
+    assert result[0, 1].tolist() == [3, 3, 3, 3]  # not of the region
+    return result[0, 0].tolist()
+
+
+def test_it_becomes_the_nearest_known_content(model):
+    assert settled(model, 1, 1, 1, 2) == [1, 1, 1, 2]
+    assert settled(model, 1, 1, 3, 2) == [1, 1, 1, 2]
+    assert settled(model, 2, 3, 2, 2) == [2, 1, 2, 2]
+    assert settled(model, 3, 3, 0, 3) == [0, 0, 0, 0]
+
+
+def test_of_equally_near_ones_the_network_chooses(model):
+    assert settled(model, 1, 1, 2, 2, likes=1) == [1, 1, 1, 2]
+    assert settled(model, 1, 1, 2, 2, likes=2) == [2, 1, 2, 2]
+    assert settled(model, 3, 3, 3, 3, likes=0) == [0, 0, 0, 0]
+
+
+@torch.inference_mode()
+def test_a_dream_shows_nothing_else_and_its_file_knows(model, tmp_path):
+    """At any temperature; the other cells are as free as they were. The regions travel with the model."""
+    torch.manual_seed(1)
+    state, action = some_state(model, 200)
+    known = [[0, 0, 0, 0], [1, 1, 1, 2], [2, 1, 2, 2]]
+    config = model_config(model)
+    save_dynamics(tmp_path / "dynamics.safetensors", model, config)
+    again = load_dynamics(tmp_path / "dynamics.safetensors")
+    for temperature in (0.0, 1.0):
+        frames, _ = model.step(state, action, temperature, torch.Generator().manual_seed(0))
+        changed = (frames != state.frames[:, -1]).flatten(1).any(1)
+        assert changed.sum() > 50
+        assert all(frame[0].tolist() in known for frame in frames[changed])
+        assert len({tuple(frame[1].tolist()) for frame in frames}) > 5
+        assert torch.equal(frames, again.step(state, action, temperature, torch.Generator().manual_seed(0))[0])
+
+
+def model_config(model) -> dict:
+    """The config that rebuilds the fixture's model."""
+    return {
+        "kind": "tokens",
+        "latent_shape": [2, 4],
+        "buttons": len(BUTTONS),
+        "vocabulary": 4,
+        "window": [2, 4],
+        "backdrops": 1,
+        "channels": 8,
+        "blocks": 1,
+        "depth": 4,
+        "memory": 16,
+        "regions": list(model.contents.shape),
+    }
