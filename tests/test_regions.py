@@ -14,60 +14,52 @@ from dreamcart.dynamics.tokens.regions import Regions, find_regions
 BOXES = np.array([[[1, 0], [1, 1]], [[0, 2], [2, 2]], [[3, 3], [0, 0]]])
 
 
-def played(episodes: int = 6, counter: int = 3, seed: int = 0):
-    """A busy board, a box that shows one of BOXES, and a counter that gets further in the last episode than in any other."""
-    rng = np.random.default_rng(seed)
+def played(episodes: int = 6, counts_to: int = 10, every: int = 1):
+    """A busy board, a box that shows one of BOXES, and a counter that goes on by one every so many steps, to begin again."""
+    rng = np.random.default_rng(0)
     shown = []
-    for episode in range(episodes):
+    for _ in range(episodes):
         frames = []
         for step in range(30):
             frame = np.zeros((8, 10), np.int16)
             frame[1:7, 1:4] = rng.integers(0, 4, (6, 3))
             frame[1:3, 5:7] = BOXES[rng.integers(len(BOXES))]
-            frame[5, 8] = 1 + step % (counter + (episode == episodes - 1))
+            frame[5, 8] = 1 + step // every % counts_to
             frames.append(frame)
         shown.append((frames, np.zeros((29, len(BUTTONS)), np.uint8)))
     split, tokens = record(shown)
     layout = find_layout(tokens, split.index["frame"], split.transitions)
-    return tokens, split, layout
-
-
-def regions_of(tokens, split, layout) -> Regions:
-    return find_regions(tokens, split.index["frame"], split.index["episode"], layout)
+    return tokens, split.index, layout
 
 
 def test_a_box_is_a_region_a_board_is_none():
-    """The board has more contents than are kept, and what the counter shows may go on."""
-    tokens, split, layout = played()
-    regions = regions_of(tokens, split, layout)
+    """The board has more contents than are kept; and the counter shows its last numbers late, so it may go on."""
+    tokens, index, layout = played(counts_to=30)
+    regions = find_regions(tokens, index, layout)
     assert regions.contents.shape == (1, 3, 4)
     seen = layout.cells.flatten()[regions.places[0]]
     assert seen.tolist() == [1 * 10 + 5, 1 * 10 + 6, 2 * 10 + 5, 2 * 10 + 6]
     assert {tuple(content) for content in regions.contents[0].tolist()} == {tuple(box.flatten()) for box in BOXES}
-    windows = layout.window(torch.from_numpy(tokens.astype(np.int16)))
-    assert not regions.unknown(windows)[0].any()
+    assert not regions.unknown(layout.window(torch.from_numpy(tokens.astype(np.int16))))[0].any()
 
 
-def test_a_counter_that_every_episode_fills_is_one():
-    """Regions of unlike size stand in one table."""
-    tokens, split, layout = played()
-    short = split.index["episode"] < 5
-    regions = find_regions(tokens, split.index["frame"][short], split.index["episode"][short], layout)
-    assert regions.contents.shape[0] == 1  # the last episode's frames are there, but in no episode: not seen twice
-    tokens, split, layout = played(counter=30)
-    regions = regions_of(tokens, split, layout)
-    assert sorted((regions.places >= 0).sum(1).tolist()) == [1, 4]
-    assert regions.contents.shape == (2, 30, 4)
+@pytest.mark.parametrize(("every", "is_region"), [(1, True), (2, False)])
+def test_a_counter_is_one_where_it_soon_begins_again(every, is_region):
+    """Ten numbers, all seen in the first ten steps of thirty, or the last of them late. Regions of unlike size are in one table."""
+    tokens, index, layout = played(every=every)
+    regions = find_regions(tokens, index, layout)
+    assert sorted((regions.places >= 0).sum(1).tolist()) == [1] * is_region + [4]
+    assert regions.contents.shape == ((2, 10, 4) if is_region else (1, 3, 4))
     assert not regions.unknown(layout.window(torch.from_numpy(tokens.astype(np.int16))))[0].any()
 
 
 def test_one_episode_is_not_enough_to_know():
-    assert regions_of(*played(episodes=1)).contents.numel() == 0
+    assert find_regions(*played(episodes=1)).contents.numel() == 0
 
 
 def test_as_many_as_the_table_holds(monkeypatch):
     monkeypatch.setattr(found_by, "MOST_CONTENTS", 2)
-    assert regions_of(*played()).contents.numel() == 0
+    assert find_regions(*played()).contents.numel() == 0
 
 
 @pytest.fixture

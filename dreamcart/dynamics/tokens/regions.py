@@ -1,8 +1,9 @@
 """Parts of the screen that show one of a few pictures, whatever is played: a box, a text, a counter of few digits.
 
 Cells that may change and touch one another are a region. Where a region showed only a few contents in all recordings, and
-none of them in a single episode only, there is hardly another one to come (Good 1953: what is still unseen is as likely as what
-was seen once). A dream may then show nothing else there: what it decided cell by cell becomes the nearest known content.
+each of them early in several episodes, there is hardly another one to come (what is still unseen is as likely as what was
+seen once, Good 1953; a counter, which would go on, shows its last contents late and seldom). A dream may then show nothing else
+there: what it decided cell by cell becomes the nearest known content.
 A board has thousands of contents, and is left alone.
 """
 
@@ -15,6 +16,8 @@ import torch
 from dreamcart.dynamics.tokens.layout import Layout
 
 MOST_CONTENTS = 64
+EARLY = 1 / 3  # of an episode
+LEAST = 2  # episodes that show each content early
 CHUNK = 4096
 
 
@@ -36,21 +39,23 @@ class Regions:
         return alike.amax(2) < own.sum(1), alike
 
 
-def find_regions(tokens: np.ndarray, rows: np.ndarray, episodes: np.ndarray, layout: Layout) -> Regions:
+def find_regions(tokens: np.ndarray, index: np.ndarray, layout: Layout) -> Regions:
     """The regions of a training split with few contents.
 
     Args:
-        tokens: int [U, H, W], every distinct frame once; rows, episodes: int [N], the row of `tokens` that each record shows, and
-            the record's episode.
+        tokens: int [U, H, W], every distinct frame once; index: the split's records, with the row of `tokens` that each shows.
     """
     cells = layout.cells[layout.mask].numpy()
     place = np.full(tokens[0].size, -1)
     place[cells] = layout.mask.flatten().nonzero().squeeze(1).numpy()
     active = (place >= 0).reshape(tokens.shape[1:])
     count, labels = cv2.connectedComponents(active.astype(np.uint8), connectivity=8)
+    last = np.zeros(index["episode"].max() + 1, np.int64)
+    np.maximum.at(last, index["episode"], index["step"])
+    early = index[index["step"] <= EARLY * last[index["episode"]]]
     found = []
     for number in range(1, count):
-        contents = contents_of(tokens, rows, episodes, labels == number)
+        contents = contents_of(tokens, early, labels == number)
         if contents is not None:
             found.append((place[(labels == number).flatten()], contents))
     most, largest = (max((size(part) for part in found), default=0) for size in (lambda p: len(p[1]), lambda p: len(p[0])))
@@ -62,15 +67,19 @@ def find_regions(tokens: np.ndarray, rows: np.ndarray, episodes: np.ndarray, lay
     return Regions(places, known)
 
 
-def contents_of(tokens: np.ndarray, rows: np.ndarray, episodes: np.ndarray, region: np.ndarray) -> np.ndarray | None:
-    """What a region, bool [H, W], shows in all of the frames: int16 [K, S]; None where that is much, or never ends."""
+def contents_of(tokens: np.ndarray, early: np.ndarray, region: np.ndarray) -> np.ndarray | None:
+    """What a region, bool [H, W], shows in all of the frames: int16 [K, S]; None where that is much, or may go on.
+
+    early: the records of the first part of each episode.
+    """
     shown: dict[bytes, int] = {}
     which = np.zeros(len(tokens), np.int64)
-    for row, content in enumerate(np.concatenate([tokens[i : i + CHUNK][:, region] for i in range(0, len(tokens), CHUNK)])):
-        which[row] = shown.setdefault(content.astype(np.int16).tobytes(), len(shown))
-        if len(shown) > MOST_CONTENTS:
-            return None
-    pairs = np.unique(np.stack([which[rows], episodes], 1), axis=0)
-    if len(shown) < 2 or np.bincount(pairs[:, 0], minlength=len(shown)).min() < 2:
+    for first in range(0, len(tokens), CHUNK):
+        for row, content in enumerate(tokens[first : first + CHUNK][:, region].astype(np.int16), first):
+            which[row] = shown.setdefault(content.tobytes(), len(shown))
+            if len(shown) > MOST_CONTENTS:
+                return None
+    pairs = np.unique(np.stack([which[early["frame"]], early["episode"].astype(np.int64)], 1), axis=0)
+    if len(shown) < 2 or np.bincount(pairs[:, 0], minlength=len(shown)).min() < LEAST:
         return None
     return np.stack([np.frombuffer(content, np.int16) for content in shown])

@@ -161,5 +161,5 @@ def train_tokens(
     plan = Plan(own.steps, own.learning_rate, own.weight_decay, own.validate_every, own.checkpoint_every, params.seed)
     curve = fit(model, plan, loss_at, validate, checkpoint, "dynamics, tokens", practice.progress, model.network.matrices())
     model.cpu().network.settle()
-    model.set_regions(find_regions(tokens["train"], train.index["frame"], train.index["episode"], layout))
+    model.set_regions(find_regions(tokens["train"], train.index, layout))
     return model, config | {"regions": list(model.contents.shape)}, curve
