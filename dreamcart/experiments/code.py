@@ -20,7 +20,7 @@ def used(kind: str, root: Path) -> set[str]:
     found: set[str] = set()
     while left:
         path = left.pop()
-        if path not in found:
+        if path not in found and (root / path).is_file():
             found.add(path)
             left += imported(root / path, root)
     return found

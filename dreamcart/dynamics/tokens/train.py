@@ -88,8 +88,7 @@ def tell(
     for row, sure in zip(rows.tolist(), certainty, strict=True):
         doubtful = np.flatnonzero(sure < SURE)
         if len(doubtful):
-            # mostly few: in play the first cell of a piece is told alone, and all others must follow from it
-            number = 1 + int(min(len(doubtful), MOST_ROUNDS) * rng.random() ** 3)
+            number = int(rng.integers(1, min(len(doubtful), MOST_ROUNDS) + 1))
             order = np.argsort(sure[doubtful]) if rng.random() < 0.5 else rng.permutation(len(doubtful))
             cells = torch.from_numpy(doubtful[order[:number]]).to(window.device)
             known[row].view(-1)[cells] = window[row].flatten()[cells].long() + 1
