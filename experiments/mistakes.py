@@ -72,7 +72,9 @@ def main() -> None:
         found = [(key, outcomes[place]) for key, place in zip(keys, chosen, strict=True)]
         print_outcomes(f"{title}, {args.event}", "before", found, len(at))
     shares = mended(world, split, tokens, at[np.array(outcomes) > 0])
-    print_table(f"{title}, after a mistake: right again", [f"+{steps}" for steps in LATER], [[f"{100 * s:.0f} %" for s in shares]])
+    if shares:
+        cells = [f"{100 * share:.0f} %" for share in shares]
+        print_table(f"{title}, after a mistake: right again", [f"+{steps}" for steps in LATER], [cells])
 
 
 def names_of(split: Split, events: list[set[str]], record: int, outcome: int) -> set[str]:
@@ -145,7 +147,7 @@ def outcomes_of(world: WorldModel, val: Split, tokens: np.ndarray, at: np.ndarra
 def mended(world: WorldModel, val: Split, tokens: np.ndarray, at: np.ndarray) -> list[float]:
     """Of the transitions at these records, of which the dream gets the first wrong: the share that is right LATER.
 
-    Those whose episode ends before are left out.
+    Those whose episode ends before are left out; nothing where none is left.
     """
     model = world.dynamics
     samples = Samples(val, tokens, model.layout, model.network, model.depth)
@@ -159,7 +161,9 @@ def mended(world: WorldModel, val: Split, tokens: np.ndarray, at: np.ndarray) ->
             if step in LATER:
                 following = torch.from_numpy(tokens[val.index["frame"][chosen + step + 1]])
                 right.append((step, (dream == following).flatten(1).all(1).float()))
-    return [float(torch.cat([shares for step, shares in right if step == later]).mean()) if right else 1.0 for later in LATER]
+    if not right:
+        return []
+    return [float(torch.cat([shares for step, shares in right if step == later]).mean()) for later in LATER]
 
 
 if __name__ == "__main__":

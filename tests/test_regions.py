@@ -1,5 +1,7 @@
 """Regions: which parts of a screen show one of a few contents, and that a dream shows nothing else there."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from test_tokens import in_doubt, make_model, plain_layout, record, some_state
 from dreamcart.dynamics.base import load_dynamics, save_dynamics
 from dreamcart.dynamics.tokens import regions as found_by
 from dreamcart.dynamics.tokens.layout import find_layout
+from dreamcart.dynamics.tokens.model import config_for
 from dreamcart.dynamics.tokens.regions import Regions, find_regions
 
 BOXES = np.array([[[1, 0], [1, 1]], [[0, 2], [2, 2]], [[3, 3], [0, 0]]])
@@ -101,7 +104,8 @@ def test_a_dream_shows_nothing_else_and_its_file_knows(model, tmp_path):
     torch.manual_seed(1)
     state, action = some_state(model, 200)
     known = [[0, 0, 0, 0], [1, 1, 1, 2], [2, 1, 2, 2]]
-    config = model_config(model)
+    own = SimpleNamespace(channels=8, blocks=1, history_frames=4, memory=16)
+    config = config_for(model.layout, 4, len(BUTTONS), own) | {"regions": list(model.contents.shape)}
     save_dynamics(tmp_path / "dynamics.safetensors", model, config)
     again = load_dynamics(tmp_path / "dynamics.safetensors")
     for temperature in (0.0, 1.0):
@@ -111,20 +115,3 @@ def test_a_dream_shows_nothing_else_and_its_file_knows(model, tmp_path):
         assert all(frame[0].tolist() in known for frame in frames[changed])
         assert len({tuple(frame[1].tolist()) for frame in frames}) > 5
         assert torch.equal(frames, again.step(state, action, temperature, torch.Generator().manual_seed(0))[0])
-
-
-def model_config(model) -> dict:
-    """The config that rebuilds the fixture's model."""
-    return {
-        "kind": "tokens",
-        "latent_shape": [2, 4],
-        "buttons": len(BUTTONS),
-        "vocabulary": 4,
-        "window": [2, 4],
-        "backdrops": 1,
-        "channels": 8,
-        "blocks": 1,
-        "depth": 4,
-        "memory": 16,
-        "regions": list(model.contents.shape),
-    }
