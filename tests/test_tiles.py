@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from synthetic import assert_sentence, make_params, make_rows, make_split, write_raw
+from synthetic import make_params, make_rows, make_split, write_raw
 
 from dreamcart.config import Params, PreprocessConfig
 from dreamcart.data.preprocess import preprocess
 from dreamcart.data.processed import Split, load_split
 from dreamcart.data.tiled import TiledFrames
-from dreamcart.errors import UserError
 from dreamcart.representation import train as training
 from dreamcart.representation.base import load_representation, make_representation, save_representation
 from dreamcart.representation.encode import encode_frames
-from dreamcart.representation.tiles import MOST_TILES, Tiles
+from dreamcart.representation.tiles import Tiles
 from dreamcart.representation.train import collect_tiles, judge_representation, representation_config, train_representation
+from stages.train_ae import print_tiles
 
 SEEN_AS = PreprocessConfig(height=24, width=32, color="rgb", resize="nearest", val_share=0.25, tile=8)
 
@@ -136,18 +136,23 @@ def test_only_the_training_frames_tiles_are_collected():
     assert torch.equal(model.tiles, torch.from_numpy(tiles[:5]))
 
 
-def test_too_many_tiles_are_refused():
-    """A game that is not drawn from tiles must be told so, with the ways out, before hours of training."""
-    tiles = np.zeros((MOST_TILES + 1, 8, 8, 3), np.uint8)
-    tiles.reshape(len(tiles), -1)[:, :2] = np.arange(len(tiles), dtype=np.uint16)[:, None].view(np.uint8)
-    train = split_of(np.arange(MOST_TILES + 1).reshape(-1, 1, 1), tiles)
-    config = representation_config(tiles_params(), (8, 8, 3))
-    with pytest.raises(UserError, match=f"{MOST_TILES + 1:,} distinct tiles") as caught:
-        collect_tiles(config, train)
-    assert_sentence(caught.value)
-    assert "preprocess.tile" in str(caught.value)
-    assert "representation.kind ae" in str(caught.value)
-    assert collect_tiles(config, split_of(np.arange(MOST_TILES).reshape(-1, 1, 1), tiles))[1]["vocabulary"] == MOST_TILES
+def test_of_too_many_tiles_the_most_frequent_are_collected(monkeypatch):
+    """A game that moves its figures by single pixels trains too: what is rare becomes the nearest of what is not."""
+    monkeypatch.setattr(training, "MOST_TILES", 3)
+    tiles = make_tiles(5).tiles.numpy()
+    frames = np.array([[[3, 1], [2, 4]], [[4, 3], [0, 3]], [[4, 1], [3, 3]]])
+    config = representation_config(tiles_params(), (16, 16, 3))
+    model, config = collect_tiles(config, split_of(frames, tiles))
+    assert config["vocabulary"] == 3
+    assert torch.equal(model.tiles, torch.from_numpy(tiles[[1, 3, 4]]))  # in the order in which they first appeared
+    val = split_of(np.array([[[3, 3], [4, 1]], [[3, 3], [4, 0]], [[1, 2], [1, 1]], [[1, 3], [1, 1]]]), tiles)
+    assert judge_representation(model, val, np.zeros((16, 16, 3), np.uint8))["exact"] == 0.5
+
+
+def test_it_is_said_that_the_dictionary_is_a_part(capsys):
+    print_tiles({"tiles": 4096, "tiles_seen": 9000, "exact": 0.99, "l1": 0.001})
+    printed = capsys.readouterr().out
+    assert all(part in printed for part in ("4,096 most frequent of 9,000 tiles", "1.00%", "0.1000%"))
 
 
 def recorded(folder, lossless: bool) -> tuple[Split, Split, np.ndarray]:
@@ -187,7 +192,7 @@ def test_a_foreign_tile_in_a_single_frame_is_noticed(monkeypatch):
     assert judge_representation(model, val, np.zeros((16, 24, 3), np.uint8))["exact"] < 1
 
 
-@pytest.mark.parametrize(("lossless", "said"), [(True, "lossless on all"), (False, "NOT lossless: ")])
+@pytest.mark.parametrize(("lossless", "said"), [(True, "lossless on all"), (False, "NOT lossless. ")])
 def test_the_stage_says_whether_it_is_lossless(tmp_path, monkeypatch, capsys, lossless, said):
     """Whoever trains on tiles must read in one line whether the game's picture survives them, and what to do if not."""
     from stages import train_ae as stage

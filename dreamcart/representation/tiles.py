@@ -1,7 +1,8 @@
 """Lossless tokens for games that are drawn from tiles: a frame is a grid of numbers into a dictionary of tiles.
 
-Nothing is learned: the dictionary is the tiles that the training frames show. A frame of nothing but known tiles comes
-back exact in every pixel; an unknown tile becomes the nearest known one.
+Nothing is learned: the dictionary is the tiles that the training frames show; of more than MOST_TILES (a game that moves
+its figures by single pixels shows ever new pieces of them) those that are seen most. A frame of nothing but known tiles
+comes back exact in every pixel; an unknown tile becomes the nearest known one.
 """
 
 import torch

@@ -10,10 +10,9 @@ from skimage.metrics import structural_similarity
 from dreamcart.config import Params
 from dreamcart.data.processed import Split
 from dreamcart.data.tiled import TiledFrames
-from dreamcart.errors import UserError
 from dreamcart.hardware import autocast, make_repeatable, pick_device
 from dreamcart.representation.base import Representation, make_representation
-from dreamcart.representation.encode import reconstruct
+from dreamcart.representation.encode import BATCH, reconstruct
 from dreamcart.representation.perceptual import Perceptual
 from dreamcart.representation.tiles import MOST_TILES, Tiles
 from dreamcart.training import Plan, fit, step_rng
@@ -85,16 +84,16 @@ def train_representation(
 
 
 def collect_tiles(config: dict[str, Any], train: Split) -> tuple[Tiles, dict[str, Any]]:
-    """The dictionary of the tiles that the training frames show. Raises UserError where they are too many."""
-    used = int(train.frames.cells.max()) + 1  # tiles of training frames come first
-    if used > MOST_TILES:
-        raise UserError(
-            f"The training frames show {used:,} distinct tiles of {config['tile']} pixels, more than {MOST_TILES:,}: this "
-            "game is not drawn from a few tiles. Try a smaller preprocess.tile, or representation.kind ae."
-        )
-    config = config | {"vocabulary": used}
+    """The dictionary of the tiles that the training frames show, or of the MOST_TILES that are in most of their cells."""
+    cells = train.frames.cells
+    count = np.zeros(len(train.frames.tiles), np.int64)
+    for first in range(0, len(cells), BATCH):
+        count += np.bincount(cells[first : first + BATCH].ravel(), minlength=len(count))
+    most = np.argsort(-count, kind="stable")[:MOST_TILES]
+    kept = np.sort(most[count[most] > 0])
+    config = config | {"vocabulary": len(kept)}
     model = make_representation(config)
-    model.tiles.copy_(torch.from_numpy(np.array(train.frames.tiles[:used])))
+    model.tiles.copy_(torch.from_numpy(train.frames.tiles[kept]))
     return model.eval(), config
 
 
@@ -134,5 +133,7 @@ def judge_representation(model: Representation, val: Split, median: np.ndarray) 
 def _exact_share(model: Representation, val: Split, sampled: float) -> float:
     """The share of the distinct frames that come back exact: of all of them where tile numbers tell, else as sampled."""
     if isinstance(model, Tiles) and isinstance(val.frames, TiledFrames):
-        return float(np.mean([(cells < model.vocabulary).all() for cells in val.frames.cells]))
+        tiles = torch.from_numpy(val.frames.tiles)
+        known = (model.tiles[model.lookup(tiles)] == tiles).flatten(1).all(1).numpy()
+        return float(np.mean([known[cells].all() for cells in val.frames.cells]))
     return sampled
