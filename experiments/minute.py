@@ -1,11 +1,11 @@
-"""A minute of play of the model trained here: does it keep its looks and its pace, does it replay, how fast is it?
+"""A minute of play in a dream: does it keep its looks and its pace, does it replay, how fast is it?
 
-python experiments/minute.py [--game NAME] [--dreams 4] [--seconds 60]   →  metrics/<game>/minute.json
+python experiments/minute.py [--cart FILE] [--game NAME] [--dreams 4] [--seconds 60]   →  metrics/<game>/minute[_cart].json
 
-A few dreams play on under random held buttons. Their last ten seconds are set beside the game's own validation frames,
-which they need not equal: 1 is as the game. `distance`: mean L1 from the median frame (a board that fell apart is far from
-it, one that faded close); `sharpness`: gradient energy; `motion`: change a step. `replays`: share of equal frames when 1,000
-steps are played twice at temperature 0 with different seeds; `steps_per_second`: of play at batch 1, `p99_ms` its slowest.
+A few dreams play on under random held buttons. Their last ten seconds are set beside the game's own after the same buttons,
+which they need not equal: 1 is as the game. `distance`: mean L1 from the game's median frame (a board that fell apart is far
+from it, one that faded close); `sharpness`: gradient energy; `motion`: change a step. `replays`: share of equal frames when
+1,000 steps are played twice at temperature 0 with different seeds; `steps_per_second`: of play at batch 1, `p99_ms` its slowest.
 """
 
 import argparse
@@ -19,22 +19,21 @@ import torch
 from tqdm import tqdm
 
 from dreamcart.config import load_params
-from dreamcart.data.processed import Split, load_split
 from dreamcart.data.scripts import make_policy
 from dreamcart.errors import run_stage
 from dreamcart.evaluation.fidelity import gradient_energy
 from dreamcart.evaluation.motion import change
-from dreamcart.files import read_array, write_json
+from dreamcart.files import write_json
 from dreamcart.hardware import make_repeatable, pick_device
 from dreamcart.paths import Paths
+from dreamcart.play.library import Title, find
 from dreamcart.play.loop import Script, run
-from dreamcart.play.sources import Dream
+from dreamcart.play.sources import Dream, Real
 from dreamcart.tables import print_table
-from dreamcart.world_model import WorldModel, load_world
+from dreamcart.world_model import WorldModel
 
 SEED = 3_500_000  # far from the seeds of recorded play
 END = 10  # seconds that are judged
-SAMPLE = 500  # validation frames and transitions that stand for all
 REPLAY, TIMED = 1000, 300  # steps
 
 
@@ -50,22 +49,23 @@ def looks(frames: np.ndarray, before: np.ndarray, median: np.ndarray) -> np.ndar
     return np.array([distance, gradient_energy(frames).mean(), change(frames, before).mean()])
 
 
-def game_looks(val: Split, median: np.ndarray) -> np.ndarray:
-    """`looks` of the game: a mean over transitions spread over the validation split, so that still ones count."""
-    at = val.transitions[np.unique(np.linspace(0, len(val.transitions) - 1, SAMPLE).astype(int))]
-    return np.mean([looks(*(val.frames[val.index["frame"][i + k]][None] for k in (1, 0)), median) for i in at], 0)
+def play_game(world: WorldModel, start: str, script: list[set[str]], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The game under these buttons: a frame a second [S, H, W, 3], and those of the last END seconds and one before."""
+    real = Real(world.spec, start, seed, world.seen_as)
+    real.reset()
+    frames = [real.step(pressed) for pressed in script]
+    last = round(END * world.spec.step_rate) + 1
+    return np.array(frames[:: round(world.spec.step_rate)]), np.array(frames[-last:])
 
 
-def dream_looks(world: WorldModel, median: np.ndarray, dreams: int, steps: int) -> np.ndarray:
-    """`looks` of the last END seconds of dreams of `steps` steps."""
-    start = next(name for name in [*world.spec.start_states, *world.starts] if name in world.starts)
-    first = np.repeat(world.starts[start][None, None], dreams, 0)
-    state = world.start(first, np.zeros((dreams, 0, len(world.spec.buttons)), np.uint8))
-    scripts = [held(world, steps, SEED + number) for number in range(dreams)]
+def dream_looks(world: WorldModel, start: str, scripts: list[list[set[str]]], median: np.ndarray) -> np.ndarray:
+    """`looks` of the last END seconds of dreams, one a script."""
+    first = np.repeat(world.starts[start][None, None], len(scripts), 0)
+    state = world.start(first, np.zeros((len(scripts), 0, len(world.spec.buttons)), np.uint8))
     generator = torch.Generator(world.device).manual_seed(SEED)
     frames, seen = first[:, 0], []
-    judged = steps - round(END * world.spec.step_rate)
-    for step in tqdm(range(steps), desc="a minute of play", unit="step"):
+    judged = len(scripts[0]) - round(END * world.spec.step_rate)
+    for step in tqdm(range(len(scripts[0])), desc="a minute of play", unit="step"):
         action = np.array([world.spec.vector(script[step]) for script in scripts], np.uint8)
         before = frames
         frames, state = world.step(state, action, world.temperature, generator)
@@ -87,15 +87,21 @@ def replays(world: WorldModel) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--game")
+    parser.add_argument("--cart", type=Path)
     parser.add_argument("--dreams", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=60)
     args = parser.parse_args()
-    paths = Paths(args.game or load_params().game)
+    title = Title(args.cart.stem, args.cart) if args.cart else find(args.game or load_params().game)
     make_repeatable(0)
-    world = load_world(paths.models, pick_device())
-    median = read_array(paths.processed / "median.npy")
-    steps = max(round(args.seconds * world.spec.step_rate), round(END * world.spec.step_rate))
-    ratios = dream_looks(world, median, args.dreams, steps) / game_looks(load_split(paths.processed, "val"), median)
+    world = title.load(pick_device())
+    start = next(name for name in [*world.spec.start_states, *world.starts] if name in world.starts)
+    steps = max(round(args.seconds * world.spec.step_rate), round(END * world.spec.step_rate) + 1)
+    scripts = [held(world, steps, SEED + number) for number in range(args.dreams)]
+    games = [play_game(world, start, script, SEED + number) for number, script in enumerate(scripts)]
+    channels = world.starts[start].shape[-1]  # a grey model's frames come coloured, three times the same
+    median = np.median(np.concatenate([often for often, _ in games]), 0)[..., :channels]
+    own = np.mean([looks(last[1:, ..., :channels], last[:-1, ..., :channels], median) for _, last in games], 0)
+    ratios = dream_looks(world, start, scripts, median) / own
     report = {"dreams": args.dreams, "seconds": args.seconds}
     report |= {name: round(float(value), 4) for name, value in zip(("distance", "sharpness", "motion"), ratios, strict=True)}
     report["replays"] = round(replays(world), 6)
@@ -103,7 +109,7 @@ def main() -> None:
         numbers = run(Dream(world, None), Script(held(world, count, SEED), count)).numbers()
     report |= {"steps_per_second": numbers["steps/s"], "p99_ms": numbers["p99 ms"], "real_time": world.spec.step_rate}
     print_table(f"{world.spec.title}: {args.seconds:g} seconds of play", list(report), [list(report.values())])
-    write_json(paths.metrics / "minute.json", report)
+    write_json(Paths(world.spec.name).metrics / f"minute{'_cart' * bool(args.cart)}.json", report)
 
 
 if __name__ == "__main__":
