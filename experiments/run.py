@@ -1,10 +1,11 @@
 """Run a list of experiments through DVC, one after another, and write their table.
 
-python experiments/run.py experiments/latent_dim.yaml   →  experiments/latent_dim.md, experiments/results/latent_dim/
+python experiments/run.py experiments/latent_dim.yaml [NAME …]   →  experiments/latent_dim.md, experiments/results/latent_dim/
 
 What is on record for the same params and the same code is not run again, and a killed run goes on from its checkpoint (see
-dreamcart/experiments/runner.py). "all" in the list holds overrides that every run gets. Where all runs are of one game that
-has a committed cart, the table ends with what is on record for it.
+dreamcart/experiments/runner.py). With names only those are run; the table holds all that are on record. "all" in the list
+holds overrides that every run gets. Where all runs are of one game that has a committed cart, the table ends with what is on
+record for it.
 """
 
 import argparse
@@ -24,21 +25,23 @@ from dreamcart.tensors import load_tensors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("list", type=Path)
+    parser.add_argument("names", nargs="*", help="experiments of the list (default: all)")
     args = parser.parse_args()
     plan, name = load_plan(args.list), args.list.stem
     if not plan.columns:
         raise UserError(f"{args.list} has no columns, and so no table; the roadmap's list is for experiments/roadmap.py.")
-    runs = expand(plan, name, [], quick=False, seeds=1)
+    runs = expand(plan, name, args.names, quick=False, seeds=1)
     if not Runner(plan).run_all(runs):
         raise UserError("Some runs failed (above), so there is no table yet; run the same command again to go on with them.")
     results = load_results(name, quick=False)
-    games = {changed_params(run.overrides).game for run in runs}
+    done = [run for run in plan.runs if (run, 0) in results]
+    games = {changed_params(run.overrides).game for run in expand(plan, name, done, quick=False, seeds=1)}
     carts = [FOLDER / f"{game}.cart" for game in games if len(games) == 1 and (FOLDER / f"{game}.cart").is_file()]
-    names = [*plan.runs, *(f"carts/{cart.name}" for cart in carts)]
+    names = [*done, *(f"carts/{cart.name}" for cart in carts)]
     lines = [f"# {plan.title}", "", f"`python experiments/run.py {args.list.as_posix()}`", ""]
     lines += ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
     for label, path in plan.columns.items():
-        values = [find(results[run, 0]["metrics"], path) for run in plan.runs]
+        values = [find(results[run, 0]["metrics"], path) for run in done]
         values += [find(load_tensors(cart)[1].get("metrics", {}), path.removeprefix("rollout.")) for cart in carts]
         lines.append(f"| {label} | " + " | ".join("–" if value is None else f"{value:.4g}" for value in values) + " |")
     args.list.with_suffix(".md").write_text("\n".join(lines) + "\n")
