@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="experiments of experiments/roadmap.yaml (default: all)")
     parser.add_argument("--quick", action="store_true", help="the small set: one seed, fewer frames and steps")
     parser.add_argument("--seeds", type=int, help="so many seeds of each, in place of the list's own number")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()  # names may come after options
     if args.seeds is not None and args.seeds < 1:
         raise UserError(f"--seeds is {args.seeds}; allowed: 1 or more.")
     plan = load_plan(ROOT / "experiments" / f"{NAME}.yaml")

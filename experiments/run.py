@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("list", type=Path)
     parser.add_argument("names", nargs="*", help="experiments of the list (default: all)")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()  # names may come after options
     plan, name = load_plan(args.list), args.list.stem
     if not plan.columns:
         raise UserError(f"{args.list} has no columns, and so no table; the roadmap's list is for experiments/roadmap.py.")
