@@ -2,7 +2,10 @@
 
 import contextlib
 import itertools
+import platform
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +32,7 @@ from torch import nn
 from dreamcart.data.processed import history
 from dreamcart.dynamics.base import load_dynamics, make_dynamics, save_dynamics
 from dreamcart.dynamics.train import dynamics_config
-from dreamcart.errors import UserError
+from dreamcart.errors import ROOT, UserError
 from dreamcart.muon import Muon, orthogonal
 from dreamcart.representation.base import load_representation, make_representation, save_representation
 from dreamcart.representation.train import representation_config
@@ -213,6 +216,35 @@ def test_muon_trains_convolutions_as_matrices():
         update = 0.1 * 0.4 * 36**0.5 * orthogonal(gradient.flatten(1)[None])[0].view_as(old)
         torch.testing.assert_close(weight.detach(), 0.95 * old - update, atol=1e-5, rtol=1e-4)
     assert torch.equal(weights[3].detach(), before[3])
+
+
+FAULTS = """
+import resource, sys
+import torch
+from dreamcart.hardware import keep_memory
+if sys.argv[1] == "keep":
+    keep_memory()
+def step():
+    parts = [torch.ones(1_000_000) for _ in range(6)]
+    return sum(part.sum() for part in parts)
+for _ in range(4):
+    step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such setting")
+def test_freed_memory_serves_the_next_step():
+    """Fresh pages for every tensor of a step would cost more than what is computed in them."""
+    given_back, kept = (
+        int(subprocess.run([sys.executable, "-c", FAULTS, how], cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+        for how in ("give back", "keep")
+    )
+    assert given_back > 2000  # else the test shows nothing
+    assert kept < 200
 
 
 def test_the_learning_rate_rises_then_falls():
