@@ -46,6 +46,9 @@ def test_webp_is_lossless_and_half_of_png_where_nothing_comes_again():
     assert content[8:16] == b"WEBPVP8L"
     np.testing.assert_array_equal(decode_image(content), frame)
     assert len(content) < len(PngEncoder().encode(frame)) / 2
+    default = io.BytesIO()
+    Image.fromarray(frame).save(default, "WEBP", lossless=True)
+    assert len(content) < 1.02 * len(default.getvalue())  # half its effort costs hardly any bytes; less effort does
 
 
 def test_an_image_does_not_depend_on_those_before():

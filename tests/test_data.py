@@ -22,7 +22,7 @@ from dreamcart.data.processed import history, load_split
 from dreamcart.data.reader import count_rows, dataset_spec, read_episodes
 from dreamcart.data.schema import INFO_NAME, ShardWriter
 from dreamcart.dynamics.train import Windows
-from dreamcart.errors import ROOT, UserError
+from dreamcart.errors import ROOT, UserError, run_stage
 
 RAW_V1 = GOLDEN / "raw_v1"
 SHARD = "play-00000.parquet"
@@ -81,6 +81,20 @@ def test_a_shard_has_its_name_only_when_whole(tmp_path):
     assert not (tmp_path / SHARD).exists()
     writer.close()
     assert [path.name for path in tmp_path.iterdir()] == [SHARD]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
+def test_a_full_disk_while_scripts_are_recorded_is_one_sentence(tmp_path, capsys):
+    """What Parquet's writer says of it is understood, and no half shard bears the shard's name."""
+    (tmp_path / f".{SHARD}.tmp").symlink_to("/dev/full")
+    with pytest.raises(SystemExit) as caught:
+        run_stage(lambda: ShardWriter(tmp_path / SHARD, "png"))  # Parquet's first bytes find no room
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: Cannot write")
+    assert "No space left" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / SHARD).exists()
 
 
 # What is refused

@@ -263,6 +263,7 @@ def test_nes_tetris_without_its_rom_is_one_sentence():
     with pytest.raises(UserError, match=r"Tetris \(NES\) is missing.*record.py import FOLDER") as caught:
         open_emulator(load_game("nes_tetris"))
     assert_sentence(caught.value)
+    assert "git" not in str(caught.value)  # which has none to give back
 
 
 def test_nes_tetris_bot_lays_pieces():
@@ -308,6 +309,19 @@ def test_a_search_says_whose_rom_is_missing(capsys):
     assert lines["MsPacMan-Nes-v0"].endswith("ROM missing")
     assert lines["ms_pacman"].endswith("ready")
     assert printed(capsys, "Ms. Pac-Man").count("ms_pacman") == 1
+
+
+def test_a_search_says_what_to_do(capsys, monkeypatch):
+    """What can be played comes first; for the rest: how to come by it."""
+    out = printed(capsys, "tetris")
+    lines = [line.split()[0] for line in out.splitlines() if line.endswith(("ready", "ROM missing"))]
+    assert lines[0] == "ALE/Tetris-v5"
+    assert "nes_tetris" in lines[1:]
+    assert "record.py import FOLDER" in out
+    assert "import FOLDER" not in printed(capsys, "assault-v5")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "vizdoom" else find(name, *rest))
+    assert "vizdoom, which is not installed; run `pip install" in printed(capsys, "vizdoom_basic")
 
 
 def test_a_search_without_a_find_is_refused_with_near_names():

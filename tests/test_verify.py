@@ -240,12 +240,12 @@ def half(folder: Path) -> None:
         (half, "damaged"),
         (lambda folder: next(folder.glob("*.parquet")).unlink(), "no Parquet shards"),
         (lambda folder: (folder / INFO_NAME).unlink(), INFO_NAME),
-        (shutil.rmtree, "is no folder"),
+        (shutil.rmtree, "There is no dataset"),
     ],
 )
 def test_what_cannot_be_verified_is_one_sentence(copied, tmp_path, damage, named):
     """Another ROM, half a shard or no dataset at all: what is wrong and what to do."""
     damage(copied)
     with pytest.raises(UserError, match=named) as caught:
-        verify.run(argparse.Namespace(dataset=copied, workers=1, pictures=tmp_path / "p"))
+        verify.run(argparse.Namespace(dataset=str(copied), workers=1, pictures=tmp_path / "p"))
     assert_sentence(caught.value)

@@ -1,10 +1,13 @@
 """VizDoom behind the Emulator seam: deterministic by seed, buttons by name, and what Gymnasium's environment shows."""
 
 import dataclasses
+import itertools
+import json
 
 import numpy as np
 import pytest
 from synthetic import assert_sentence
+from test_record import pressed, sit_down
 
 from dreamcart.config import CollectConfig
 from dreamcart.data.actions import bind
@@ -15,6 +18,7 @@ from dreamcart.data.scripts import make_policy
 from dreamcart.errors import UserError
 from dreamcart.games.catalog import PLATFORMS, load_game
 from dreamcart.games.emulator import open_emulator
+from dreamcart.record.verify import verify
 
 vizdoom = pytest.importorskip("vizdoom", reason="vizdoom is optional: pip install --no-deps -r requirements-vizdoom.txt")
 
@@ -154,3 +158,16 @@ def test_numbers_are_those_of_vizdooms_own_environment():
         assert held.to_buttons(number, SPEC) == [int(value) for value in env.button_map[number]]
     assert len(held.numbers) == env.action_space.n
     env.close()
+
+
+def test_a_person_plays_in_the_recorders_window(tmp_path, monkeypatch, emulator):
+    """By the keys that a scenario has of itself, over the end of a round; what was recorded verifies."""
+    looks = [set(), {"space"}, *[{"left"}] * 20, *[{"left ctrl"}] * 20, *[{"right", "left ctrl"}] * 20, *[set()] * 260, {"escape"}]
+    sit_down(monkeypatch, tmp_path / "r", *looks, set(), {"escape"}, spec=SPEC, speed=100.0, emulator=emulator)
+    (steps,) = pressed(tmp_path / "r", SPEC)
+    assert [len(list(same)) for _, same in itertools.groupby(steps)] == [20, 20, 20, 260]
+    assert (steps[0], steps[20], steps[40]) == ({"MOVE_LEFT"}, {"ATTACK"}, {"MOVE_RIGHT", "ATTACK"})
+    (verdict,) = verify(tmp_path / "r", 1, tmp_path / "pictures")
+    assert (verdict.steps, verdict.problem) == (320, "")
+    (episode,) = read_episodes(tmp_path / "r")
+    assert json.loads(episode[-1]["infos"])["rounds"] >= 1

@@ -159,10 +159,11 @@ def _check_rom(spec: GameSpec, stable_retro: Any, kind: Any) -> str:
         known = stable_retro.data.list_games(kind)
         if spec.env not in known and not (ROOT / spec.integration / spec.env).is_dir():
             raise UserError(f"stable-retro knows no game {spec.env!r}; correct `env` in games/{spec.name}/game.yaml.") from None
-        raise UserError(
-            f"The ROM of {spec.title} is missing: import your own copy with `python stages/record.py import FOLDER`"
-            + (f", or restore {spec.integration}/{spec.env} with git where it belongs to Dreamcart." if spec.integration else ".")
-        ) from None
+        if spec.integration and (ROOT / spec.integration / "src").is_dir():  # Dreamcart's own, built from that
+            how = f"restore it with `git checkout {spec.integration}`"
+        else:
+            how = "import your own copy with `python stages/record.py import FOLDER`"
+        raise UserError(f"The ROM of {spec.title} is missing: {how}.") from None
     content = path.read_bytes()
     # stable-retro's hash leaves out the 16-byte iNES header; ours is plain, and both are accepted.
     found = {hashlib.sha1(content).hexdigest(), hashlib.sha1(content[16:]).hexdigest()}

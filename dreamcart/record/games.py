@@ -27,6 +27,7 @@ class Listed:
     title: str
     ready: bool
     folder: bool
+    problem: str = ""  # why it cannot be looked at
 
     @property
     def state(self) -> str:
@@ -47,9 +48,11 @@ def run(args: argparse.Namespace) -> None:
         if not found:
             near = ", ".join(near_names(args.name))
             raise UserError(f"No game has {args.name!r} in its name{f' (near: {near})' if near else ''}.")
+        found.sort(key=lambda game: not game.ready)  # what can be played first, else as they come
         _print_games(f"Games with {args.name!r} in their names", found[:MOST])
         if len(found) > MOST:
             print(f"and {len(found) - MOST} more")
+        _say_what_to_do(found)
         return
     _print_games("Games with a folder in games/", [game for game in listed if game.folder])
     for backend, platform in PLATFORMS.items():
@@ -78,8 +81,8 @@ def all_games() -> list[Listed]:
     for name in game_names():
         try:
             spec = load_game(name)
-        except UserError:  # it extends a game of a library that is not installed
-            listed.append(Listed(name, "", "", False, True))
+        except UserError as problem:  # it extends a game of a library that is not installed
+            listed.append(Listed(name, "", "", False, True, str(problem)))
             continue
         ready = _own_rom(spec) if spec.integration else here.get(spec.env, False)
         listed.append(Listed(name, spec.backend, spec.title, ready, True))
@@ -91,6 +94,14 @@ def all_games() -> list[Listed]:
 def _own_rom(spec: GameSpec) -> bool:
     """The ROM of a game with an integration of its own."""
     return PLATFORMS["retro"].module() is not None and has_rom(spec.env, ROOT / spec.integration)
+
+
+def _say_what_to_do(found: list[Listed]) -> None:
+    """How to come by what is not ready."""
+    for problem in dict.fromkeys(game.problem for game in found if game.problem):
+        print(problem)
+    if any(game.state == "ROM missing" for game in found):
+        print("Import ROMs you own with: python stages/record.py import FOLDER")
 
 
 def _plain(name: str) -> str:

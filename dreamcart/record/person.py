@@ -102,7 +102,7 @@ def record_session(
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("game", metavar="GAME")
+    parser.add_argument("game", metavar="GAME", help="a folder of games/, or a name that `record.py games` lists")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="new, or one to go on in (default: data/recordings/GAME/TIME)")
     parser.add_argument("--episodes", type=int, metavar="N", help="stop after so many (default: when you leave; headless: 1)")
     parser.add_argument("--speed", type=float, default=1.0, help="1 is real time; + and - change it (0.1 to 10)")

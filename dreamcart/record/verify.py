@@ -17,6 +17,7 @@ from dreamcart.data.reader import count_rows, read_rows
 from dreamcart.data.schema import COLUMNS, read_info
 from dreamcart.errors import ROOT, UserError
 from dreamcart.games.spec import GameSpec
+from dreamcart.record.folders import dataset_folder
 from dreamcart.record.replay import Verdict, replay
 from dreamcart.tables import print_table
 
@@ -96,7 +97,7 @@ def _replay(task: Task) -> list[Verdict]:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", metavar="DATASET", type=Path, help="a folder that `collect` or `play` wrote")
+    parser.add_argument("dataset", metavar="DATASET", help="a folder that `collect` or `play` wrote, or a game in data/")
     parser.add_argument("--workers", type=int, default=2, help="emulator processes (default: 2)")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="of first differences (default: plots/GAME/verify)")
 
@@ -104,11 +105,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     if not 1 <= args.workers <= 256:
         raise UserError(f"--workers is {args.workers}; allowed: 1 to 256.")
-    if not args.dataset.is_dir():
-        raise UserError(f"{args.dataset} is no folder; give one that `collect` or `play` wrote, such as data/blockfall/raw.")
-    name = read_info(args.dataset)["game"]["name"]
+    folder = dataset_folder(args.dataset)
+    name = read_info(folder)["game"]["name"]
     begin = time.perf_counter()
-    verdicts = verify(args.dataset, args.workers, args.pictures or ROOT / "plots" / name / "verify" / args.dataset.name)
+    verdicts = verify(folder, args.workers, args.pictures or ROOT / "plots" / name / "verify" / folder.name)
     seconds = time.perf_counter() - begin
     for verdict in verdicts:
         if not verdict.problem:
@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> None:
             print(f"episode {verdict.episode:5d}  FAIL  {verdict.problem}{shown}")
     failed, steps = sum(bool(verdict.problem) for verdict in verdicts), sum(verdict.steps for verdict in verdicts)
     print_table(
-        f"Verified {args.dataset}",
+        f"Verified {folder}",
         ["episodes", "PASS", "FAIL", "frames replayed", "frames/s"],
         [[len(verdicts), len(verdicts) - failed, failed, steps, round(steps / seconds)]],
     )
