@@ -18,7 +18,7 @@ from dreamcart.representation.base import load_weights, make_representation
 from dreamcart.tensors import load_tensors, save_tensors
 from dreamcart.world_model import WorldModel, seen_as_of
 
-FORMAT = 3  # 2: without regions, and read as such; 1: a network without weights of the buttons' own
+FORMAT = 4  # 3: without moves, 2: without regions, and read as such; 1: a network without weights of the buttons' own
 OLDEST = 2
 MOST_BYTES = 8 * 2**20
 FOLDER = ROOT / "carts"
@@ -32,16 +32,22 @@ def save_cart(path: Path, folder: Path, metrics: dict[str, Any]) -> None:
         UserError: a part is missing or damaged, or the cart would exceed MOST_BYTES.
     """
     tensors, world = load_tensors(folder / "world.safetensors")
-    meta = {"cart": FORMAT, "game": world["game"], "starts": world["starts"], "metrics": metrics}
+    meta = {"game": world["game"], "starts": world["starts"], "metrics": metrics}
     if "preprocess" in world:  # the first models did not say
         meta["preprocess"] = world["preprocess"]
     for part in PARTS:
         weights, own = load_tensors(folder / f"{part}.safetensors")
         tensors |= {f"{part}.{name}": weight for name, weight in weights.items()}
         meta[part] = own["config"]
+    write_cart(path, tensors, meta)
+
+
+def write_cart(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:
+    """Write tensors and metadata as a cart of the newest format, signed. Raises UserError where it would exceed MOST_BYTES."""
     size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     if size > MOST_BYTES:
         raise UserError(f"This model has {size / 2**20:.1f} MiB, and a cart holds 8; make it smaller (dynamics.channels, blocks).")
+    meta = meta | {"cart": FORMAT}
     save_tensors(path, tensors, meta | {"fingerprint": fingerprint_of(tensors, meta)})
 
 

@@ -1,5 +1,6 @@
 """Play: action lists, the loop, the window, and the dream without a display."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import torch
 from PIL import Image
 from synthetic import GOLDEN, assert_sentence, copy_checkout, make_random_world, make_spec, make_tiles_world
 
-from dreamcart.errors import UserError, run_stage
+from dreamcart.errors import ROOT, UserError, run_stage
 from dreamcart.games.catalog import load_game
 from dreamcart.play.actions import parse_actions
 from dreamcart.play.loop import Input, Script, run
@@ -429,6 +430,19 @@ def test_no_display_is_refused(monkeypatch):
     with pytest.raises(UserError, match="--headless") as caught:
         Window(SPEC, 16, 16, "Toy")
     assert_sentence(caught.value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a screen")
+@pytest.mark.parametrize("option", [[], ["--menu"]])
+def test_without_a_screen_no_window_waits_unseen(option):
+    """SDL would draw into memory and wait for keys for ever."""
+    env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")}
+    line = [sys.executable, str(ROOT / "stages" / "play.py"), "--game", "breakout", *option]
+    done = subprocess.run(line, capture_output=True, text=True, env=env, timeout=120)
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode == 2
+    assert "neither DISPLAY nor WAYLAND_DISPLAY" in said
+    assert "--headless" in said
 
 
 # stages/play.py

@@ -1,11 +1,10 @@
 """A menu of dreams in a pygame window: thumbnails of their start screens, chosen by arrow keys or mouse."""
 
-import os
-
 import numpy as np
 import torch
 
 from dreamcart.errors import UserError
+from dreamcart.play.display import require_display
 from dreamcart.play.library import Title
 
 THUMB, GAP, COLUMNS, LABEL = 180, 24, 4, 22
@@ -27,7 +26,7 @@ def choose(titles: list[Title]) -> Title | None:
     """Show the menu; the chosen title, or None where the player closes it. Raises UserError without a display."""
     if not titles:
         raise UserError("There is no dream to choose from: train one with `make`, or fetch the carts with `git checkout carts`.")
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    require_display("--headless, with --game to name one")
     import pygame
 
     try:

@@ -1,6 +1,5 @@
 """A pygame window as player: keyboard by button name, scaled picture, key help."""
 
-import os
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -9,6 +8,7 @@ import numpy as np
 
 from dreamcart.errors import UserError
 from dreamcart.games.spec import GameSpec
+from dreamcart.play.display import require_display
 from dreamcart.play.loop import Input
 
 OWN_KEYS = {
@@ -30,8 +30,11 @@ class Window:
     own_keys = taken_keys = OWN_KEYS  # those the help shows; those that no button may have
     without_display = "--headless --gif FILE"
 
-    def __init__(self, spec: GameSpec, width: int, height: int, title: str, scale: int | None = None) -> None:
-        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    def __init__(
+        self, spec: GameSpec, width: int, height: int, title: str, scale: int | None = None, without_display: str | None = None
+    ) -> None:
+        self.without_display = without_display or self.without_display
+        require_display(self.without_display)
         import pygame
 
         self.pygame, self.spec = pygame, spec

@@ -7,7 +7,6 @@ import numpy as np
 
 from dreamcart.games.spec import GameSpec
 from dreamcart.play.window import MARGIN, Window
-from dreamcart.record.display import require_display
 
 SPEEDS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 LETTERS = range(20, 9, -1)  # sizes of the help's, in pixels
@@ -22,7 +21,6 @@ class RecorderWindow(Window):
     without_display = "--headless --actions FILE"
 
     def __init__(self, spec: GameSpec, frame: np.ndarray, speed: float) -> None:
-        require_display(self.without_display)
         os.environ.setdefault("SDL_VIDEO_CENTERED", "1")  # also after it was widened
         super().__init__(spec, frame.shape[1], frame.shape[0], f"Recording {spec.title}")
         self.fonts = [self.pygame.font.Font(None, size) for size in LETTERS]

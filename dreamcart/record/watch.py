@@ -43,11 +43,9 @@ def run(args: argparse.Namespace) -> None:
 
 def _in_window(recording: "Recording", args: argparse.Namespace) -> Any:
     from dreamcart.play.window import OWN_KEYS, Window
-    from dreamcart.record.display import require_display
 
-    require_display("--frames N --gif FILE")
     height, width = recording.reset().shape[:2]
-    window = Window(recording.spec, width, height, args.source, args.scale)
+    window = Window(recording.spec, width, height, args.source, args.scale, without_display="--frames N --gif FILE")
     window.own_keys = {key: what for key, what in OWN_KEYS.items() if key in ("r", "p", "g", "escape")}  # nothing to draw warmer
     recording.changed = window.pygame.display.set_caption
     try:

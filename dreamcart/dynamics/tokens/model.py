@@ -10,18 +10,23 @@ piece is one choice and never a mixture of pieces.
 """
 
 from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
 from dreamcart.dynamics.base import Dynamics
 from dreamcart.dynamics.tokens.history import MOST_HELD, State, advance, begin
 from dreamcart.dynamics.tokens.layout import Layout
+from dreamcart.dynamics.tokens.moves import Known, Moves
 from dreamcart.dynamics.tokens.network import Network
 from dreamcart.dynamics.tokens.regions import Regions
 
 SURE = 0.9  # a choice at least this probable needs no second look
 MOST_ROUNDS = 12  # cells decided one by one in a step, at most
+CERTAIN = 50.0  # nats
 
 Oracle = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -37,10 +42,11 @@ class TokenDynamics(Dynamics):
         backdrops: int,
         depth: int,
         regions: tuple[int, int, int] = (0, 0, 0),
+        moves: tuple[int, int] = (0, 0),
         **sizes: Any,
     ) -> None:
         """window: [h, w], the size of the layout's active window; depth: past steps it sees; regions: R, K and S of `Regions`;
-        sizes: see `Network`."""
+        moves: M and S of `Moves`; sizes: see `Network`."""
         context = 2 * max(depth, MOST_HELD) + 1  # twice: the clock may stop; and as long as a button's hold is counted
         super().__init__(latent_shape, buttons, context, context)
         self.depth = depth
@@ -51,6 +57,7 @@ class TokenDynamics(Dynamics):
         self.set_regions(
             Regions(torch.zeros(count, size, dtype=torch.int64), torch.zeros(count, contents, size, dtype=torch.int16))
         )
+        self.set_moves(Moves.empty(*moves))
         self.network = Network(*window, buttons=buttons, backdrops=backdrops, depth=depth, **sizes)
 
     @property
@@ -66,6 +73,16 @@ class TokenDynamics(Dynamics):
         """After training: parts of the window that show nothing but their known contents. (Older models' files have none.)"""
         for name in ("places", "contents"):
             self.register_buffer(name, getattr(regions, name), persistent=len(regions.places) > 0)
+
+    def set_moves(self, moves: Moves) -> None:
+        """After training: what a step may change. (Older models' files have none.)"""
+        for field in fields(moves):
+            self.register_buffer(f"moves_{field.name}", getattr(moves, field.name), persistent=len(moves.old) > 0)
+        self._known: Known | None = None  # made from them at the first step
+
+    @property
+    def moves(self) -> Moves:
+        return Moves(*(getattr(self, f"moves_{field.name}") for field in fields(Moves)))
 
     def start(self, latents: torch.Tensor, actions: torch.Tensor, real: torch.Tensor | None = None) -> State:
         """The state after a real context: int [B, T, H, W], multi-hot [B, T - 1, n]. See `Dynamics.start`."""
@@ -119,9 +136,13 @@ class TokenDynamics(Dynamics):
         if len(rows):
             told = None if truth is None else truth[rows]
             backdrop[rows] = scene[rows].argmax(1)
-            painted = self._paint(state.rows(rows), action[rows], gate[rows], features[rows], temperature, generator, told)
+            painted, *beliefs = self._paint(
+                state.rows(rows), action[rows], gate[rows], features[rows], temperature, generator, told
+            )
             window[rows] = self._settle(painted, current[rows], gate[rows], features[rows])
         latent = self.layout.compose(window, backdrop)
+        if len(rows):
+            latent[rows] = self._keep_to_moves(latent[rows], current[rows], backdrop[rows], *beliefs)
         frame = self.layout.window(latent)
         return latent, advance(state, action, frame, self.network.summary(frame), backdrop)
 
@@ -134,9 +155,14 @@ class TokenDynamics(Dynamics):
         temperature: float,
         generator: torch.Generator | None,
         truth: torch.Tensor | None,
-    ) -> torch.Tensor:
-        """The next windows of frames that change, int16 [B, h, w]; doubtful cells one by one."""
+    ) -> tuple[torch.Tensor, ...]:
+        """The next windows of frames that change, int16 [B, h, w]; doubtful cells one by one.
+
+        With them what was believed at last: gate, features, and the cells that were decided by themselves, int64 [B, h, w],
+        0 or 1 + their token.
+        """
         current = state.frames[:, -1]
+        gates, looks = gate.clone(), features.clone()
         known = torch.zeros(current.shape, dtype=torch.int64, device=current.device)
         result = current.clone()
         rows = torch.arange(len(current), device=current.device)
@@ -149,7 +175,7 @@ class TokenDynamics(Dynamics):
             doubt = certainty.flatten(1).min(1)
             open_rows = (doubt.values < SURE).nonzero().squeeze(1)
             if turn == MOST_ROUNDS or not len(open_rows):
-                return result
+                return result, gates, looks, known
             rows = rows[open_rows]
             cell = doubt.indices[open_rows]
             if truth is not None:
@@ -158,6 +184,7 @@ class TokenDynamics(Dynamics):
                 decided = self._draw(current[rows], gate[open_rows], features[open_rows], cell, temperature, generator)
             known[rows] = known[rows].flatten(1).scatter(1, cell[:, None], decided[:, None].long() + 1).view_as(known[rows])
             _, _, gate, features = self.network(state.rows(rows), action[rows], known[rows])
+            gates[rows], looks[rows] = gate, features
         raise AssertionError("unreachable")
 
     def _settle(self, window: torch.Tensor, current: torch.Tensor, gate: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
@@ -174,6 +201,38 @@ class TokenDynamics(Dynamics):
             chances = self._chances(*(part[row, places] for part in cells)).gather(1, contents.T.long()).sum(0)
             window[row].view(-1)[places] = contents[chances.argmax()]
         return window
+
+    def _keep_to_moves(
+        self,
+        latent: torch.Tensor,
+        current: torch.Tensor,
+        backdrop: torch.Tensor,
+        gate: torch.Tensor,
+        features: torch.Tensor,
+        known: torch.Tensor,
+    ) -> torch.Tensor:
+        """Screens int16 [B, H, W], of which each changes the one before by known moves; `current` and what follows are windows."""
+        if self._known is None:
+            self._known = Known(self.moves)
+        if not self._known.moves:
+            return latent
+        before, dreamed = self.layout.compose(current, backdrop).cpu().numpy(), latent.cpu().numpy()
+        for row in range(len(dreamed)):
+            gains = partial(self._gains, current[row], gate[row], features[row], known[row])
+            dreamed[row] = self._known.mend(before[row], dreamed[row], gains)
+        return torch.from_numpy(dreamed).to(latent.device)
+
+    def _gains(self, current: torch.Tensor, gate: torch.Tensor, features: torch.Tensor, known: torch.Tensor) -> np.ndarray:
+        """See `Known.mend`. What was decided for a cell by itself is as good as certain."""
+        own = self.mask.flatten()
+        old, told = current.flatten()[own], known.flatten()[own]
+        chances = self._chances(old, gate.flatten()[own], features.flatten(0, 1)[own])
+        gains = chances - chances.gather(1, old.long()[:, None])
+        decided = torch.full_like(gains, -CERTAIN).scatter(1, (told - 1).clamp(min=0)[:, None], CERTAIN)
+        gains = torch.where(told[:, None] > 0, decided, gains).scatter(1, old.long()[:, None], 0.0)
+        screen = torch.full((self.backdrops[0].numel(), gains.shape[1]), -torch.inf)
+        screen[self.layout.cells[self.mask].cpu()] = gains.cpu()
+        return screen.view(*self.backdrops.shape[1:], -1).numpy()
 
     def certainty(self, state: State, action: torch.Tensor) -> torch.Tensor:
         """How sure each cell's better choice is if anything changes, float [B, h, w]; 1 where nothing is to decide."""

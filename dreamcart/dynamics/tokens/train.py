@@ -12,6 +12,7 @@ from dreamcart.data.processed import Split
 from dreamcart.dynamics.tokens.history import State, delay
 from dreamcart.dynamics.tokens.layout import find_layout
 from dreamcart.dynamics.tokens.model import MOST_ROUNDS, SURE, TokenDynamics, config_for
+from dreamcart.dynamics.tokens.moves import find_moves
 from dreamcart.dynamics.tokens.regions import find_regions
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.hardware import autocast, make_repeatable, pick_device
@@ -160,5 +161,17 @@ def train_tokens(
     plan = Plan(own.steps, own.learning_rate, own.weight_decay, own.validate_every, own.checkpoint_every, params.seed)
     curve = fit(model, plan, loss_at, validate, checkpoint, "dynamics, tokens", practice.progress, model.network.matrices())
     model.cpu().network.settle()
-    model.set_regions(find_regions(tokens["train"], train.index, layout))
-    return model, config | {"regions": list(model.contents.shape)}, curve
+    return model, config | keep_to(model, tokens["train"], train), curve
+
+
+def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split) -> dict[str, Any]:
+    """Tell a trained model what the recordings show and show nothing else: regions and moves.
+
+    Args:
+        tokens: int [U, H, W], the distinct frames of the training split.
+
+    Returns what the model's config says of their sizes.
+    """
+    model.set_regions(find_regions(tokens, train.index, model.layout))
+    model.set_moves(find_moves(tokens, train.index, train.transitions, model.layout))
+    return {"regions": list(model.contents.shape), "moves": list(model.moves.old.shape)}

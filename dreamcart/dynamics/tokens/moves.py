@@ -1,0 +1,198 @@
+"""Moves: what a step may change, of all that a step has been seen to change.
+
+A step changes some cells from old tokens to new ones; those cells, without the place where they lie, are a move: "a T piece
+turns left", "a 3 becomes a 4". A game has few of them (Blockfall's pieces, walls and digits make some hundred) and uses
+them all the time, but for changes of some sizes, such as the fall of what lay above a full row, of which hardly any comes
+twice. How likely a change of so many cells is a new one is told by how many of them have been seen only once (Good 1953,
+"The population frequencies of species"). A dream that would change the screen as no recording does makes the most probable
+known move instead, unless a new one is likelier than that: half a piece is no move, so pieces stay whole.
+
+In games where several things move on their own, a step is several moves: cells that touch belong to one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from tqdm import tqdm
+
+from dreamcart.dynamics.tokens.layout import CUT, Layout
+
+MOST_CELLS = 32  # of a move: larger changes are left alone
+MOST_MOVES = 8192
+MOST_NEW = 0.05  # share of the steps with a new change, above which whole steps are no moves, and connected parts are tried
+COMMON = 0.05  # of the changes of a size: where more are new, none of that size is taken for impossible
+CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Moves:
+    """offsets: int16 [M, S, 2], rows and columns of a move's cells from its first one's (in reading order); old, new: int16
+    [M, S], their tokens, -1 where it has no more cells; open: bool [MOST_CELLS + 1], by the number of cells, whether
+    a change of so many may be a new one; whole: bool [], a step is one move, else one for each group of cells that touch."""
+
+    offsets: torch.Tensor
+    old: torch.Tensor
+    new: torch.Tensor
+    open: torch.Tensor
+    whole: torch.Tensor
+
+    @staticmethod
+    def empty(moves: int = 0, cells: int = 0) -> "Moves":
+        """A table of this size that knows nothing yet."""
+        old, new = torch.full((2, moves, cells), -1, dtype=torch.int16)
+        offsets, unlimited = torch.zeros(moves, cells, 2, dtype=torch.int16), torch.ones(MOST_CELLS + 1, dtype=torch.bool)
+        return Moves(offsets, old, new, unlimited, torch.tensor(True))
+
+
+def groups_of(before: np.ndarray, after: np.ndarray, whole: bool) -> list[tuple[int, np.ndarray]]:
+    """The moves of steps, int [B, H, W] each: the step's number and int16 [n, 4], a cell a line in reading order: row and
+    column, old and new token."""
+    differs = before != after
+    if whole:
+        at, y, x = np.nonzero(differs)
+        label = at
+    else:
+        together = np.zeros((3, 3, 3), bool)
+        together[1] = True  # neighbours by a side or a corner, of the same step
+        labels, _ = ndimage.label(differs, structure=together)
+        at, y, x = np.nonzero(differs)
+        label = labels[at, y, x]
+    order = np.argsort(label, kind="stable")
+    table = np.stack([y, x, before[at, y, x], after[at, y, x]], 1).astype(np.int16)[order]
+    edges = np.flatnonzero(np.diff(label[order])) + 1
+    steps = at[order][np.r_[0, edges]] if len(order) else order
+    return list(zip(steps.tolist(), np.split(table, edges) if len(order) else [], strict=True))
+
+
+def without_place(group: np.ndarray) -> np.ndarray:
+    """A group of cells as `groups_of` has it, its rows and columns counted from its first cell's."""
+    moved = group.copy()
+    moved[:, :2] -= group[0, :2]
+    return moved
+
+
+def find_moves(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, layout: Layout) -> Moves:
+    """The moves of a training split.
+
+    Args:
+        tokens: int [U, H, W], every distinct frame once; index: the split's records, with the row of `tokens` that each shows;
+        transitions: int [T], records with a successor.
+    """
+    rows = index["frame"]
+    at = transitions[rows[transitions] != rows[transitions + 1]]
+    active = np.zeros(tokens[0].size, bool)
+    active[layout.cells[layout.mask].numpy()] = True
+    active = active.reshape(tokens.shape[1:])
+    for whole in (True, False):
+        seen = count(tokens, index, at, active, whole)
+        new = sum(own.times for own in seen.values() if own.lonely)
+        if new <= MOST_NEW * sum(own.times for own in seen.values()):
+            break
+    return table_of(seen, whole)
+
+
+@dataclass
+class Seen:
+    """How often a move was seen, in which episode first, and whether in no other."""
+
+    episode: int
+    times: int = 0
+    lonely: bool = True
+
+
+def count(tokens: np.ndarray, index: np.ndarray, at: np.ndarray, active: np.ndarray, whole: bool) -> dict[bytes, Seen]:
+    """The moves of at most MOST_CELLS cells in the steps at the records `at`, but for cuts to another scene."""
+    seen: dict[bytes, Seen] = {}
+    for first in tqdm(range(0, len(at), CHUNK), desc="moves", unit="batch", disable=len(at) < 8 * CHUNK):
+        some = at[first : first + CHUNK]
+        before, after = (tokens[index["frame"][some + k]].astype(np.int16) for k in (0, 1))
+        cut = (before != after).sum((1, 2)) > CUT * active.size
+        after = np.where(active & ~cut[:, None, None], after, before)
+        episodes = index["episode"][some].tolist()
+        for step, group in groups_of(before, after, whole):
+            if len(group) <= MOST_CELLS:
+                own = seen.setdefault(without_place(group).tobytes(), Seen(episodes[step]))
+                own.times += 1
+                own.lonely = own.lonely and own.episode == episodes[step]
+    return seen
+
+
+def table_of(seen: dict[bytes, Seen], whole: bool) -> Moves:
+    """The moves seen, but for those of a size of which many are new. (No change of a size that was never seen is one.)"""
+    times, new = np.zeros((2, MOST_CELLS + 1))
+    for move, own in seen.items():
+        times[cells_in(move)] += own.times
+        new[cells_in(move)] += own.times * own.lonely
+    unlimited = new > COMMON * times
+    kept = [move for move in seen if not unlimited[cells_in(move)]]
+    kept = sorted(kept, key=lambda move: (-seen[move].times, move))[:MOST_MOVES]
+    size = max(map(cells_in, kept), default=0)
+    table = np.full((len(kept), size, 4), -1, np.int16)
+    for line, move in zip(table, kept, strict=True):
+        line[: cells_in(move)] = np.frombuffer(move, np.int16).reshape(-1, 4)
+    parts = (torch.from_numpy(part.copy()) for part in (table[:, :, :2], table[:, :, 2], table[:, :, 3]))
+    return Moves(*parts, torch.from_numpy(unlimited), torch.tensor(whole))
+
+
+def cells_in(move: bytes) -> int:
+    return len(move) // 8  # four int16 a cell
+
+
+class Known:
+    """The known moves, ready for play."""
+
+    def __init__(self, moves: Moves) -> None:
+        table = torch.cat([moves.offsets, moves.old[:, :, None], moves.new[:, :, None]], 2)
+        self.table = table.cpu().numpy()  # int16 [M, S, 4], a cell a line as in `groups_of`
+        self.moves = {line[line[:, 2] >= 0].tobytes() for line in self.table}
+        self.open = moves.open.tolist()
+        self.whole = bool(moves.whole)
+
+    def mend(self, current: np.ndarray, dreamed: np.ndarray, gains: Callable[[], np.ndarray]) -> np.ndarray:
+        """The screen that a dream shows next: where it changes what may not be new, by the likeliest known move instead.
+
+        Args:
+            current, dreamed: int16 [H, W], the screen now, and as it was decided cell by cell.
+            gains: gives float32 [H, W, vocabulary], how much likelier it is that a cell changes to a token than that it
+                stays, as a difference of log-probabilities; -inf where it cannot.
+
+        Returns int16 [H, W]: `dreamed` itself where all that it changes is known.
+        """
+        for _, group in groups_of(current[None], dreamed[None], self.whole):
+            if len(group) <= MOST_CELLS and not self.open[len(group)] and without_place(group).tobytes() not in self.moves:
+                undone = dreamed.copy()
+                undone[group[:, 0], group[:, 1]] = group[:, 2]
+                dreamed = self._likeliest(np.where(undone == current, current, -1), undone, gains())
+        return dreamed
+
+    def _likeliest(self, free: np.ndarray, undone: np.ndarray, gain: np.ndarray) -> np.ndarray:
+        """The screen after the known move that gains most, at any place that shows what it changes, or after none.
+
+        Args:
+            free: int16 [H, W], the tokens of cells that may still change, -1 where they are settled; undone: the screen
+            to change; gain: see `mend`.
+        """
+        height, width = free.shape
+        # pairs of a move and a place that fit in their first cells, then of those the ones that fit in their second, …
+        move, at = np.nonzero(self.table[:, 0, 2][:, None] == free.reshape(1, -1)) if len(self.table) else np.zeros((2, 0), int)
+        total = np.zeros(len(move), np.float32)
+        for cell in range(self.table.shape[1]):
+            dy, dx, old, new = self.table[move, cell].astype(np.int64).T
+            y, x = at // width + dy, at % width + dx
+            inside = (y < height) & (x >= 0) & (x < width)  # the first cell in reading order is the topmost
+            y, x = np.where(inside, y, 0), np.where(inside, x, 0)
+            more = old >= 0
+            fits = ~more | (inside & (free[y, x] == old))
+            total = np.where(more, total + gain[y, x, new], total)[fits]
+            move, at = move[fits], at[fits]
+        best = int(total.argmax()) if len(total) else -1
+        if best < 0 or total[best] <= 0:  # that nothing changes is known too
+            return undone
+        line = self.table[move[best]]
+        dy, dx, _, new = line[line[:, 2] >= 0].T
+        after = undone.copy()
+        after[at[best] // width + dy, at[best] % width + dx] = new
+        return after

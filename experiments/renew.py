@@ -1,0 +1,50 @@
+"""Tell an older cart what the recordings that are here show (regions and moves), its weights as they are.
+
+python experiments/renew.py carts/blockfall.cart [--out FILE]
+
+Its metrics stay those of its day: `python experiments/judge.py FILE` judges it anew.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from mistakes import tokens_of
+
+from dreamcart.cart import load_cart, write_cart
+from dreamcart.config import load_params
+from dreamcart.data.processed import load_split
+from dreamcart.dynamics.tokens.model import TokenDynamics
+from dreamcart.dynamics.tokens.train import keep_to
+from dreamcart.errors import UserError, run_stage
+from dreamcart.hardware import pick_device
+from dreamcart.paths import Paths
+from dreamcart.tensors import load_tensors
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cart", type=Path)
+    parser.add_argument("--out", type=Path, help="the file to write (default: the cart itself)")
+    args = parser.parse_args()
+    params = load_params()
+    world, meta = load_cart(args.cart, pick_device())
+    if world.spec.name != params.game or not isinstance(world.dynamics, TokenDynamics):
+        raise UserError(
+            f"{args.cart} is of {world.spec.name}; what is renewed is a dream of tokens of {params.game} (params.yaml)."
+        )
+    train = load_split(Paths(params.game).processed, "train")
+    told = keep_to(world.dynamics.cpu(), tokens_of(world, train), train)
+    tensors, _ = load_tensors(args.cart)
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("dynamics.")}
+    tensors |= {f"dynamics.{name}": tensor for name, tensor in world.dynamics.state_dict().items()}
+    meta["dynamics"] |= told
+    write_cart(args.out or args.cart, tensors, meta)
+    kinds = f"{told['regions'][0]} regions and {told['moves'][0]} moves"
+    print(f"{args.out or args.cart} knows {kinds} (of {'whole steps' if world.dynamics.moves_whole else 'cells that touch'}).")
+
+
+if __name__ == "__main__":
+    run_stage(main)
