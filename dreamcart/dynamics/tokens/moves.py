@@ -1,26 +1,30 @@
 """Moves: what a step may change, of all that a step has been seen to change.
 
 A step changes some cells from old tokens to new ones; those cells, without the place where they lie, are a move: "a T piece
-turns left", "a 3 becomes a 4". A game has few of them (Blockfall's pieces, walls and digits make some hundred) and uses
-them all the time, but for changes of some sizes, such as the fall of what lay above a full row, of which hardly any comes
-twice. How likely a change of so many cells is a new one is told by how many of them have been seen only once (Good 1953,
-"The population frequencies of species"). A dream that would change the screen as no recording does makes the most probable
-known move instead, unless a new one is likelier than that: half a piece is no move, so pieces stay whole.
+turns left", "a 3 becomes a 4". With them go the cells of the same thing that stay as they are (touching cells of the same
+tokens): what turns a T must find the whole T. A game has few moves (Blockfall's pieces, walls and digits make some hundred)
+and uses them all the time, but for changes of some sizes, such as the fall of what lay above a full row, of which hardly any
+comes twice. How often a change of so many cells is a new one is told by how many would be new to an episode if all others
+were known (a leave-one-out estimate, after Good 1953, "The population frequencies of species"). Where that is rare, a dream
+that would change the screen as no recording does makes the likeliest known move instead: half a piece is no move, so pieces
+stay whole.
 
 In games where several things move on their own, a step is several moves: cells that touch belong to one.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from scipy import ndimage
+from skimage.measure import label
 from tqdm import tqdm
 
 from dreamcart.dynamics.tokens.layout import CUT, Layout
 
 MOST_CELLS = 32  # of a move: larger changes are left alone
+MOST_THING = 12  # cells of a thing: what is larger is ground
 MOST_MOVES = 8192
 MOST_NEW = 0.05  # share of the steps with a new change, above which whole steps are no moves, and connected parts are tried
 COMMON = 0.05  # of the changes of a size: where more are new, none of that size is taken for impossible
@@ -29,9 +33,12 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class Moves:
-    """offsets: int16 [M, S, 2], rows and columns of a move's cells from its first one's (in reading order); old, new: int16
-    [M, S], their tokens, -1 where it has no more cells; open: bool [MOST_CELLS + 1], by the number of cells, whether
-    a change of so many may be a new one; whole: bool [], a step is one move, else one for each group of cells that touch."""
+    """What M moves change, S cells at most each.
+
+    offsets: int16 [M, S, 2], rows and columns of a move's cells from its first one's: those that change, then those that must be
+    there, each in reading order; old, new: int16 [M, S], their tokens, -1 where it has no more cells; open: bool
+    [MOST_CELLS + 1], by the number of cells, whether a change of so many may be a new one; whole: bool [], a step is one move,
+    else one for each group of cells that touch."""
 
     offsets: torch.Tensor
     old: torch.Tensor
@@ -53,16 +60,16 @@ def groups_of(before: np.ndarray, after: np.ndarray, whole: bool) -> list[tuple[
     differs = before != after
     if whole:
         at, y, x = np.nonzero(differs)
-        label = at
+        number = at
     else:
         together = np.zeros((3, 3, 3), bool)
         together[1] = True  # neighbours by a side or a corner, of the same step
         labels, _ = ndimage.label(differs, structure=together)
         at, y, x = np.nonzero(differs)
-        label = labels[at, y, x]
-    order = np.argsort(label, kind="stable")
+        number = labels[at, y, x]
+    order = np.argsort(number, kind="stable")
     table = np.stack([y, x, before[at, y, x], after[at, y, x]], 1).astype(np.int16)[order]
-    edges = np.flatnonzero(np.diff(label[order])) + 1
+    edges = np.flatnonzero(np.diff(number[order])) + 1
     steps = at[order][np.r_[0, edges]] if len(order) else order
     return list(zip(steps.tolist(), np.split(table, edges) if len(order) else [], strict=True))
 
@@ -72,6 +79,32 @@ def without_place(group: np.ndarray) -> np.ndarray:
     moved = group.copy()
     moved[:, :2] -= group[0, :2]
     return moved
+
+
+def things(frames: np.ndarray) -> np.ndarray:
+    """Which cells touch by their sides and show the same token: int [B, H, W], numbers of such things, 0 for the ground (things
+    of more than MOST_THING cells)."""
+    spaced = np.full((2 * len(frames), *frames.shape[1:]), -1, np.int32)  # frames apart, so that none touches the next
+    spaced[::2] = frames
+    labels = label(spaced, background=-1, connectivity=1)[::2]
+    small = np.bincount(labels.ravel()) <= MOST_THING
+    return np.where(small[labels], labels, 0)
+
+
+def rest_of(group: np.ndarray, before: np.ndarray, now: np.ndarray, then: np.ndarray) -> np.ndarray:
+    """The cells of the things that a group changes, or makes, which stay as they are: int16 [n, 4], from the group's first cell.
+
+    Args:
+        before: int16 [H, W], the screen; now, then: the `things` on it before and after.
+    """
+    y, x = group[:, 0], group[:, 1]
+    some = np.zeros(before.shape, bool)
+    for numbers in (now, then):
+        own = np.unique(numbers[y, x])
+        some |= np.isin(numbers, own[own > 0])
+    some[y, x] = False
+    y, x = np.nonzero(some)
+    return np.stack([y - group[0, 0], x - group[0, 1], before[y, x], before[y, x]], 1).astype(np.int16)
 
 
 def find_moves(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, layout: Layout) -> Moves:
@@ -96,11 +129,16 @@ def find_moves(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, l
 
 @dataclass
 class Seen:
-    """How often a move was seen, in which episode first, and whether in no other."""
+    """How often something was seen, in which episode first, and whether in no other; and with what around it."""
 
     episode: int
     times: int = 0
     lonely: bool = True
+    around: dict[bytes, "Seen"] = field(default_factory=dict)
+
+    def again(self, episode: int) -> None:
+        self.times += 1
+        self.lonely = self.lonely and self.episode == episode
 
 
 def count(tokens: np.ndarray, index: np.ndarray, at: np.ndarray, active: np.ndarray, whole: bool) -> dict[bytes, Seen]:
@@ -111,12 +149,13 @@ def count(tokens: np.ndarray, index: np.ndarray, at: np.ndarray, active: np.ndar
         before, after = (tokens[index["frame"][some + k]].astype(np.int16) for k in (0, 1))
         cut = (before != after).sum((1, 2)) > CUT * active.size
         after = np.where(active & ~cut[:, None, None], after, before)
-        episodes = index["episode"][some].tolist()
+        episodes, now, then = index["episode"][some].tolist(), things(before), things(after)
         for step, group in groups_of(before, after, whole):
             if len(group) <= MOST_CELLS:
                 own = seen.setdefault(without_place(group).tobytes(), Seen(episodes[step]))
-                own.times += 1
-                own.lonely = own.lonely and own.episode == episodes[step]
+                own.again(episodes[step])
+                rest = rest_of(group, before[step], now[step], then[step]).tobytes()
+                own.around.setdefault(rest, Seen(episodes[step])).again(episodes[step])
     return seen
 
 
@@ -127,14 +166,26 @@ def table_of(seen: dict[bytes, Seen], whole: bool) -> Moves:
         times[cells_in(move)] += own.times
         new[cells_in(move)] += own.times * own.lonely
     unlimited = new > COMMON * times
-    kept = [move for move in seen if not unlimited[cells_in(move)]]
-    kept = sorted(kept, key=lambda move: (-seen[move].times, move))[:MOST_MOVES]
-    size = max(map(cells_in, kept), default=0)
-    table = np.full((len(kept), size, 4), -1, np.int16)
-    for line, move in zip(table, kept, strict=True):
-        line[: cells_in(move)] = np.frombuffer(move, np.int16).reshape(-1, 4)
+    lines = [(move, rest) for move, own in seen.items() if not unlimited[cells_in(move)] for rest in surroundings(own)]
+    lines = sorted(lines, key=lambda line: (-seen[line[0]].around[line[1]].times if line[1] else 0, line))[:MOST_MOVES]
+    lines = [move + rest for move, rest in lines]
+    table = np.full((len(lines), max(map(cells_in, lines), default=0), 4), -1, np.int16)
+    for row, line in zip(table, lines, strict=True):
+        row[: cells_in(line)] = np.frombuffer(line, np.int16).reshape(-1, 4)
     parts = (torch.from_numpy(part.copy()) for part in (table[:, :, :2], table[:, :, 2], table[:, :, 3]))
     return Moves(*parts, torch.from_numpy(unlimited), torch.tensor(whole))
+
+
+def surroundings(own: Seen) -> list[bytes]:
+    """What must be around a move: each that several episodes show, but for those that ask for more than another; nothing where
+    there is no such."""
+    several = sorted((rest for rest, seen in own.around.items() if not seen.lonely), key=len) or [b""]
+    kept: list[tuple[bytes, set[bytes]]] = []
+    for rest in several:
+        cells = {rest[first : first + 8] for first in range(0, len(rest), 8)}
+        if not any(less <= cells for _, less in kept):
+            kept.append((rest, cells))
+    return [rest for rest, _ in kept]
 
 
 def cells_in(move: bytes) -> int:
@@ -147,7 +198,11 @@ class Known:
     def __init__(self, moves: Moves) -> None:
         table = torch.cat([moves.offsets, moves.old[:, :, None], moves.new[:, :, None]], 2)
         self.table = table.cpu().numpy()  # int16 [M, S, 4], a cell a line as in `groups_of`
-        self.moves = {line[line[:, 2] >= 0].tobytes() for line in self.table}
+        self.moves: dict[bytes, list[np.ndarray]] = {}  # what changes, and what may be around it
+        for line in self.table:
+            line = line[line[:, 2] >= 0]
+            changes = line[:, 2] != line[:, 3]
+            self.moves.setdefault(line[changes].tobytes(), []).append(line[~changes].astype(np.int64))
         self.open = moves.open.tolist()
         self.whole = bool(moves.whole)
 
@@ -162,11 +217,21 @@ class Known:
         Returns int16 [H, W]: `dreamed` itself where all that it changes is known.
         """
         for _, group in groups_of(current[None], dreamed[None], self.whole):
-            if len(group) <= MOST_CELLS and not self.open[len(group)] and without_place(group).tobytes() not in self.moves:
+            if len(group) <= MOST_CELLS and not self.open[len(group)] and not self.knows(group, current):
                 undone = dreamed.copy()
                 undone[group[:, 0], group[:, 1]] = group[:, 2]
                 dreamed = self._likeliest(np.where(undone == current, current, -1), undone, gains())
         return dreamed
+
+    def knows(self, group: np.ndarray, current: np.ndarray) -> bool:
+        """Whether a group of cells as `groups_of` has it is a known move, with what must be around it."""
+        (top, left), (height, width) = group[0, :2], current.shape
+        for rest in self.moves.get(without_place(group).tobytes(), ()):
+            y, x = top + rest[:, 0], left + rest[:, 1]
+            inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+            if inside.all() and (current[y, x] == rest[:, 2]).all():
+                return True
+        return False
 
     def _likeliest(self, free: np.ndarray, undone: np.ndarray, gain: np.ndarray) -> np.ndarray:
         """The screen after the known move that gains most, at any place that shows what it changes, or after none.
@@ -182,7 +247,7 @@ class Known:
         for cell in range(self.table.shape[1]):
             dy, dx, old, new = self.table[move, cell].astype(np.int64).T
             y, x = at // width + dy, at % width + dx
-            inside = (y < height) & (x >= 0) & (x < width)  # the first cell in reading order is the topmost
+            inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
             y, x = np.where(inside, y, 0), np.where(inside, x, 0)
             more = old >= 0
             fits = ~more | (inside & (free[y, x] == old))
@@ -192,7 +257,7 @@ class Known:
         if best < 0 or total[best] <= 0:  # that nothing changes is known too
             return undone
         line = self.table[move[best]]
-        dy, dx, _, new = line[line[:, 2] >= 0].T
+        dy, dx, _, new = line[line[:, 2] != line[:, 3]].T
         after = undone.copy()
         after[at[best] // width + dy, at[best] % width + dx] = new
         return after
