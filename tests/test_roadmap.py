@@ -327,8 +327,8 @@ def test_a_curve_is_told_by_its_ends(tmp_path):
 
 
 FAKE_DVC = """#!{python}
-# Stands for DVC: writes the metrics and pictures of a run and leaves its reference; breaks or dies where it is told to.
-import json, os, signal, subprocess, sys
+# Stands for DVC: writes the metrics and pictures of a run and leaves its reference; breaks, dies or waits where it is told to.
+import json, os, signal, subprocess, sys, time
 from pathlib import Path
 if sys.argv[1:3] == ["cache", "dir"]:
     print(".dvc/cache")
@@ -336,16 +336,26 @@ elif sys.argv[1] == "config":
     Path(".dvc/config.local").write_text(" ".join(sys.argv[2:]))
 else:
     control, name = Path({control!r}), sys.argv[sys.argv.index("-n") + 1]
-    found = sorted(str(path) for path in Path("checkpoints").glob("*"))
+    checkpoints = Path(os.environ["DREAMCART_CHECKPOINTS"])
+    found = sorted(path.name for path in checkpoints.glob("*"))
+    def event(what):
+        with open(control / "events", "a") as events:
+            events.write(json.dumps([what, name, Path.cwd().name, os.environ.get("OMP_NUM_THREADS"), os.getpid()]) + "\\n")
+    event("begin")
     with open(control / "log", "a") as log:
         log.write(json.dumps([name, sys.argv[1:], found, Path("params.yaml").read_text()[:9], sorted(os.listdir("."))]) + "\\n")
+    begun = lambda: sum('"begin"' in line for line in (control / "events").read_text().splitlines())
+    waits = control / ("meet-" + name)
+    for _ in range(1000):
+        if waits.exists() and begun() < int(waits.read_text()):
+            time.sleep(0.02)
     if (control / ("break-" + name)).exists():
         print("error: The loss became nan.")
         sys.exit(1)
     if (control / ("die-" + name)).exists():
         (control / ("die-" + name)).unlink()
-        Path("checkpoints").mkdir()
-        Path("checkpoints/half").write_text("")
+        checkpoints.mkdir()
+        (checkpoints / "half").write_text("")
         Path("litter").write_text("")
         Path("params.yaml").write_text("changed")
         head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
@@ -364,6 +374,7 @@ else:
     (plots / "train_ae.csv").write_text("step,val\\n1,2.0\\n2,1.0\\n")
     head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     subprocess.run(["git", "update-ref", "refs/exps/" + head[:2] + "/" + head[2:] + "/" + name, head], check=True)
+    event("end")
 """
 
 
@@ -387,8 +398,8 @@ def repository(tmp_path):
     return root
 
 
-def runner_of(root: Path, values: dict) -> Runner:
-    runner = Runner(load_plan(written(root.parent, values)), root, root / "results", root / "docs")
+def runner_of(root: Path, values: dict, jobs: int = 1) -> Runner:
+    runner = Runner(load_plan(written(root.parent, values)), root, root / "results", root / "docs", jobs)
     runner.environment["PATH"] = f"{root.parent / 'control'}{os.pathsep}{os.environ['PATH']}"
     return runner
 
@@ -469,7 +480,7 @@ def test_a_killed_run_goes_on(repository):
     assert runner.run_all(expand(runner.plan, "p", [], False, seeds=1))
     first, again, last = started(repository)
     assert (first[0], again[0], last[0]) == ("p-one-s0", "p-one-s0", "p-two-s0")
-    assert again[2] == ["checkpoints/half"], "the checkpoint was lost"
+    assert again[2] == ["half"], "the checkpoint was lost"
     assert again[3] == first[3] != "changed", "the killed run's params were left"
     assert "litter" not in again[4]
 
@@ -533,7 +544,9 @@ def test_quick_results_are_kept_apart(repository):
         load_results("p", False, repository / "results")
 
 
-@pytest.mark.parametrize("arguments", [["run", "nothing"], ["run", "--seeds", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["run", "nothing"], ["run", "--seeds", "0"], ["run", "--jobs", "0"], ["run", "--jobs", "4096"]]
+)
 def test_wrong_arguments_are_one_line(arguments):
     done = subprocess.run([sys.executable, ROOT / "experiments" / "roadmap.py", *arguments], capture_output=True, text=True)
     assert done.returncode == 2
