@@ -247,7 +247,7 @@ def test_what_is_not_on_record_is_not_run(tmp_path, results):
 
 
 def test_the_page_tells_passes_misses_and_what_was_not_run(tmp_path):
-    """The whole page beside a golden one: spread over seeds, a GPU, older code, a picture, analysis and the quick set."""
+    """The whole page beside a golden one: spread over seeds, a GPU, older code, runs at a time, a picture, analysis, quick set."""
     items = {
         "P1.1": {
             "asks": "is it good?",
@@ -261,6 +261,7 @@ def test_the_page_tells_passes_misses_and_what_was_not_run(tmp_path):
                 {"says": "better", "value": "two:train_ae.ssim", "minus": "one:train_ae.ssim", "bar": ">= 0.02"},
                 {"says": "small", "value": "one:train_ae.l1", "bar": "< 0.02", "tried": "More steps: no change.", "learned": "L."},
                 {"says": "small too", "value": "two:train_ae.l1", "bar": "< 0.02"},
+                {"says": "fast", "value": "one:minute.steps_per_second", "bar": ">= 30"},
                 {"says": "a grid", "picture": "one:grid.png"},
             ],
         },
@@ -275,6 +276,8 @@ def test_the_page_tells_passes_misses_and_what_was_not_run(tmp_path):
         result("two", 1, "before", ssim=0.66, l1=0.04),
     )
     full["one", 0]["metrics"]["train_ae"]["l1"] = 0.05
+    full["one", 1] |= {"jobs": 2, "threads": 1}
+    full["one", 1]["metrics"]["minute"] = {"steps_per_second": 40.0}
     quick = by_run(result("one", ssim=0.4, l1=3.0))
     plan = load_plan(written(tmp_path, values))
     current = {f"{name}-s{seed}": {"params": "p", "code": "now"} for name, seed in full}
