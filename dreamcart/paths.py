@@ -3,6 +3,7 @@
 A name with a slash is a folder in a folder (data/ALE/Assault-v5/raw): DVC puts `game` into its paths as it stands.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,5 +67,8 @@ class Paths:
         return ROOT / "plots" / self.game
 
     def checkpoint(self, stage: str, key: str) -> Path:
-        """Where a stage keeps its checkpoint: outside its outputs, which DVC deletes before a run."""
-        return ROOT / "checkpoints" / self.game / f"{stage}-{key}.safetensors"
+        """Where a stage keeps its checkpoint: outside its outputs, which DVC deletes before a run.
+
+        DREAMCART_CHECKPOINTS names another folder: clones of the repository that share the work share it too.
+        """
+        return Path(os.environ.get("DREAMCART_CHECKPOINTS") or ROOT / "checkpoints") / self.game / f"{stage}-{key}.safetensors"

@@ -1,8 +1,8 @@
 """The whole roadmap as experiments, and the page that judges it.
 
-python experiments/roadmap.py run [NAME …] [--quick] [--seeds N]    →  experiments/results/roadmap/, docs/roadmap/
-python experiments/roadmap.py page                                  →  docs/roadmap.md
-python experiments/roadmap.py list [--quick]                        the runs, what is done, and how long the rest takes
+python experiments/roadmap.py run [NAME …] [--quick] [--seeds N] [--jobs N]   →  experiments/results/roadmap/, docs/roadmap/
+python experiments/roadmap.py page                                           →  docs/roadmap.md
+python experiments/roadmap.py list [--quick]                  the runs, what is done, and how long the rest takes
 
 The list is experiments/roadmap.yaml. `run` leaves out what is on record for the same params and the same code; a killed run
 goes on from its checkpoint. The quick set has one seed, and fewer frames and steps.
@@ -30,12 +30,13 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="experiments of experiments/roadmap.yaml (default: all)")
     parser.add_argument("--quick", action="store_true", help="the small set: one seed, fewer frames and steps")
     parser.add_argument("--seeds", type=int, help="so many seeds of each, in place of the list's own number")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each on its share of the cores (default: 1)")
     args = parser.parse_intermixed_args()  # names may come after options
     if args.seeds is not None and args.seeds < 1:
         raise UserError(f"--seeds is {args.seeds}; allowed: 1 or more.")
     plan = load_plan(ROOT / "experiments" / f"{NAME}.yaml")
     seeds = args.seeds or (1 if args.quick else None)
-    runs, runner = expand(plan, NAME, args.names, args.quick, seeds), Runner(plan)
+    runs, runner = expand(plan, NAME, args.names, args.quick, seeds), Runner(plan, jobs=args.jobs)
     if args.what == "run" and not runner.run_all(runs):
         raise UserError("Some runs failed (above); run the same command again to go on with them.")
     if args.what == "list":

@@ -1,6 +1,7 @@
-"""Run a list of experiments through DVC, one after another, and write their table.
+"""Run a list of experiments through DVC, one after another or several at a time, and write their table.
 
-python experiments/run.py experiments/latent_dim.yaml [NAME …]   →  experiments/latent_dim.md, experiments/results/latent_dim/
+python experiments/run.py experiments/latent_dim.yaml [NAME …] [--jobs N]
+    →  experiments/latent_dim.md, experiments/results/latent_dim/
 
 What is on record for the same params and the same code is not run again, and a killed run goes on from its checkpoint (see
 dreamcart/experiments/runner.py). With names only those are run; the table holds all that are on record. "all" in the list
@@ -26,12 +27,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("list", type=Path)
     parser.add_argument("names", nargs="*", help="experiments of the list (default: all)")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each on its share of the cores (default: 1)")
     args = parser.parse_intermixed_args()  # names may come after options
     plan, name = load_plan(args.list), args.list.stem
     if not plan.columns:
         raise UserError(f"{args.list} has no columns, and so no table; the roadmap's list is for experiments/roadmap.py.")
     runs = expand(plan, name, args.names, quick=False, seeds=1)
-    if not Runner(plan).run_all(runs):
+    if not Runner(plan, jobs=args.jobs).run_all(runs):
         raise UserError("Some runs failed (above), so there is no table yet; run the same command again to go on with them.")
     results = load_results(name, quick=False)
     done = [run for run in plan.runs if (run, 0) in results]

@@ -247,7 +247,7 @@ def test_what_is_not_on_record_is_not_run(tmp_path, results):
 
 
 def test_the_page_tells_passes_misses_and_what_was_not_run(tmp_path):
-    """The whole page beside a golden one: spread over seeds, a GPU, older code, a picture, analysis and the quick set."""
+    """The whole page beside a golden one: spread over seeds, a GPU, older code, runs at a time, a picture, analysis, quick set."""
     items = {
         "P1.1": {
             "asks": "is it good?",
@@ -261,6 +261,7 @@ def test_the_page_tells_passes_misses_and_what_was_not_run(tmp_path):
                 {"says": "better", "value": "two:train_ae.ssim", "minus": "one:train_ae.ssim", "bar": ">= 0.02"},
                 {"says": "small", "value": "one:train_ae.l1", "bar": "< 0.02", "tried": "More steps: no change.", "learned": "L."},
                 {"says": "small too", "value": "two:train_ae.l1", "bar": "< 0.02"},
+                {"says": "fast", "value": "one:minute.steps_per_second", "bar": ">= 30"},
                 {"says": "a grid", "picture": "one:grid.png"},
             ],
         },
@@ -275,6 +276,8 @@ def test_the_page_tells_passes_misses_and_what_was_not_run(tmp_path):
         result("two", 1, "before", ssim=0.66, l1=0.04),
     )
     full["one", 0]["metrics"]["train_ae"]["l1"] = 0.05
+    full["one", 1] |= {"jobs": 2, "threads": 1}
+    full["one", 1]["metrics"]["minute"] = {"steps_per_second": 40.0}
     quick = by_run(result("one", ssim=0.4, l1=3.0))
     plan = load_plan(written(tmp_path, values))
     current = {f"{name}-s{seed}": {"params": "p", "code": "now"} for name, seed in full}
@@ -327,8 +330,8 @@ def test_a_curve_is_told_by_its_ends(tmp_path):
 
 
 FAKE_DVC = """#!{python}
-# Stands for DVC: writes the metrics and pictures of a run and leaves its reference; breaks or dies where it is told to.
-import json, os, signal, subprocess, sys
+# Stands for DVC: writes the metrics and pictures of a run and leaves its reference; breaks, dies or waits where it is told to.
+import json, os, signal, subprocess, sys, time
 from pathlib import Path
 if sys.argv[1:3] == ["cache", "dir"]:
     print(".dvc/cache")
@@ -336,16 +339,26 @@ elif sys.argv[1] == "config":
     Path(".dvc/config.local").write_text(" ".join(sys.argv[2:]))
 else:
     control, name = Path({control!r}), sys.argv[sys.argv.index("-n") + 1]
-    found = sorted(str(path) for path in Path("checkpoints").glob("*"))
+    checkpoints = Path(os.environ["DREAMCART_CHECKPOINTS"])
+    found = sorted(path.name for path in checkpoints.glob("*"))
+    def event(what):
+        with open(control / "events", "a") as events:
+            events.write(json.dumps([what, name, Path.cwd().name, os.environ.get("OMP_NUM_THREADS"), os.getpid()]) + "\\n")
+    event("begin")
     with open(control / "log", "a") as log:
         log.write(json.dumps([name, sys.argv[1:], found, Path("params.yaml").read_text()[:9], sorted(os.listdir("."))]) + "\\n")
+    begun = lambda: sum('"begin"' in line for line in (control / "events").read_text().splitlines())
+    waits = control / ("meet-" + name)
+    for _ in range(1000):
+        if waits.exists() and begun() < int(waits.read_text()):
+            time.sleep(0.02)
     if (control / ("break-" + name)).exists():
         print("error: The loss became nan.")
         sys.exit(1)
     if (control / ("die-" + name)).exists():
         (control / ("die-" + name)).unlink()
-        Path("checkpoints").mkdir()
-        Path("checkpoints/half").write_text("")
+        checkpoints.mkdir()
+        (checkpoints / "half").write_text("")
         Path("litter").write_text("")
         Path("params.yaml").write_text("changed")
         head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
@@ -364,6 +377,7 @@ else:
     (plots / "train_ae.csv").write_text("step,val\\n1,2.0\\n2,1.0\\n")
     head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     subprocess.run(["git", "update-ref", "refs/exps/" + head[:2] + "/" + head[2:] + "/" + name, head], check=True)
+    event("end")
 """
 
 
@@ -387,8 +401,8 @@ def repository(tmp_path):
     return root
 
 
-def runner_of(root: Path, values: dict) -> Runner:
-    runner = Runner(load_plan(written(root.parent, values)), root, root / "results", root / "docs")
+def runner_of(root: Path, values: dict, jobs: int = 1) -> Runner:
+    runner = Runner(load_plan(written(root.parent, values)), root, root / "results", root / "docs", jobs)
     runner.environment["PATH"] = f"{root.parent / 'control'}{os.pathsep}{os.environ['PATH']}"
     return runner
 
@@ -469,7 +483,7 @@ def test_a_killed_run_goes_on(repository):
     assert runner.run_all(expand(runner.plan, "p", [], False, seeds=1))
     first, again, last = started(repository)
     assert (first[0], again[0], last[0]) == ("p-one-s0", "p-one-s0", "p-two-s0")
-    assert again[2] == ["checkpoints/half"], "the checkpoint was lost"
+    assert again[2] == ["half"], "the checkpoint was lost"
     assert again[3] == first[3] != "changed", "the killed run's params were left"
     assert "litter" not in again[4]
 
@@ -533,7 +547,9 @@ def test_quick_results_are_kept_apart(repository):
         load_results("p", False, repository / "results")
 
 
-@pytest.mark.parametrize("arguments", [["run", "nothing"], ["run", "--seeds", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["run", "nothing"], ["run", "--seeds", "0"], ["run", "--jobs", "0"], ["run", "--jobs", "4096"]]
+)
 def test_wrong_arguments_are_one_line(arguments):
     done = subprocess.run([sys.executable, ROOT / "experiments" / "roadmap.py", *arguments], capture_output=True, text=True)
     assert done.returncode == 2

@@ -9,6 +9,7 @@ from dreamcart.experiments.plan import Criterion, Experiment, Plan, expand, runs
 from dreamcart.experiments.results import Verdict, judge
 
 Results = dict[tuple[str, int], dict[str, Any]]
+SPEEDS = ("steps_per_second",)  # last keys of what depends on what else the machine does
 SIGNS = {"pass": "✔ pass", "miss": "✘ miss", "shown": "shown", "not run": "○ not run"}
 
 
@@ -19,21 +20,24 @@ def scoreboard(plan: Plan, name: str, full: Results, quick: Results, current: di
         name: of the list, whose command is experiments/`name`.py; full, quick: recorded runs, see `results.load_results`.
         current: fingerprints that runs would have now, by "experiment-sN": others ran on other code or params, and say so.
     """
-    verdicts = [judge(criterion, full) for item in plan.items.values() for criterion in item.criteria]
-    states = Counter(verdict.state for verdict in verdicts)
-    old = stale(full, current)
+    judged = [(criterion, judge(criterion, full)) for item in plan.items.values() for criterion in item.criteria]
+    states = Counter(verdict.state for _, verdict in judged)
+    open_misses = sum(verdict.state == "miss" and not criterion.tried for criterion, verdict in judged)
+    old, shared = stale(full, current), beside_others(full)
     lines = [
         f"# {plan.title}",
         "",
         f"Written by `python experiments/{name}.py page` from the recorded runs in `experiments/results/{name}`; not by hand.",
         f"`python experiments/{name}.py run` makes them (`--quick` a smaller set), `python experiments/{name}.py run NAME` one.",
         "",
-        f"**{len(verdicts)} criteria: {states['pass']} pass, {states['miss']} miss, {states['not run']} not run, "
-        f"{states['shown']} pictures shown.** Measured values are means over seeds ± their standard deviation; a difference is "
-        "taken seed by seed. The last column is the same of the quick set, which judges nothing.",
+        f"**{len(judged)} criteria: {states['pass']} pass, {states['miss']} miss{_unexplained(open_misses)}, "
+        f"{states['not run']} not run, {states['shown']} pictures shown.** Measured values are means over seeds ± their standard "
+        "deviation; a difference is taken seed by seed. The last column is the same of the quick set, which judges nothing.",
     ]
     if old:
         lines += ["", f"† {len(old)} of the {len(full)} recorded runs are of other code or settings than the present ones."]
+    if shared:
+        lines += ["", f"‡ {shared}: speeds and minutes so marked are of that share of the machine, beside other work."]
     for number, item in plan.items.items():
         lines += ["", f"## {number} · {item.asks}", ""]
         lines += ["| criterion | required | measured | | made by | quick set |", "|---|---|---|---|---|---|"]
@@ -42,6 +46,17 @@ def scoreboard(plan: Plan, name: str, full: Results, quick: Results, current: di
         lines += _pictures([c for c in item.criteria if c.picture], full)
         lines += _words(item.criteria, full, item.learned)
     return "\n".join([*lines, "", *_runs(plan, name, full, quick, old)]) + "\n"
+
+
+def _unexplained(misses: int) -> str:
+    return f" ({misses} without an analysis yet)" if misses else ""
+
+
+def beside_others(results: Results) -> str:
+    """How the runs were made that were not made one at a time; nothing where all were."""
+    made = Counter((result["jobs"], result["threads"]) for result in results.values() if result.get("jobs", 1) > 1)
+    ways = [f"{count} runs were made {jobs} at a time, on cores: {threads} each" for (jobs, threads), count in sorted(made.items())]
+    return "; ".join(ways)
 
 
 def stale(results: Results, current: dict[str, dict[str, str]]) -> set[str]:
@@ -70,9 +85,17 @@ def _row(criterion: Criterion, verdict: Verdict, quick: Verdict, full: Results, 
     on = sorted({result["device"] for (name, _), result in full.items() if name in names and "GPU" in result["device"]})
     made = ", ".join(f"`{name}`" for name in names) + "".join(f" ({device})" for device in on)
     mark = " †" if old & set(verdict.runs) else ""
+    if criterion.value.endswith(SPEEDS) and any(full[_key(name)].get("jobs", 1) > 1 for name in verdict.runs):
+        mark += " ‡"
     what = "picture" if criterion.picture else criterion.bar
     quickly = words(quick) if quick.values else "–"
     return f"| {criterion.says} | {_safe(what)} | {words(verdict)}{mark} | {SIGNS[verdict.state]} | {made} | {quickly} |"
+
+
+def _key(name: str) -> tuple[str, int]:
+    """ "experiment-sN" as results are kept."""
+    experiment, seed = name.rsplit("-s", 1)
+    return experiment, int(seed)
 
 
 def _safe(text: str) -> str:
@@ -113,10 +136,12 @@ def _runs(plan: Plan, name: str, full: Results, quick: Results, old: set[str]) -
         took = [_took(some, minutes) for some, minutes in zip((mine, small), own.minutes, strict=True)]
         lines.append(f"| `{experiment}`{mark} | {own.asks} | {len(mine)} of {own.seeds} | {took[0]} | {took[1]} | {on} |")
     done = [sum(r["seconds"] for r in results.values()) / 3600 for results in (full, quick)]
+    clock = sum(r["seconds"] / r.get("jobs", 1) for r in full.values()) / 3600
+    side = f" added up, about {clock:.1f} by the clock, as several ran at a time" if clock < done[0] else ""
     guess = estimates(plan)
     lines += [
         "",
-        f"All recorded runs took {done[0]:.1f} hours (the whole set by estimate: {guess[0]:.1f}), those of the quick set "
+        f"All recorded runs took {done[0]:.1f} hours{side} (the whole set by estimate: {guess[0]:.1f}), those of the quick set "
         f"{done[1]:.1f} ({guess[1]:.1f}).",
         "",
         "As commands of DVC, with the full set's settings:",

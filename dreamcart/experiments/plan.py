@@ -247,8 +247,18 @@ def changed_params(overrides: tuple[str, ...], values: dict[str, Any] | None = N
     return build(Params, values, "")
 
 
+def stage_prints(run: Run, values: dict[str, Any]) -> dict[str, str]:
+    """For each stage of the run, a fingerprint of the params that it and those before it track; `values` are those of
+    params.yaml. Runs with the same one make the same of a stage."""
+    values = asdict(changed_params(run.overrides, values))
+    prints: dict[str, str] = {}
+    tracked: set[str] = set()
+    for stage in stages_of(run):
+        tracked |= set(stages()[stage]["params"])
+        prints[stage] = fingerprint({key: values[key] for key in sorted(tracked)})
+    return prints
+
+
 def params_print(run: Run, values: dict[str, Any]) -> str:
     """Fingerprint of the params that the run's stages track; `values` are those of params.yaml."""
-    values = asdict(changed_params(run.overrides, values))
-    tracked = sorted({key for stage in stages_of(run) for key in stages()[stage]["params"]})
-    return fingerprint({key: values[key] for key in tracked})
+    return stage_prints(run, values)[run.own.stage]

@@ -1,7 +1,6 @@
-"""Runs experiments through `dvc exp run`, one after another, and records what they showed.
+"""Runs experiments through `dvc exp run`, one or several at a time, and records what they showed.
 
-They run in a clone of their own (.dvc/tmp/experiments) at the committed state, so that nobody's work is touched, with the
-repository's cache: what two runs share is made once. The clone stays, and with it the checkpoints: a run that was killed
+They run in clones of their own (see dreamcart/experiments/clone.py), so that nobody's work is touched. A run that was killed
 goes on in the middle of its training. Finished experiments are fetched into this repository, for `dvc exp show`.
 """
 
@@ -10,7 +9,6 @@ import fcntl
 import os
 import platform
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -22,14 +20,17 @@ import yaml
 from tqdm import tqdm
 
 from dreamcart.errors import ROOT, UserError
+from dreamcart.experiments.clone import Clone, call
 from dreamcart.experiments.code import without_others
-from dreamcart.experiments.plan import Plan, Run, changed_params, params_print, stages, stages_of
+from dreamcart.experiments.plan import Plan, Run, changed_params, params_print, stage_prints, stages, stages_of
 from dreamcart.experiments.results import result_path, save_picture
+from dreamcart.experiments.side_by_side import side_by_side
 from dreamcart.files import fingerprint, read_json, write_json
 from dreamcart.tables import print_table
 
 PICTURES = ROOT / "docs"
 MADE = ("data/", "models/")  # deps that stages make, not code
+SECONDS_ONLY = {"game"}  # stages so short that several runs may make them at once
 BAR = "{desc}: {percentage:.0f} % |{bar}| {elapsed} gone, {remaining} left{postfix}"  # its unit is the minute of the estimates
 
 
@@ -38,26 +39,28 @@ class Runner:
 
     Args:
         root: the repository; results, pictures: where results and pictures go, by default its experiments/results and docs.
+        jobs: runs at a time; with several, each has its share of the cores (OMP_NUM_THREADS).
+
+    Raises:
+        UserError: there are not as many cores as jobs.
     """
 
-    def __init__(self, plan: Plan, root: Path = ROOT, results: Path | None = None, pictures: Path | None = None) -> None:
-        self.plan, self.root = plan, root
+    def __init__(
+        self, plan: Plan, root: Path = ROOT, results: Path | None = None, pictures: Path | None = None, jobs: int = 1
+    ) -> None:
+        self.plan, self.root, self.jobs = plan, root, jobs
         self.results, self.pictures = results, pictures or PICTURES
-        self.clone = root / ".dvc" / "tmp" / "experiments"
         self.logs = root / ".dvc" / "tmp" / "experiments-logs"
         self.environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         self.environment.pop("GIT_DIR", None)
+        if not 1 <= jobs <= cores():
+            raise UserError(f"--jobs is {jobs}; allowed: 1 to {cores()}, the cores of this machine.")
+        if jobs > 1:
+            self.environment["OMP_NUM_THREADS"] = str(cores() // jobs)
 
-    def git(self, *command: str, at: Path | None = None) -> str:
-        """Output of a git command in the repository (or `at`). Raises UserError where it fails."""
-        return self._call("git", *command, at=at)
-
-    def _call(self, *command: str, at: Path | None = None) -> str:
-        done = subprocess.run(command, cwd=at or self.root, env=self.environment, text=True, capture_output=True, check=False)
-        if done.returncode:
-            said = done.stderr.strip().splitlines()
-            raise UserError(f"`{' '.join(command)}` failed: {said[-1] if said else 'no message'}.")
-        return done.stdout.strip()
+    def git(self, *command: str) -> str:
+        """Output of a git command in the repository. Raises UserError where it fails."""
+        return call("git", *command, at=self.root, environment=self.environment)
 
     def prints(self, run: Run) -> dict[str, str]:
         """Fingerprints of what decides a run's result: its params, and the committed code of its stages and checks (of
@@ -91,15 +94,16 @@ class Runner:
             if left and self.git("status", "--porcelain", "--", "dreamcart", "stages", "games", "dvc.yaml", "params.yaml"):
                 tqdm.write("Changes that are not committed are not part of the runs.")
             total = sum(run.minutes for run in left) or len(left)
-            bar = tqdm(total=total, desc="experiments", bar_format=BAR, disable=not left)
-            for run in left:
-                bar.set_postfix_str(run.reference)
-                problem = self._attempt(run)
-                states[run.reference] = problem or "done"
-                if problem:
-                    bar.write(f"{run.reference} failed: {problem}")
-                bar.update(run.minutes or 1)
-            bar.close()
+            with tqdm(total=total, desc="experiments", bar_format=BAR, disable=not left) as bar:
+
+                def ended(run: Run, problem: str) -> None:
+                    states[run.reference] = problem or "done"
+                    if problem:
+                        bar.write(f"{run.reference} failed: {problem}")
+                    bar.update(run.minutes or 1)
+
+                clones = [Clone(self.root, number, self.environment) for number in range(1, self.jobs + 1)]
+                side_by_side(left, self._makes(left), clones, self._attempt, lambda busy: bar.set_postfix_str(names(busy)), ended)
         rows = [[run.reference, states[run.reference], self._minutes(run), run.minutes] for run in runs]
         print_table(f"{self.plan.title}: runs", ["run", "state", "minutes", "estimate"], rows)
         return all(state in ("done", "done before") for state in states.values())
@@ -108,68 +112,45 @@ class Runner:
         path = result_path(run, self.results)
         return round(read_json(path)["seconds"] / 60, 1) if path.is_file() else None
 
-    def _attempt(self, run: Run) -> str:
+    def _makes(self, runs: list[Run]) -> dict[str, set[str]]:
+        """Of each run by its reference, the fingerprints of the stages that it should not make while another one does."""
+        params = yaml.safe_load(self.git("show", "HEAD:params.yaml"))
+        prints = {run.reference: stage_prints(run, params) for run in runs}
+        return {name: {text for stage, text in own.items() if stage not in SECONDS_ONLY} for name, own in prints.items()}
+
+    def _attempt(self, run: Run, clone: Clone) -> str:
         """Run, check and record. Returns what went wrong, nothing if all is well."""
         try:
-            self._prepare()
+            clone.prepare()
             prints, begin = self.prints(run), time.time()
             self.logs.mkdir(parents=True, exist_ok=True)
             log = self.logs / f"{run.reference}.log"
-            with open(log, "w") as output:
-                done = subprocess.run(
-                    run.command, cwd=self.clone, env=self.environment, stdout=output, stderr=subprocess.STDOUT, check=False
-                )
-            if done.returncode:
+            if clone.run(run.command, log, "w"):
                 return f"{said_last(log)} ({log.relative_to(self.root)})"
             seconds = time.time() - begin
-            reference = self._publish(run)
-            self._record(run, prints, seconds, reference, log)
+            reference = clone.publish(run)
+            self._record(run, clone, prints, seconds, reference, log)
         except UserError as problem:
             return str(problem)
         return ""
 
-    def _prepare(self) -> None:
-        """The clone as the last commit has it; ignored files (data, models, checkpoints) stay."""
-        commit = self.git("rev-parse", "HEAD")
-        if not (self.clone / ".git").exists():
-            self.clone.parent.mkdir(parents=True, exist_ok=True)
-            self.git("clone", "-q", "--shared", "--no-checkout", str(self.root), str(self.clone))
-        self.git("fetch", "-q", str(self.root), "HEAD", at=self.clone)
-        for reference in self.git("for-each-ref", "--format=%(refname)", "refs/exps", at=self.clone).split():
-            self.git("update-ref", "-d", reference, at=self.clone)  # finished ones are fetched; others are of a killed run
-        self.git("checkout", "-q", "-f", "--detach", commit, at=self.clone)
-        self.git("clean", "-fdq", at=self.clone)
-        (self.clone / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)  # of a killed run: nobody else is at work here
-        if not (self.clone / ".dvc" / "config.local").is_file():
-            cache = self._call("dvc", "cache", "dir")
-            self._call("dvc", "config", "--local", "cache.dir", str((self.root / cache).resolve()), at=self.clone)
-
-    def _publish(self, run: Run) -> str:
-        """Fetch the finished experiment into the repository, in place of an older one of its name. Returns its reference."""
-        ours = self.git("for-each-ref", "--format=%(refname)", "refs/exps/", at=self.clone).split()
-        reference = next((ref for ref in ours if ref.endswith("/" + run.reference)), None)
-        if reference is None:
-            raise UserError("DVC left no experiment; look into its log")
-        self.git("fetch", "-q", str(self.clone), f"+{reference}:{reference}")
-        return reference
-
-    def _record(self, run: Run, prints: dict[str, str], seconds: float, reference: str, log: Path) -> None:
+    def _record(self, run: Run, clone: Clone, prints: dict[str, str], seconds: float, reference: str, log: Path) -> None:
         game = changed_params(run.overrides).game
         metrics: dict[str, Any] = {}
         for stage in stages_of(run):
             for entry in stages()[stage].get("metrics", []):
-                path = self.clone / next(iter(entry)).replace("${game}", game)
+                path = clone.path / next(iter(entry)).replace("${game}", game)
                 metrics[path.stem] = read_json(path)
             for entry in stages()[stage].get("plots", []):
                 (path, how), *_ = entry.items()
                 if how.get("y") == "val":
-                    metrics[f"{Path(path).stem}_curve"] = curve(self.clone / path.replace("${game}", game))
+                    metrics[f"{Path(path).stem}_curve"] = curve(clone.path / path.replace("${game}", game))
         for name in run.own.checks:
-            metrics |= self._check(name, game, log)
+            metrics |= self._check(name, game, clone, log)
         pictures = {}
         for name in run.own.pictures if run.seed == 0 else []:
             to = self.pictures / run.plan / f"{'quick-' * run.quick}{run.experiment}-{Path(name).stem}.png"
-            save_picture(self.clone / "plots" / game / name, to, round(self.plan.pictures_most * 1e6))
+            save_picture(clone.path / "plots" / game / name, to, round(self.plan.pictures_most * 1e6))
             pictures[name] = to.relative_to(self.pictures).as_posix()
         path = result_path(run, self.results)
         before = read_json(path) if path.is_file() else {"fingerprint": {}, "seconds": 0}
@@ -188,24 +169,23 @@ class Runner:
                 "fingerprint": prints,
                 "seconds": round(seconds, 1),
                 "device": device(),
+                "jobs": self.jobs,  # at a time; with several, speeds are of a share of the machine, beside other work
+                "threads": int(self.environment.get("OMP_NUM_THREADS") or cores()),
                 "metrics": metrics,
                 "pictures": pictures,
             },
         )
 
-    def _check(self, name: str, game: str, log: Path) -> dict[str, Any]:
+    def _check(self, name: str, game: str, clone: Clone, log: Path) -> dict[str, Any]:
         """The metrics that a check leaves. Raises UserError where it should have written some and did not."""
         own = self.plan.checks[name]
-        path = self.clone / "metrics" / game / f"{own.writes or name}.json"
+        path = clone.path / "metrics" / game / f"{own.writes or name}.json"
         path.unlink(missing_ok=True)
-        with open(log, "a") as output:
-            command = [sys.executable if part == "python" else part.replace("{game}", game) for part in shlex.split(own.command)]
-            done = subprocess.run(
-                command, cwd=self.clone, env=self.environment, stdout=output, stderr=subprocess.STDOUT, check=False
-            )
+        command = [sys.executable if part == "python" else part.replace("{game}", game) for part in shlex.split(own.command)]
+        status = clone.run(command, log)
         if not own.writes:
-            return {name: {"passed": int(done.returncode == 0)}}
-        if done.returncode or not path.is_file():
+            return {name: {"passed": int(status == 0)}}
+        if status or not path.is_file():
             raise UserError(f"its check {name}: {said_last(log)} ({log.relative_to(self.root)})")
         return {own.writes: read_json(path)}
 
@@ -220,6 +200,16 @@ class Runner:
             except BlockingIOError:
                 raise UserError("Experiments are being run here already; wait for them, or stop them first.") from None
             yield
+
+
+def names(runs: list[Run]) -> str:
+    """What the bar says of the runs under way."""
+    return ", ".join(run.reference for run in runs)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def curve(path: Path) -> dict[str, float]:
@@ -248,9 +238,8 @@ def device() -> str:
     chosen = pick_device()
     if chosen.type == "cuda":
         return f"GPU: {torch.cuda.get_device_name(chosen)}"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
-    return f"{'CPU' if chosen.type == 'cpu' else 'Apple GPU'}: {names[0] if names else platform.machine()}, {cores} cores"
+    models = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    return f"{'CPU' if chosen.type == 'cpu' else 'Apple GPU'}: {models[0] if models else platform.machine()}, {cores()} cores"
 
 
 def _lines(path: str) -> list[str]:
