@@ -100,8 +100,8 @@ def rest_of(group: np.ndarray, before: np.ndarray, now: np.ndarray, then: np.nda
     y, x = group[:, 0], group[:, 1]
     some = np.zeros(before.shape, bool)
     for numbers in (now, then):
-        own = np.unique(numbers[y, x])
-        some |= np.isin(numbers, own[own > 0])
+        for own in set(numbers[y, x].tolist()) - {0}:
+            some |= numbers == own
     some[y, x] = False
     y, x = np.nonzero(some)
     return np.stack([y - group[0, 0], x - group[0, 1], before[y, x], before[y, x]], 1).astype(np.int16)
