@@ -1,6 +1,7 @@
 """Frames stored as tiles: the same pixels as the plain array, tiles of training first, and what is refused."""
 
 import dataclasses
+import re
 import tracemalloc
 
 import numpy as np
@@ -19,6 +20,7 @@ from dreamcart.dynamics.train import rarity
 from dreamcart.errors import UserError
 from dreamcart.evaluation.pictures import pairs_picture
 from dreamcart.evaluation.rollout import load_test
+from dreamcart.experiments.plan import changed_params
 from dreamcart.files import read_json
 from dreamcart.representation.base import Representation
 from dreamcart.representation.encode import encode_frames, reconstruct
@@ -222,19 +224,21 @@ def test_memory_of_the_writer_is_flat(tmp_path):
 
 
 def test_too_many_tiles_are_refused(tmp_path, monkeypatch):
-    """A picture that scrolls by single pixels is not drawn from a grid of tiles: say so, and what to do."""
+    """A picture that scrolls by single pixels is not drawn from a grid of tiles: say so, and what to do, all of it at once."""
     monkeypatch.setattr(tiled, "MOST_TILES", 10)
     write(tmp_path, draw(random_tiles(10), 9), 8, "ten")
-    with pytest.raises(UserError, match=r"set preprocess\.tile to 0") as caught:
+    with pytest.raises(UserError, match="more than 10 distinct tiles") as caught:
         write(tmp_path, draw(random_tiles(11), 9), 8, "eleven")
     assert_sentence(caught.value)
+    changed = changed_params(tuple(re.findall(r"-S (\S+)", str(caught.value))))  # accepted together
+    assert (changed.preprocess.tile, changed.representation.kind) == (0, "ae")
 
 
 def test_too_many_tiles_in_both_splits_are_refused(tmp_path, monkeypatch):
     """The limit holds for the dictionary that the splits share."""
     monkeypatch.setattr(tiled, "MOST_TILES", 10)
     train, val = (write(tmp_path, draw(random_tiles(8, seed=n), 9), 8, name) for n, name in enumerate(("train", "val")))
-    with pytest.raises(UserError, match=r"set preprocess\.tile to 0"):
+    with pytest.raises(UserError, match="more than 10 distinct tiles"):
         write_tiles(tmp_path / "tiles.npy", train, val)
 
 

@@ -16,6 +16,11 @@ import numpy as np
 from dreamcart.errors import UserError
 
 MOST_TILES = 65_535  # what cells.npy's uint16 can count
+# What does it instead, as in experiments/doom.yaml; one of these settings alone would be refused.
+WHOLE_FRAMES = (
+    "-S preprocess.tile=0 -S preprocess.height=56 -S preprocess.width=80 -S preprocess.resize=area "
+    "-S representation.kind=ae -S latent_dim=0"
+)
 CHUNK = 1024  # frames of cells that are renumbered at once: a bound on memory
 
 
@@ -107,7 +112,8 @@ class TileNumbers:
         if len(numbers) > MOST_TILES:
             raise UserError(
                 f"The frames have more than {MOST_TILES} distinct tiles, so they are not drawn from tiles of "
-                f"{self.shape[0]} x {self.shape[0]} pixels; set preprocess.tile to 0."
+                f"{self.shape[0]} x {self.shape[0]} pixels; keep them whole at a smaller size and learn them: {WHOLE_FRAMES} "
+                "(experiments/doom.yaml)."
             )
         return np.array(found, np.uint16)
 
