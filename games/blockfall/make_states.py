@@ -45,6 +45,7 @@ NEAR_CLEAR = """
 225533311.
 225443331.
 """
+SCORES = 270, 380, 500, 790, 900, 1040, 1310, 1450
 
 
 def make():
@@ -117,9 +118,11 @@ def main():
     following = order[(order.index("I") + 1) % 7]
     poke(env, NEAR_CLEAR, piece_type=names.index("I"), next_type=names.index(following))
     save("NearClearA")
-    restart(play)
-    poke(env, lines=30, level=6)
-    save("FastA")
+    for level in range(1, 9):  # lines and score such as play has by then
+        restart(play)
+        board = NEAR_CLEAR if level % 2 else ""
+        poke(env, board, level=level, lines=10 * level + (7 * level) % 10, score=SCORES[level - 1])
+        save(f"Level{level}A")
     env.close()
 
 

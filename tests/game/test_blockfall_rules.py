@@ -102,7 +102,7 @@ def artist(console):
 
 def test_screen_is_a_grid_of_few_tiles(console):
     seen = set()
-    for state in ["Title", "PlayA", "PlayB", "HighA", "NearClearA", "FastA"]:
+    for state in ["Title", "PlayA", "PlayB", "HighA", "NearClearA", "Level6A"]:
         screen = console.load(state).screen
         assert screen.shape == (224, 240, 3)
         grid = screen.reshape(28, 8, 30, 8, 3).swapaxes(1, 2).reshape(-1, 192)
@@ -146,7 +146,7 @@ def test_every_frame_is_whole(console, artist, state):
         assert (1, 2, 0) in events
 
 
-@pytest.mark.parametrize("state", ["PlayA", "HighA", "NearClearA", "FastA", "PlayB"])
+@pytest.mark.parametrize("state", ["PlayA", "HighA", "NearClearA", "Level1A", "Level8A", "PlayB"])
 def test_two_frame_steps_show_what_ram_holds(console, artist, state):
     """With buttons held for two frames, nothing happens in the second one:
     an agent's picture and its RAM agree."""
@@ -494,7 +494,10 @@ def test_pause_freezes_and_restores(console):
 def test_start_states(console):
     assert console.load("NearClearA").piece_type == PIECE_I
     assert (console.board()[-4:] == 0).sum() == 4
-    assert console.load("FastA").level == 6
+    for level in range(1, 9):
+        console.load(f"Level{level}A")
+        assert (console.level, console.lines // 10) == (level, level)
+        assert console.until(lambda v: v["piece_y"] == 1) <= 20 - 2 * min(level, 8)
     board = console.load("HighA").board()
     assert board.any(axis=1).sum() >= 14
     assert not board.all(axis=1).any()
