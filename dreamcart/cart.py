@@ -80,6 +80,13 @@ def load_cart(path: Path, device: torch.device) -> tuple[WorldModel, dict[str, A
     told = meta.pop("fingerprint", None)
     if told != fingerprint_of(tensors, meta):
         raise UserError(f"{path} was changed after it was made (its fingerprint does not fit); fetch it again.")
+    try:
+        return _world(path, tensors, meta, device), meta
+    except (KeyError, TypeError, ValueError, StopIteration):
+        raise UserError(f"{path} lacks what a cart needs, or its parts do not fit together; fetch another one.") from None
+
+
+def _world(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any], device: torch.device) -> WorldModel:
     parts = {}
     for part in PARTS:
         own = {name.removeprefix(f"{part}."): t for name, t in tensors.items() if name.startswith(f"{part}.")}
@@ -87,7 +94,7 @@ def load_cart(path: Path, device: torch.device) -> tuple[WorldModel, dict[str, A
         parts[part] = load_weights(make(meta[part], path), own, path)
     starts = {name: tensors[f"start.{name}"].numpy() for name in meta["starts"]}
     spec, seen_as = GameSpec.from_dict(meta["game"]), seen_as_of(meta, tensors["median"].shape)
-    return WorldModel(spec, parts["representation"], parts["dynamics"], starts, seen_as, device), meta
+    return WorldModel(spec, parts["representation"], parts["dynamics"], starts, seen_as, device)
 
 
 def carts() -> dict[str, Path]:

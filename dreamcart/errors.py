@@ -4,6 +4,7 @@ Stages call `run_stage(main)`, which prints that sentence and exits with status 
 exception keeps its traceback, because then the mistake is ours.
 """
 
+import argparse
 import errno
 import os
 import select
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+CANNOT_WRITE = errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EISDIR, errno.ENOTDIR, errno.EEXIST
 PIPE_GONE = 141  # what a shell says of a command that such a signal ended
 
 
@@ -19,11 +21,17 @@ class UserError(Exception):
     """Wrong input. The message is one sentence that names the problem and the way out."""
 
 
-def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's `main` from the repository root, turning a person's mistakes into one line.
+def run_stage(main: Callable[[], None], about: str | None = None) -> None:
+    """Run a stage's `main`, turning a person's mistakes into one line.
+
+    `about` is what --help says of a stage that takes its settings from params.yaml alone; any other argument is refused then.
 
     Exits 2 on `UserError`, a full disk or a missing permission, 130 on Ctrl-C, and 141 where nobody reads its output any more.
     """
+    if about is not None:
+        epilog = "Settings: params.yaml, or for one run  dvc exp run -S key=value"
+        shape = argparse.RawDescriptionHelpFormatter
+        argparse.ArgumentParser(description=about, epilog=epilog, formatter_class=shape).parse_args()
     try:
         main()
         sys.stdout.flush()
@@ -38,10 +46,11 @@ def run_stage(main: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at exit
         sys.exit(PIPE_GONE)
     except OSError as problem:
-        if problem.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+        if problem.errno not in CANNOT_WRITE:
             raise
         where = problem.filename or "the output folder"
-        _leave(f"Cannot write {where}: {os.strerror(problem.errno)}; make room or change its rights, then run again.")
+        why = os.strerror(problem.errno)
+        _leave(f"Cannot write {where}: {why}; make room, change its rights or choose another place, then run again.")
 
 
 def _unread() -> bool:

@@ -1,6 +1,7 @@
 """Writing files so that a power cut leaves either the old file or the new one, never half of one."""
 
 import csv
+import errno
 import hashlib
 import json
 import os
@@ -34,6 +35,8 @@ def read_yaml(path: Path, missing: str) -> Any:
         return yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise UserError(missing) from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no text in UTF-8; save it as such, or restore it with `git checkout`.") from None
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
         where = f" near line {mark.line + 1}" if mark else ""
@@ -74,9 +77,21 @@ def fingerprint(*parts: Any) -> str:
 
 
 def write_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap:
-    """A new .npy file of that shape, mapped into memory for writing: rows go to disk, not to RAM."""
+    """A new .npy file of that shape, mapped into memory for writing: rows go to disk, not to RAM.
+
+    Raises OSError where the disk has no room for it: a write to a mapped page that cannot be stored would kill the process.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "r+b") as handle:
+            try:
+                os.posix_fallocate(handle.fileno(), 0, path.stat().st_size)
+            except OSError as problem:
+                if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+                    path.unlink()
+                    raise OSError(problem.errno, "", str(path)) from None  # else: a file system that cannot promise room
+    return array
 
 
 def read_array(path: Path) -> np.ndarray:

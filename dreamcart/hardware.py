@@ -7,6 +7,8 @@ import sys
 
 import torch
 
+from dreamcart.errors import UserError
+
 # numbers of settings in glibc's malloc.h
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LARGEST = 32 * 2**20  # bytes: the largest threshold that glibc takes
@@ -17,7 +19,12 @@ def pick_device() -> torch.device:
     name = os.environ.get("DREAMCART_DEVICE")
     if not name:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):  # an unknown word; a device that is not here, or a torch made without it
+        raise UserError(f"DREAMCART_DEVICE is {name!r}, which cannot be used here; say cpu, cuda, cuda:1 or mps.") from None
+    return device
 
 
 def autocast(device: torch.device) -> contextlib.AbstractContextManager:

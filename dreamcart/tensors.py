@@ -1,5 +1,6 @@
 """Tensors on disk: safetensors with JSON metadata, never pickle; what is damaged is refused in one sentence."""
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,13 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[st
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(flat, temporary, {"json": json.dumps(metadata or {}, sort_keys=True)})
+    try:
+        save_file(flat, temporary, {"json": json.dumps(metadata or {}, sort_keys=True)})
+    except SafetensorError as problem:  # it wraps what the system says
+        temporary.unlink(missing_ok=True)
+        if "No space left" in str(problem):
+            raise OSError(errno.ENOSPC, "", str(path)) from None
+        raise
     temporary.chmod(0o644)  # safetensors writes 0600
     replace_atomically(temporary, path)
 
@@ -39,6 +46,7 @@ def load_tensors(path: Path, remedy: str = "delete it and run `dvc repro` again"
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise UserError(
-                f"{path} holds NaN or infinity in {name!r}: that training diverged; lower the learning rate and run it again."
+                f"{path} holds NaN or infinity in {name!r}: its training diverged, or it was damaged; {remedy} "
+                "(with a lower learning_rate where it happens again)."
             )
     return tensors, metadata

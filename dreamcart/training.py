@@ -91,14 +91,15 @@ def fit(
         loss = loss_at(step)
         model.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
+        norm = nn.utils.clip_grad_norm_(parameters, 1.0)
+        value = loss.item()
+        if not (math.isfinite(value) and math.isfinite(norm)):  # before it spoils the weights
+            raise UserError(
+                f"{title}: the loss or its gradient became {value if not math.isfinite(value) else norm.item()} at step {step}; "
+                "lower its learning_rate in params.yaml and run again."
+            )
         for optimizer in optimizers:
             optimizer.step()
-        value = loss.item()
-        if not math.isfinite(value):
-            raise UserError(
-                f"{title}: the loss became {value} at step {step}; lower its learning_rate in params.yaml and run again."
-            )
         run.recent.append(value)
         run.step = step + 1
         if run.step % plan.validate_every == 0 or run.step == plan.steps:

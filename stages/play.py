@@ -58,6 +58,10 @@ def main() -> None:
         for title in titles():
             print(title.label)
         return
+    if args.gif:
+        if args.gif.is_dir():
+            raise UserError(f"--gif {args.gif} is a folder; give the name of a file in it, such as {args.gif / 'dream.gif'}.")
+        args.gif.parent.mkdir(parents=True, exist_ok=True)  # what cannot be saved is said before play, not after it
     cart = cart_path(args.cart) if args.cart else None
     title = Title(cart.stem, cart) if cart else None
     if args.menu:

@@ -125,4 +125,4 @@ def print_beside_cart(game: str, table: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, __doc__)

@@ -94,4 +94,4 @@ def print_measures(report: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, __doc__)

@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from synthetic import GOLDEN, assert_sentence, empty, foreign, garbage, make_spec, make_tiles_world, truncate
 
-from dreamcart.cart import FORMAT, MOST_BYTES, OLDEST, carts, load_cart, save_cart
+from dreamcart.cart import FORMAT, MOST_BYTES, OLDEST, carts, load_cart, save_cart, write_cart
 from dreamcart.errors import UserError, run_stage
 from dreamcart.play.library import Title, find, titles
 from dreamcart.play.loop import Input
@@ -200,6 +200,17 @@ def test_a_bad_cart_is_refused_in_one_sentence(home, damage, named):
         load_cart(path, CPU)
     assert_sentence(caught.value)
     assert path.name in str(caught.value)
+
+
+def test_a_cart_that_was_signed_without_its_parts_is_refused(home):
+    """Who makes a fingerprint can leave things out: carts come from strangers."""
+    path = put(home)
+    tensors, meta = load_tensors(path)
+    for lost in ("starts", "game", "dynamics"):
+        write_cart(path, tensors, {key: value for key, value in meta.items() if key not in (lost, "fingerprint")})
+        with pytest.raises(UserError, match="lacks") as caught:
+            load_cart(path, CPU)
+        assert_sentence(caught.value)
 
 
 # What is here to play

@@ -17,7 +17,7 @@ from dreamcart.games.catalog import load_game
 from dreamcart.play.actions import parse_actions
 from dreamcart.play.loop import Input, Script, run
 from dreamcart.play.sources import Dream, SideBySide
-from dreamcart.play.window import OWN_KEYS, Window
+from dreamcart.play.window import MARGIN, OWN_KEYS, Window
 from dreamcart.world_model import load_world
 
 SPEC = make_spec()
@@ -398,6 +398,15 @@ def test_help_and_state_are_on_the_screen(window):
     assert all(f"{key}: " in text for key in OWN_KEYS)
 
 
+def test_all_help_is_seen_when_the_window_opens(window):
+    """A line that runs out of the window is no help; the game's own picture may be narrow."""
+    widths = []
+    window._line = lambda text, number, colour: widths.append(window.font.size(text)[0])
+    window.show(np.zeros((16, 16, 3), np.uint8), True, "temperature 1.0   saved blockfall-20261125-120000.gif")
+    assert len(widths) == 4
+    assert max(widths) <= window.screen.get_width() - 2 * MARGIN
+
+
 @pytest.mark.parametrize(
     ("keys", "named"),
     [
@@ -502,6 +511,8 @@ def test_frames_end_a_list_of_actions_early(play):
         (["--headless", "--frames", "3", "--temperature", "0.5"], "(mlp) knows one future only"),
         (["--headless", "--frames", "3", "--temperature", "-1"], "allowed: 0 to 2"),
         (["--headless", "--frames", "3", "--real", "--temperature", "1"], "--temperature"),
+        (["--headless", "--frames", "3", "--gif", "."], "is a folder"),
+        (["--headless", "--frames", "3", "--gif", __file__ + "/dream.gif"], "test_play.py"),
         (["--headless", "--frames", "3", "--start", "Nowhere"], "no start state 'Nowhere'"),
         (["--headless", "--frames", "3", "--game", "pacman"], "pacman"),
         (["--headless", "--frames", "3", "--real", "--game", "pacman"], "no game 'pacman'"),

@@ -151,6 +151,19 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     assert all(torch.isfinite(tensor).all() for tensor in load_file(tmp_path / "c.safetensors").values())
 
 
+def test_a_gradient_that_is_no_number_spoils_no_checkpoint(tmp_path):
+    """The loss can still be a number when its gradient is none: such a step must not reach the weights that are saved."""
+    model = nn.Linear(2, 1)
+
+    def loss_at(step):
+        loss = model(torch.ones(1, 2)).sum()
+        return loss if step < 9 else loss + (model.weight.sum() * 0).abs().sqrt()  # value 0, slope 0 * inf
+
+    with pytest.raises(UserError, match="gradient"):
+        fit(model, PLAN, loss_at, lambda: 0.0, tmp_path / "c.safetensors", "toy")
+    assert all(torch.isfinite(weight).all() for weight in model.parameters())
+
+
 @pytest.mark.parametrize("size", [0, 100, -20])
 def test_half_a_checkpoint_is_refused(tmp_path, size):
     """A damaged checkpoint must be named, so that it can be deleted; guessing its content would corrupt the run."""

@@ -5,6 +5,7 @@ actions, counted in the game's minimal set (Gymnasium's default) or in the full 
 a time, or have a list of 0 and 1; with a mouse both are in a dictionary, {"binary": …, "continuous": […]}.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,7 +70,7 @@ def held_part(action: Any) -> Any:
 def action_values(action: Any, spec: GameSpec) -> list[int]:
     """A list or a number → whole numbers. Raises UserError on anything else."""
     values = action if isinstance(action, (list, tuple)) else [] if action is None else [action]
-    if any(isinstance(value, str) or value is None or value != int(value) for value in values):
+    if any(isinstance(value, str) or value is None or not math.isfinite(value) or value != int(value) for value in values):
         raise UserError(f"The dataset has the action {action!r}, which is no list of 0 and 1 for {', '.join(spec.buttons)}.")
     return [int(value) for value in values]
 

@@ -40,10 +40,10 @@ def controllability(
     frames, actions, left, policy, variables = [], [], 0, None, {}
     for number in tqdm(range(count), desc="controllability", unit="state"):
         if left == 0:  # a new episode every few states
-            script = scripts[number // 5 % len(scripts)]
+            script = scripts[number * len(scripts) // count]  # spread over all of them
             policy = make_policy(script.policy, spec)
             frames = [process_frame(emulator.reset(script.state, SEEDS + seed + number), config)]
-            actions, left = [], 5
+            actions, left = [], 5 if count >= 5 * len(scripts) else 2
         left -= 1
         for _ in range(int(rng.integers(*APART))):
             variables = emulator.variables()

@@ -1,5 +1,6 @@
 """The pictures of a run, for eyes: pairs, reconstructions, loss curves, filmstrip, and an animation."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,10 @@ def before_after_picture(frames: np.ndarray, decoded: np.ndarray, names: list[st
     """Frames above their reconstructions, both uint8 [N, H, W, C], in rows of `columns`, with a name each."""
     with plt.rc_context(INK):
         lines = max(1, -(-len(frames) // columns))
-        figure, axes = plt.subplots(2 * lines, columns, figsize=(1.6 * columns, 3.5 * lines), squeeze=False)
+        height, width = frames.shape[1:3]
+        inches = max(1.6, 1.1 * width / INK["savefig.dpi"])  # a pixel of the game is at least one of the picture
+        size = inches * columns, (2 * inches * height / width + 0.3) * lines
+        figure, axes = plt.subplots(2 * lines, columns, figsize=size, squeeze=False)
         for axis in axes.flat:
             axis.axis("off")
         for n, name in enumerate(names):
@@ -66,7 +70,7 @@ def before_after_picture(frames: np.ndarray, decoded: np.ndarray, names: list[st
             for offset, picture in enumerate((frames[n], decoded[n])):
                 _show(axes[2 * line + offset, column], picture)
             axes[2 * line, column].set_title(name, fontsize=7)
-        figure.subplots_adjust(wspace=0.04, hspace=0.06)
+        figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.96, wspace=0.04, hspace=0.1)
         _save(figure, path)
 
 
@@ -111,9 +115,9 @@ def save_gif(frames: np.ndarray | list[np.ndarray], path: Path, rate: float, sca
     for frame in frames:
         large = np.broadcast_to(frame, (*frame.shape[:2], 3)).repeat(scale, 0).repeat(scale, 1)
         images.append(Image.fromarray(large).quantize(64, dither=Image.Dither.NONE))
-    images[0].save(
-        path, "GIF", save_all=True, append_images=images[1:], duration=max(20, round(1000 / rate)), loop=0, optimize=True
-    )
+    ends = [max(2 * n, round(100 * n / rate)) for n in range(len(images) + 1)]  # hundredths: right on the whole
+    durations = [10 * (end - begin) for begin, end in itertools.pairwise(ends)]
+    images[0].save(path, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0, optimize=True)
 
 
 def _show(axis: Any, picture: np.ndarray) -> None:

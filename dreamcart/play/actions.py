@@ -26,7 +26,9 @@ def parse_actions(text: str, spec: GameSpec) -> list[set[str]]:
     for item in re.sub(r"#.*", "", text).replace(",", " ").split():
         match = _ITEM.fullmatch(item)
         if not match:
-            raise UserError(f"Cannot read the action {item!r}; write buttons as LEFT+A*5 (together, five steps) or . (none).")
+            raise UserError(
+                f"Cannot read the action {item!r}; write LEFT+A*5 (together, five steps) or . (nothing), or name a file."
+            )
         pressed = set() if match["buttons"] == "." else {name.upper() for name in match["buttons"].split("+")}
         spec.vector(pressed)  # refuses unknown names
         count = int(match["count"] or 1)

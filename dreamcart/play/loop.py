@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -94,6 +95,7 @@ def run(source: Source, player: Player, gif: Path | None = None, clips: Path | N
     seconds: list[float] = []
     frame, paused, message = source.reset(), False, ""
     steps = 0
+    saver, saving = ThreadPoolExecutor(1), None  # a GIF takes seconds to write: play goes on meanwhile
     while True:
         turn = player.read()
         if turn.quit or turn.menu:
@@ -106,8 +108,11 @@ def run(source: Source, player: Player, gif: Path | None = None, clips: Path | N
             message = source.warm(turn.warmer)
         if turn.save_gif and recent and clips:
             path = clips / f"{source.spec.name.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}.gif"
-            save_gif(list(recent), path, rate)
-            message = f"saved {path.name}"
+            saving = path, saver.submit(save_gif, list(recent), path, rate)
+            message = f"saving {path.name}"
+        if saving and saving[1].done():
+            saving[1].result()  # raises what went wrong
+            message, saving = f"saved {saving[0].name}", None
         if not paused and not turn.restart:
             begin = time.perf_counter()
             frame = source.step(turn.pressed)
@@ -117,6 +122,9 @@ def run(source: Source, player: Player, gif: Path | None = None, clips: Path | N
             if gif:
                 everything.append(frame)
         player.show(frame, paused, told(source, message))
+    saver.shutdown()
+    if saving:
+        saving[1].result()
     if gif and everything:
         save_gif(everything, gif, rate)
     return Report(steps, seconds, turn.menu)

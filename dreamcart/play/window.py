@@ -22,6 +22,7 @@ OWN_KEYS = {
 }
 BACKGROUND, TEXT, BRIGHT = (16, 16, 24), (150, 150, 165), (255, 210, 90)
 MARGIN, LINE = 12, 20
+LONGEST_STATUS = "888.8 FPS (real time: 60)   PAUSED   temperature 1.0   saved blockfall-20260101-120000.gif"
 
 
 class Window:
@@ -45,7 +46,9 @@ class Window:
             if scale is None:
                 room_x, room_y = pygame.display.get_desktop_sizes()[0]
                 scale = max(1, min(int(room_x * 0.7) // width, int(room_y * 0.7) // height, max(1, 560 // height)))
-            size = (max(width * scale, 400) + 2 * MARGIN, height * scale + 4 * LINE + 2 * MARGIN)
+            self.font = pygame.font.Font(None, 20)
+            words = max(self.font.size(line)[0] for line in (LONGEST_STATUS, *self.help()))  # all help is seen from the start
+            size = (max(width * scale, words) + 2 * MARGIN, height * scale + 4 * LINE + 2 * MARGIN)
             self.screen = pygame.display.set_mode(size, pygame.RESIZABLE)
         except pygame.error as problem:
             raise UserError(
@@ -53,7 +56,6 @@ class Window:
             ) from None
         pygame.display.set_caption(title)
         self.title = title
-        self.font = pygame.font.Font(None, 20)
         self.clock = pygame.time.Clock()
         self.times: deque[float] = deque(maxlen=60)
 
@@ -96,10 +98,14 @@ class Window:
         self.screen.blit(picture, ((width - size[0]) // 2, (height - size[1]) // 2))
         self.times.append(time.perf_counter())
         self._line(status, 0, BRIGHT)
+        for number, line in enumerate(self.help(), start=1):
+            self._line(line, number, TEXT)
+
+    def help(self) -> list[str]:
+        """Three lines: the keys of the game's buttons, and the window's own."""
         names = [f"{key}: {button}" for button, key in self.spec.keys.items()]
-        self._line("   ".join(names[: len(names) // 2]), 1, TEXT)
-        self._line("   ".join(names[len(names) // 2 :]), 2, TEXT)
-        self._line("   ".join(f"{key}: {what}" for key, what in self.own_keys.items()), 3, TEXT)
+        own = [f"{key}: {what}" for key, what in self.own_keys.items()]
+        return ["   ".join(part) for part in (names[: len(names) // 2], names[len(names) // 2 :], own)]
 
     @property
     def rate(self) -> float:

@@ -34,7 +34,7 @@ def test_start_states_are_made_from_the_rom(tmp_path):
     made = {p.name: p.read_bytes() for p in tmp_path.glob("*.state")}
     kept = {p.name: p.read_bytes() for p in ROM.parent.glob("*.state")}
     assert made == kept
-    assert len(kept) == 6
+    assert {"Title.state", "PlayA.state", "PlayB.state"} < set(kept)
 
 
 def test_variables_are_where_the_source_puts_them():
