@@ -1,6 +1,6 @@
-"""Roll the trained dream out on *validation* episodes: for choosing settings, which the test must not do.
+"""Roll the trained dream, or a cart, out on *validation* episodes: for choosing, which the test must not do.
 
-python experiments/validate.py [--starts N]
+python experiments/validate.py [--starts N] [--cart FILE]
 
 Prints the table of rollout_eval for validation starts. Writes nothing.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dreamcart.cart import load_cart
 from dreamcart.config import load_params
 from dreamcart.data.processed import load_split
 from dreamcart.errors import run_stage
@@ -26,11 +27,12 @@ from dreamcart.world_model import load_world
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--starts", type=int, default=100)
+    parser.add_argument("--cart", type=Path, help="a cart instead of the trained model")
     args = parser.parse_args()
     params = load_params()
     paths = Paths(params.game)
     make_repeatable(params.seed)
-    world = load_world(paths.models, pick_device())
+    world = load_cart(args.cart, pick_device())[0] if args.cart else load_world(paths.models, pick_device())
     val, median = load_split(paths.processed, "val"), read_array(paths.processed / "median.npy")
     longest = int(val.index["step"].max())
     config = replace(params.rollout_eval, starts=args.starts, horizons=[h for h in params.rollout_eval.horizons if h < longest])

@@ -101,7 +101,7 @@ def evaluate_rollouts(
         for first in range(0, len(starts), config.batch_size):
             at = starts[first : first + config.batch_size]
             context, dream = start_at(world, test, at)
-            last = context[:, -1]
+            last, context = context[:, -1].copy(), None  # the whole of it would stay in memory while the next batch comes
             told = dream
             for watcher in (screens, draws, motion):
                 if watcher:
@@ -136,6 +136,7 @@ def evaluate_rollouts(
                         for name, value in scores.items():
                             values[source][k].setdefault(name, []).append(value)
                 bar.update()
+            dream = told = None
             if first == 0:
                 rows = test.index["frame"][at[:keep, None] + np.arange(1, min(SHOWN, horizons[-1]) + 1)]
                 kept = [(test.frames[rows], np.stack(frames, 1))]
