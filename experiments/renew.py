@@ -1,4 +1,4 @@
-"""Tell an older cart what the recordings that are here show (regions and moves), its weights as they are.
+"""Tell an older cart what the recordings that are here show (regions, moves, start states), its weights as they are.
 
 python experiments/renew.py carts/blockfall.cart [--out FILE]
 
@@ -11,6 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import numpy as np
+import torch
 from mistakes import tokens_of
 
 from dreamcart.cart import load_cart, write_cart
@@ -19,6 +21,7 @@ from dreamcart.data.processed import load_split
 from dreamcart.dynamics.tokens.model import TokenDynamics
 from dreamcart.dynamics.tokens.train import keep_to
 from dreamcart.errors import UserError, run_stage
+from dreamcart.files import read_json
 from dreamcart.hardware import pick_device
 from dreamcart.paths import Paths
 from dreamcart.tensors import load_tensors
@@ -35,12 +38,16 @@ def main() -> None:
         raise UserError(
             f"{args.cart} is of {world.spec.name}; what is renewed is a dream of tokens of {params.game} (params.yaml)."
         )
-    train = load_split(Paths(params.game).processed, "train")
+    paths = Paths(params.game)
+    train = load_split(paths.processed, "train")
     told = keep_to(world.dynamics.cpu(), tokens_of(world, train), train)
     tensors, _ = load_tensors(args.cart)
-    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("dynamics.")}
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(("dynamics.", "start."))}
     tensors |= {f"dynamics.{name}": tensor for name, tensor in world.dynamics.state_dict().items()}
+    starts = read_json(paths.processed / "meta.json")["starts"]
+    tensors |= {f"start.{name}": torch.from_numpy(np.ascontiguousarray(train.frames[row])) for name, row in starts.items()}
     meta["dynamics"] |= told
+    meta |= {"starts": list(starts), "game": train.spec.to_dict()}
     write_cart(args.out or args.cart, tensors, meta)
     kinds = f"{told['regions'][0]} regions and {told['moves'][0]} moves"
     print(f"{args.out or args.cart} knows {kinds} (of {'whole steps' if world.dynamics.moves_whole else 'cells that touch'}).")

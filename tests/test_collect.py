@@ -10,12 +10,14 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 from synthetic import make_frame
 
 from dreamcart.config import CollectConfig
 from dreamcart.data.collect import record
 from dreamcart.data.images import PngEncoder, WebpEncoder, decode_image, frame_key
+from dreamcart.data.reader import read_episodes
 from dreamcart.data.schema import infos_json
 from dreamcart.errors import ROOT
 from dreamcart.games.catalog import load_game
@@ -203,6 +205,41 @@ def test_a_recording_is_the_same_with_any_number_of_workers(tmp_path):
     assert reports[0] == reports[1]
     assert files[0] == files[1]
     assert len(files[0]) == 6
+    check_coverage(reports[0], {name: tmp_path / "1" / name for name in ("play", "test")}, spec)
+    size = sum(len(content) for name, content in files[0].items() if name.suffix == ".parquet" and name.parts[0] == "play")
+    assert size / reports[0]["play"]["frames"] < 1500  # short episodes share little; `make` prints the figure of real ones
+
+
+def check_coverage(report, folders, spec):
+    """The report is what the rows say, counted anew."""
+    seeds = {}
+    for name, folder in folders.items():
+        episodes = list(read_episodes(folder, None))
+        steps = [(row, after) for rows in episodes for row, after in pairwise(rows)]
+        told = report[name]
+        assert (told["episodes"], told["frames"]) == (len(episodes), len(steps))
+        actions = np.array([row["actions"] for row, _ in steps])
+        assert told["held"] == {b: round(float(actions[:, n].mean()), 4) for n, b in enumerate(spec.buttons)}
+        assert max(told["held"].values()) > 0
+        frames = [
+            row["observations"]["bytes"] if isinstance(row["observations"], dict) else row["observations"]
+            for rows in episodes
+            for row in rows
+        ]
+        assert told["distinct_frames"] == len({bytes(frame) for frame in frames})
+        infos = [[json.loads(row["infos"] or "{}") for row in rows] for rows in episodes]
+        for event, variable in spec.events.items():
+            rises = sum(max(0, b.get(variable, 0) - a.get(variable, 0)) for rows in infos for a, b in pairwise(rows))
+            assert told["events"][event] == rises, event
+        seeds[name] = {rows[0]["seed"] for rows in episodes}
+    assert not seeds["play"] & seeds["test"]
+
+
+def test_only_rollout_eval_opens_the_test_episodes():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert [name for name, stage in stages.items() if any("raw_test" in str(dep) for dep in stage.get("deps", []))] == [
+        "rollout_eval"
+    ]
 
 
 # Blockfall's bot

@@ -169,17 +169,16 @@ def by_hand(tmp_path_factory, env):
 
 
 @pytest.fixture(scope="module")
-def autoencoder(tmp_path_factory, env, by_hand):
-    """The recordings of `by_hand` for the autoencoder: killed in train_ae, run again; then undisturbed to the end."""
-    checkout = copy_checkout(tmp_path_factory.mktemp("autoencoder") / "checkout")
+def autoencoder(tmp_path_factory, env):
+    """The autoencoder: `dvc repro` killed in train_ae, run again; then undisturbed to the end."""
+    checkout = committed_copy(tmp_path_factory.mktemp("autoencoder") / "checkout", env)
     toy_params(checkout, AE)
-    shutil.copytree(by_hand.checkout / "data", checkout / "data", ignore=shutil.ignore_patterns("processed", "latents"))
-    _, _, preprocess, train_ae, *rest = scripts(checkout)
-    run_it([sys.executable, preprocess], checkout, env)
-    kill_in("train_ae", [sys.executable, train_ae], checkout, env)
-    assert not (checkout / "models").exists(), "train_ae was over before it was killed"
-    output = run_it([sys.executable, train_ae], checkout, env)
+    *_, train_ae, _, _, _ = scripts(checkout)
+    kill_in("train_ae", ["dvc", "repro", "train_ae"], checkout, env)
+    assert not (checkout / "models" / GAME / "representation.safetensors").exists(), "train_ae was over before it was killed"
+    output = run_it(["dvc", "repro", "train_ae"], checkout, env)
     resumed = results(checkout)
+    rest = scripts(checkout)[4:]
     run_it([sys.executable, "-c", REST, train_ae, *rest], checkout, env)
     left = list((checkout / "checkpoints").rglob("*.*"))
     return SimpleNamespace(output=output, resumed=resumed, results=results(checkout), left=left)
@@ -275,6 +274,19 @@ def test_a_changed_setting_runs_only_what_depends_on_it(killed, env, change, sta
     assert re.findall(r"Running stage '(\w+)'", run_it(command, killed.checkout, env)) == [stage]
     status = subprocess.run(["dvc", "status", "--json"], cwd=killed.checkout, env=env, capture_output=True, text=True, check=True)
     assert set(json.loads(status.stdout)) == outdated
+
+
+def test_recordings_take_the_place_of_the_emulator(tmp_path, env, by_hand):
+    """`collect.source`: from a folder of recordings to the table, on a machine without the ROM."""
+    checkout = copy_checkout(tmp_path / "checkout")
+    recordings = shutil.copytree(by_hand.checkout / "data" / GAME / "raw", tmp_path / "recordings")
+    toy_params(checkout, TOY | {"collect": TOY["collect"] | {"source": str(recordings)}})
+    delete_rom(checkout)
+    output = run_it([sys.executable, "-c", REST, *scripts(checkout)], tmp_path, env)
+    table = rollout_table(results(checkout))
+    assert set(table["model"]) == {"1", "5", "10"}
+    assert "controllability" not in table
+    assert all(title in output for title in ("Processed", "One step ahead", "dream against game"))
 
 
 # A person's mistakes, through a stage

@@ -1,0 +1,94 @@
+"""What the pictures show: the frames, buttons and names that they say, and nothing blank."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from synthetic import make_rows, make_spec, make_split
+
+from dreamcart.data.preprocess import EdgeCases
+from dreamcart.evaluation import pictures
+from dreamcart.evaluation.pictures import before_after_picture, comparison_frames, filmstrip_picture, pairs_picture, save_gif
+
+
+@pytest.fixture
+def grid(monkeypatch):
+    """What `_grid` was asked to draw."""
+    seen = SimpleNamespace()
+    monkeypatch.setattr(pictures, "_grid", lambda rows, labels, names, path: vars(seen).update(rows=rows, names=names))
+    return seen
+
+
+def test_pairs_are_frames_their_buttons_and_the_frames_after(grid, tmp_path):
+    """Ten random transitions, each of which changes the picture, under the buttons that were held for it."""
+    split = make_split([40, 30])
+    pairs_picture(split, 0, tmp_path / "pairs.png")
+    now, after, difference = grid.rows
+    assert (len(now), len(after), len(grid.names)) == (10, 10, 10)
+    index = split.index
+    known = {}
+    for i in split.transitions:
+        names = "+".join(b for b, on in zip(split.spec.buttons, index["action"][i], strict=True) if on) or "no button"
+        known[split.frames[index["frame"][i]].tobytes(), names, split.frames[index["frame"][i + 1]].tobytes()] = True
+    for one, name, other, change in zip(now, grid.names, after, difference, strict=True):
+        assert (one.tobytes(), name, other.tobytes()) in known
+        assert (one != other).any()
+        np.testing.assert_array_equal(change, np.abs(one.astype(int) - other))
+
+
+def test_a_filmstrip_is_real_dream_and_difference_at_the_horizons(grid, tmp_path):
+    real, dream = np.random.default_rng(0).integers(0, 256, (2, 3, 16, 16, 3), np.uint8)
+    filmstrip_picture(real, dream, [1, 5, 10], tmp_path / "strip.png")
+    np.testing.assert_array_equal(grid.rows[0], real)
+    np.testing.assert_array_equal(grid.rows[1], dream)
+    np.testing.assert_array_equal(grid.rows[2], np.abs(real.astype(int) - dream))
+    assert grid.names == ["+1", "+5", "+10"]
+
+
+def test_an_animation_shows_real_dream_and_difference_side_by_side():
+    real, dream = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 8, 3), np.uint8)
+    shown = comparison_frames(real, dream)
+    np.testing.assert_array_equal(shown[:, :, :8], real)
+    np.testing.assert_array_equal(shown[:, :, 10:18], dream)
+    np.testing.assert_array_equal(shown[:, :, 20:], np.abs(real.astype(int) - dream))
+
+
+def test_every_pixel_of_a_reconstruction_is_in_the_picture(tmp_path):
+    """Blur must be seen, and a digit's strokes are a pixel wide: no row or column of pixels may be left out."""
+    frames = np.zeros((3, 60, 200, 3), np.uint8)
+    decoded = frames.copy()
+    for n in range(3):
+        decoded[n, :, 7 + 50 * n] = 255  # a line of one pixel
+    before_after_picture(frames, decoded, ["0", "1", "2"], tmp_path / "r.png", columns=3)
+    picture = np.asarray(Image.open(tmp_path / "r.png").convert("L")).astype(int)
+    lower = picture[int(0.75 * len(picture))]  # a row of pixels through the decoded frames
+    upper = picture[int(0.35 * len(picture))]
+    middle = lower[10:-10]
+    bright = np.flatnonzero((middle > 128) & (np.roll(middle, 1) <= 128))  # lines and the gaps between the frames
+    gaps = np.flatnonzero((upper[10:-10] > 128) & (np.roll(upper[10:-10], 1) <= 128))
+    assert len(bright) - len(gaps) == 3
+
+
+def test_a_gif_lasts_as_long_as_the_play(tmp_path):
+    """Hundredths of a second cannot say 1/30, but three frames in a tenth can."""
+    frames = list(np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), np.uint8))
+    save_gif(frames, tmp_path / "a.gif", 30.0)
+    with Image.open(tmp_path / "a.gif") as gif:
+        lasts = 0
+        for n in range(gif.n_frames):
+            gif.seek(n)
+            lasts += gif.info["duration"]
+    assert lasts == 1000
+
+
+def test_edge_cases_are_the_first_frames_that_show_them():
+    """By the RAM variables of the row: equal to a value, or the most of a board."""
+    spec = make_spec(edge_cases={"third": "x = 3", "fullest": "most board", "never": "x = 99"})
+    cases = EdgeCases(spec)
+    for number, first in enumerate((0, 40)):
+        board = [0] * (9 - number) + [1] * (1 + number)
+        rows = [row | {"infos": json.dumps({"x": row["step"] + 2 * number, "board": board})} for row in make_rows(number, 6)]
+        cases.look(rows, list(range(first, first + 6)))
+    assert cases.rows == {"third": 3, "fullest": 40}
