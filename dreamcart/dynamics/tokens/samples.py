@@ -26,11 +26,15 @@ class Samples:
         self.depth = depth
         frame, step = split.index["frame"], split.index["step"]
         self.frame, self.action = frame, split.index["action"]
-        chunks = [torch.from_numpy(np.array(tokens[i : i + CHUNK]).astype(np.int16)) for i in range(0, len(tokens), CHUNK)]
-        windows = [layout.window(chunk) for chunk in chunks]
-        self.windows = torch.cat(windows)
-        self.sums = torch.cat([network.summary(window) for window in windows])
-        self.backdrop = torch.cat([layout.backdrop_of(chunk) for chunk in chunks])
+        small = torch.uint8 if len(network.token.weight) <= 256 else torch.int16  # memory grows with the frames by these alone
+        self.windows = torch.empty(len(tokens), *layout.mask.shape, dtype=small)
+        self.sums = torch.empty(len(tokens), network.summary.size)
+        self.backdrop = torch.empty(len(tokens), dtype=torch.int64)
+        for first in range(0, len(tokens), CHUNK):
+            part = slice(first, first + CHUNK)
+            chunk = torch.from_numpy(np.array(tokens[part]).astype(np.int16))
+            window = layout.window(chunk)
+            self.windows[part], self.sums[part], self.backdrop[part] = window, network.summary(window), layout.backdrop_of(chunk)
         self.start = split.episode_start
         same = np.r_[False, frame[1:] == frame[:-1]] & (step > 0)
         last_change = np.maximum.accumulate(np.where(same, 0, np.arange(len(frame))))
@@ -43,7 +47,8 @@ class Samples:
         number = np.arange(len(frame))[:, None]
         since = np.maximum.accumulate(np.where(turned, number, -1))
         # a button that has not been touched since the episode's begin has been up for ever
-        self.held = np.where(since < self.start[:, None], MOST_HELD, np.minimum(number - since, MOST_HELD))
+        held = np.where(since < self.start[:, None], MOST_HELD, np.minimum(number - since, MOST_HELD))
+        self.held = held.astype(np.int16)
         self.all = split.transitions
         still = frame[self.all] == frame[self.all + 1]
         self.changed, self.unchanged = self.all[~still], self.all[still]
@@ -84,7 +89,7 @@ class Samples:
         now = torch.from_numpy(self.frame[at].astype(np.int64))
         following = torch.from_numpy(self.frame[at + 1].astype(np.int64))
         state = State(
-            self.windows[rows],
+            self.windows[rows].to(torch.int16),
             self.sums[rows],
             torch.from_numpy(pressed.astype(np.float32)),
             torch.from_numpy(last.astype(np.float32)),
@@ -93,7 +98,12 @@ class Samples:
             self.backdrop[now],
         )
         action = torch.from_numpy(self.action[at].astype(np.float32))
-        return state.to(device), action.to(device), self.windows[following].to(device), self.backdrop[following].to(device)
+        return (
+            state.to(device),
+            action.to(device),
+            self.windows[following].to(torch.int16).to(device),
+            self.backdrop[following].to(device),
+        )
 
     def draw(self, rng: np.random.Generator, count: int, changed_share: float) -> tuple[np.ndarray, torch.Tensor]:
         """Records, `changed_share` of them with a changing picture, hard ones more often (Schaul et al. 2016).
