@@ -58,6 +58,10 @@ def main() -> None:
         for title in titles():
             print(title.label)
         return
+    if (args.actions or args.frames) and not args.headless:
+        raise UserError("--actions and --frames play by themselves, which needs --headless; in a window you play.")
+    if args.game and args.cart:
+        raise UserError("--cart plays the game that the cart holds; leave --game out.")
     if args.gif:
         if args.gif.is_dir():
             raise UserError(f"--gif {args.gif} is a folder; give the name of a file in it, such as {args.gif / 'dream.gif'}.")

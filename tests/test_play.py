@@ -12,11 +12,12 @@ import torch
 from PIL import Image
 from synthetic import GOLDEN, assert_sentence, copy_checkout, make_random_world, make_spec, make_tiles_world
 
+from dreamcart.cart import load_cart
 from dreamcart.errors import ROOT, UserError, run_stage
 from dreamcart.games.catalog import load_game
 from dreamcart.play.actions import parse_actions
 from dreamcart.play.loop import Input, Script, run
-from dreamcart.play.sources import Dream, SideBySide
+from dreamcart.play.sources import Dream, Real, SideBySide
 from dreamcart.play.window import MARGIN, OWN_KEYS, Window
 from dreamcart.world_model import load_world
 
@@ -195,6 +196,23 @@ def test_a_game_of_chance_is_drawn_unless_told_otherwise(tmp_path):
     assert any((one != other).any() for one, other in zip(play_some(seed=1), play_some(seed=2), strict=True))
     np.testing.assert_array_equal(play_some(seed=1, temperature=0.0), play_some(seed=2, temperature=0.0))
     assert Dream(load_world(WORLD_V1, CPU), None).temperature is None
+
+
+def test_the_game_stands_beside_a_dream_that_it_does_not_correct():
+    """--real and --side-by-side: the emulator as the model sees it, and the very frames that the dream has alone."""
+    pytest.importorskip("stable_retro")
+    world = load_cart(ROOT / "carts" / "blockfall.cart", CPU)[0]
+    alone, game = Dream(world, None, 0.0), Real(world.spec, None, 0, world.seen_as)
+    dreamed = [alone.reset(), *(alone.step({"LEFT"} if n % 3 else set()) for n in range(12))]
+    played = [game.reset(), *(game.step({"LEFT"} if n % 3 else set()) for n in range(12))]
+    game.emulator.close()
+    both = SideBySide(Real(world.spec, None, 0, world.seen_as), Dream(world, None, 0.0))
+    shown = [both.reset(), *(both.step({"LEFT"} if n % 3 else set()) for n in range(12))]
+    both.real.emulator.close()
+    width = dreamed[0].shape[1]
+    np.testing.assert_array_equal([frame[:, :width] for frame in shown], played)
+    np.testing.assert_array_equal([frame[:, width + 2 : 2 * width + 2] for frame in shown], dreamed)
+    assert any((frame != played[0]).any() for frame in played)
 
 
 @pytest.fixture(scope="module", params=["tokens", "transformer", "gaussian", "flow"])
@@ -512,6 +530,8 @@ def test_frames_end_a_list_of_actions_early(play):
         (["--headless", "--frames", "3", "--temperature", "-1"], "allowed: 0 to 2"),
         (["--headless", "--frames", "3", "--real", "--temperature", "1"], "--temperature"),
         (["--headless", "--frames", "3", "--gif", "."], "is a folder"),
+        (["--actions", "A*5"], "needs --headless"),
+        (["--cart", "some.cart"], "leave --game out"),
         (["--headless", "--frames", "3", "--gif", __file__ + "/dream.gif"], "test_play.py"),
         (["--headless", "--frames", "3", "--start", "Nowhere"], "no start state 'Nowhere'"),
         (["--headless", "--frames", "3", "--game", "pacman"], "pacman"),
