@@ -132,6 +132,32 @@ def test_variables_are_those_that_stable_retro_names():
         emulator.close()
 
 
+def test_the_random_mode_is_drawn_from_the_seed():
+    """One seed, one sequence of pieces; another seed, another one; thirty steps to the second."""
+    pytest.importorskip("stable_retro")
+    from dreamcart.games.retro import RetroEmulator
+
+    spec = load_game("blockfall_b")
+    assert (spec.step_rate, spec.start_states) == (30, ["PlayB"])
+    emulator, down = RetroEmulator(spec), np.array(spec.vector({"DOWN"}), np.uint8)
+
+    def pieces(seed: int) -> list[int]:
+        emulator.reset("PlayB", seed)
+        seen = []
+        for _ in range(300):
+            emulator.step(down)
+            variables = emulator.variables()
+            if variables["pieces"] > len(seen):
+                seen.append(int(variables["piece_type"]))
+        return seen
+
+    try:
+        assert len(pieces(1)) > 5
+        assert pieces(1) == pieces(1) != pieces(2)
+    finally:
+        emulator.close()
+
+
 def test_stable_retros_actions_are_held_buttons_and_back():
     """MultiBinary and Discrete: an action → buttons by name → the same lines to the console, and the same screen."""
     stable_retro = pytest.importorskip("stable_retro")

@@ -262,6 +262,7 @@ def test_shift_and_auto_shift(console, button, step):
         if console.frame(button)["piece_x"] != x:
             x = console.piece_x
             moved.append(n)
+        assert console.shift == 10 - n if n < 10 else 1 <= console.shift <= 4  # frames until it goes on by itself
     assert moved == [0, 10, 14, 18][: len(moved)]
     assert len(moved) >= 3
     console.frame(button, times=60)
