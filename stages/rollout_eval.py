@@ -25,7 +25,8 @@ from dreamcart.evaluation.report import print_control, print_screens
 from dreamcart.evaluation.rollout import curve_rows, evaluate_rollouts, load_test
 from dreamcart.evaluation.screens import Screens, load_infos
 from dreamcart.files import write_csv, write_json
-from dreamcart.games.emulator import open_emulator
+from dreamcart.games.emulator import Emulator, open_emulator
+from dreamcart.games.spec import GameSpec
 from dreamcart.hardware import make_repeatable, pick_device
 from dreamcart.paths import Paths
 from dreamcart.tables import print_table
@@ -46,6 +47,7 @@ def main() -> None:
         if reader and tuple(reader.shape) != world.shape:
             print(f"The screens are not read back: that wants frames of {reader.shape}, and these have {world.shape}.")
             reader = None
+        emulator = emulator_for(test.spec, config.control_states, read_info(paths.raw_test))
         infos = load_infos(paths.raw_test)
         screens = Screens(reader, test, infos, config.horizons) if reader else None
         draws = Draws(infos, test.spec.seed_variable, max(config.horizons)) if test.spec.seed_variable else None
@@ -60,8 +62,7 @@ def main() -> None:
             report["until_draw"] = draws.report()
     if "lpips_untrained" in rows[0]:
         print("AlexNet's weights could not be downloaded: lpips_untrained, of a random backbone, stands in for LPIPS.")
-    if config.control_states and "emulator" in read_info(paths.raw_test):
-        emulator = open_emulator(test.spec)
+    if emulator:
         report["controllability"] = controllability(
             emulator, test.spec, world, params.preprocess, config.control_states, params.seed
         )
@@ -95,6 +96,22 @@ def main() -> None:
     if "controllability" in report:
         print_control(report["controllability"])
     write_json(paths.metrics / "rollout.json", report)
+
+
+def emulator_for(spec: GameSpec, states: int, info: dict[str, Any]) -> Emulator | None:
+    """The emulator that controllability needs; None where it is not wanted, or the recordings came without one.
+
+    Raises UserError, before the rollouts and not after them, where the game was recorded here and cannot be opened any more.
+    """
+    if not states or "emulator" not in info:
+        return None
+    try:
+        return open_emulator(spec)
+    except UserError as problem:
+        if "source" not in info:
+            raise
+        print(f"The recordings are another machine's, and without the game controllability is left out: {problem}")
+        return None
 
 
 def print_beside_cart(game: str, table: dict[str, Any]) -> None:

@@ -149,7 +149,12 @@ def killed(tmp_path_factory, env):
 
 
 # The stages from training on, one after another in one process: importing torch costs more than all of them.
-REST = "import runpy, sys; [runpy.run_path(path, run_name='__main__') for path in sys.argv[1:]]"
+REST = """
+import runpy, sys
+for path in sys.argv[1:]:
+    sys.argv = [path]
+    runpy.run_path(path, run_name="__main__")
+"""
 
 
 def scripts(checkout: Path) -> list[str]:

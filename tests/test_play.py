@@ -419,7 +419,7 @@ def test_help_and_state_are_on_the_screen(window):
 def test_all_help_is_seen_when_the_window_opens(window):
     """A line that runs out of the window is no help; the game's own picture may be narrow."""
     widths = []
-    window._line = lambda text, number, colour: widths.append(window.font.size(text)[0])
+    window._line = lambda text, number, colour: widths.append(window.fonts[0].size(text)[0])
     window.show(np.zeros((16, 16, 3), np.uint8), True, "temperature 1.0   saved blockfall-20261125-120000.gif")
     assert len(widths) == 4
     assert max(widths) <= window.screen.get_width() - 2 * MARGIN

@@ -22,6 +22,7 @@ OWN_KEYS = {
 }
 BACKGROUND, TEXT, BRIGHT = (16, 16, 24), (150, 150, 165), (255, 210, 90)
 MARGIN, LINE = 12, 20
+LETTERS = range(20, 9, -1)  # sizes of the help's, in pixels
 LONGEST_STATUS = "888.8 FPS (real time: 60)   PAUSED   temperature 1.0   saved blockfall-20260101-120000.gif"
 
 
@@ -46,8 +47,9 @@ class Window:
             if scale is None:
                 room_x, room_y = pygame.display.get_desktop_sizes()[0]
                 scale = max(1, min(int(room_x * 0.7) // width, int(room_y * 0.7) // height, max(1, 560 // height)))
-            self.font = pygame.font.Font(None, 20)
-            words = max(self.font.size(line)[0] for line in (LONGEST_STATUS, *self.help()))  # all help is seen from the start
+            self.fonts = [pygame.font.Font(None, size) for size in LETTERS]
+            words = max(self.fonts[0].size(line)[0] for line in (LONGEST_STATUS, *self.help()))  # some games have twenty buttons
+            words = min(words, pygame.display.get_desktop_sizes()[0][0] - 2 * MARGIN)
             size = (max(width * scale, words) + 2 * MARGIN, height * scale + 4 * LINE + 2 * MARGIN)
             self.screen = pygame.display.set_mode(size, pygame.RESIZABLE)
         except pygame.error as problem:
@@ -117,8 +119,11 @@ class Window:
         self.pygame.quit()
 
     def _line(self, text: str, number: int, colour: tuple[int, int, int]) -> None:
+        """A line under the picture, in the largest letters in which all of it can be seen."""
+        room = self.screen.get_width() - 2 * MARGIN
+        font = next((font for font in self.fonts if font.size(text)[0] <= room), self.fonts[-1])
         y = self.screen.get_height() - (4 - number) * LINE - MARGIN // 2
-        self.screen.blit(self.font.render(text, True, colour), (MARGIN, y))
+        self.screen.blit(font.render(text, True, colour), (MARGIN, y))
 
 
 def _bind(spec: GameSpec, pygame: object, taken_keys: Iterable[str]) -> dict[str, int]:

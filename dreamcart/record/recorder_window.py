@@ -1,6 +1,5 @@
 """The window in which a person plays to be recorded: SPACE begins an episode, ESC ends and saves it."""
 
-import os
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,6 @@ from dreamcart.games.spec import GameSpec
 from dreamcart.play.window import MARGIN, Window
 
 SPEEDS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
-LETTERS = range(20, 9, -1)  # sizes of the help's, in pixels
 RED = (235, 50, 50)
 
 
@@ -21,11 +19,7 @@ class RecorderWindow(Window):
     without_display = "--headless --actions FILE"
 
     def __init__(self, spec: GameSpec, frame: np.ndarray, speed: float) -> None:
-        os.environ.setdefault("SDL_VIDEO_CENTERED", "1")  # also after it was widened
         super().__init__(spec, frame.shape[1], frame.shape[0], f"Recording {spec.title}")
-        self.fonts = [self.pygame.font.Font(None, size) for size in LETTERS]
-        self.widest = 0  # line of the help, in pixels
-        self._make_room(frame)
         self.frame, self.speed = frame, speed
         self.paused = self.leaving = False
         self.number = self.steps = 0
@@ -67,22 +61,6 @@ class RecorderWindow(Window):
             self.steps += 1
             pressed = {key for key in self.keys.values() if held[key] or key in down} - self.ignored
             return {button for button, key in self.keys.items() if key in pressed}
-
-    def _make_room(self, frame: np.ndarray) -> None:
-        """Widen the window to the help's longest line, as far as the screen goes: some games have twenty buttons."""
-        self.draw(frame, "")
-        width, height = self.screen.get_size()
-        wanted = min(self.widest + 2 * MARGIN, self.pygame.display.get_desktop_sizes()[0][0])
-        if wanted > width:
-            self.screen = self.pygame.display.set_mode((wanted, height), self.pygame.RESIZABLE)
-        self.times.clear()
-
-    def _line(self, text: str, number: int, colour: tuple[int, int, int]) -> None:
-        """A line of the help, in the largest letters in which all of it can be seen."""
-        self.widest = max(self.widest, self.fonts[0].size(text)[0])
-        room = self.screen.get_width() - 2 * MARGIN
-        self.font = next((font for font in self.fonts if font.size(text)[0] <= room), self.fonts[-1])
-        super()._line(text, number, colour)
 
     def _present(self, status: str) -> None:
         """Draw, and wait for the next step's time."""
