@@ -23,6 +23,7 @@ from dreamcart.tables import print_table
 
 STAGES = list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
 FEW_STEPS = 20
+SHORT = [1, 10]
 
 
 def peaks(frames: int) -> dict[str, int]:
@@ -32,10 +33,11 @@ def peaks(frames: int) -> dict[str, int]:
         for folder in ("dreamcart", "stages", "games"):
             shutil.copytree(ROOT / folder, copy / folder)
         params = yaml.safe_load((ROOT / "params.yaml").read_text())
-        params["collect"] |= {"frames": frames, "test_episodes": 4}
+        params["collect"] |= {"frames": frames, "test_episodes": 8}
         params["representation"] |= {"steps": FEW_STEPS}
         params["dynamics"] |= {"steps": FEW_STEPS}
-        params["rollout_eval"] |= {"starts": params["rollout_eval"]["batch_size"], "control_states": 2}
+        # two batches, for the second comes while the first is not yet gone; and short, for an untrained dream is in doubt of all
+        params["rollout_eval"] |= {"starts": 2 * params["rollout_eval"]["batch_size"], "control_states": 2, "horizons": SHORT}
         (copy / "params.yaml").write_text(yaml.safe_dump(params))
         found = {}
         for stage in STAGES:
