@@ -8,6 +8,7 @@ from dreamcart.data.processed import Split, history
 from dreamcart.world_model import WorldModel
 
 SAMPLE = 100
+BATCH = 10  # contexts in memory at once: at native size one is ten megabytes
 
 
 def single_step_report(world: WorldModel, val: Split, seed: int) -> dict[str, dict[str, Any]]:
@@ -40,10 +41,11 @@ def start_at(world: WorldModel, split: Split, at: np.ndarray) -> tuple[np.ndarra
 
 
 def _errors(world: WorldModel, val: Split, at: np.ndarray) -> dict[str, float]:
-    context, state = start_at(world, val, at)
-    predicted, _ = world.step(state, val.index["action"][at])
-    true = val.frames[val.index["frame"][at + 1]].astype(np.float32)
-    return {
-        "model_l1": round(float(np.abs(true - predicted).mean() / 255), 6),
-        "persistence_l1": round(float(np.abs(true - context[:, -1]).mean() / 255), 6),
-    }
+    model, persistence = [], []
+    for some in np.split(at, range(BATCH, len(at), BATCH)):
+        context, state = start_at(world, val, some)
+        predicted, _ = world.step(state, val.index["action"][some])
+        true = val.frames[val.index["frame"][some + 1]].astype(np.float32)
+        model += (np.abs(true - predicted).mean((1, 2, 3)) / 255).tolist()
+        persistence += (np.abs(true - context[:, -1]).mean((1, 2, 3)) / 255).tolist()
+    return {"model_l1": round(float(np.mean(model)), 6), "persistence_l1": round(float(np.mean(persistence)), 6)}
