@@ -256,8 +256,8 @@ def test_freed_memory_serves_the_next_step():
         int(subprocess.run([sys.executable, "-c", FAULTS, how], cwd=ROOT, check=True, capture_output=True, text=True).stdout)
         for how in ("give back", "keep")
     )
-    assert given_back > 2000  # else the test shows nothing
-    assert kept < 200
+    assert given_back > 20_000  # one for each page of every tensor
+    assert kept < given_back / 20  # not none: the system takes pages that were not used for a while
 
 
 def test_the_learning_rate_rises_then_falls():
