@@ -42,7 +42,6 @@ def make_repeatable(seed: int) -> None:
     It also makes the CPU round the tiniest numbers to zero: averages that fade (AdamW's of a button that is
     hardly ever pressed) would otherwise slow training down fourfold after some hundred steps.
     """
-    keep_memory()
     torch.set_flush_denormal(True)  # inherited by the threads that torch starts later
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -51,7 +50,8 @@ def make_repeatable(seed: int) -> None:
 
 def keep_memory() -> None:
     """Make Linux's C library keep the memory of freed tensors for the next ones, instead of giving it back and fetching new
-    pages for each tensor of a few megabytes, which costs more than most of what is computed in them."""
+    pages for each tensor of a few megabytes, which costs more than most of what is computed in them. For training, where one
+    step is like the next; where sizes change, as in an evaluation, what is kept only adds up."""
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if hasattr(libc, "mallopt"):  # musl has none
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

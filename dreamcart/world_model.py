@@ -49,18 +49,25 @@ class WorldModel:
         """At which it is played unless the player says otherwise: as the game's, where its dynamics can draw at all."""
         return self.spec.temperature if self.dynamics.random else 0.0
 
+    def start(self, frames: np.ndarray, actions: np.ndarray) -> Any:
+        """Begin from a real context: frames uint8 [B, T, H, W, C], multi-hot actions [B, T - 1, buttons]."""
+        batch, time = frames.shape[:2]
+        return self.begin(self.encode(frames.reshape(batch * time, *frames.shape[2:])).unflatten(0, (batch, time)), actions)
+
     @torch.inference_mode()
-    def start(self, frames: np.ndarray, actions: np.ndarray, real: np.ndarray | None = None) -> Any:
-        """Begin from a real context: frames uint8 [B, T, H, W, C], multi-hot actions [B, T - 1, buttons].
+    def encode(self, frames: np.ndarray) -> torch.Tensor:
+        """uint8 [B, H, W, C] → latents [B, *latent_shape]."""
+        with autocast(self.device):
+            return self.representation.encode(torch.from_numpy(np.ascontiguousarray(frames)).to(self.device))
+
+    @torch.inference_mode()
+    def begin(self, latents: torch.Tensor, actions: np.ndarray, real: np.ndarray | None = None) -> Any:
+        """Begin from an encoded context: latents [B, T, *latent_shape], multi-hot actions [B, T - 1, buttons].
 
         `real`, int [B], says how many of the frames are real, see `Dynamics.start`.
         """
-        batch, time = frames.shape[:2]
-        flat = torch.from_numpy(np.ascontiguousarray(frames).reshape(batch * time, *frames.shape[2:])).to(self.device)
-        with autocast(self.device):
-            latents = self.representation.encode(flat)
         return self.dynamics.start(
-            latents.unflatten(0, (batch, time)),
+            latents,
             torch.from_numpy(np.ascontiguousarray(actions)).to(self.device),
             None if real is None else torch.from_numpy(real).to(self.device),
         )
@@ -79,9 +86,7 @@ class WorldModel:
         `truth`, the real next frames, tells a dynamics of tokens what happened where it is in doubt, and only there.
         """
         with autocast(self.device):
-            told = {}
-            if truth is not None:
-                told["oracle"] = self.representation.encode(torch.from_numpy(np.ascontiguousarray(truth)).to(self.device))
+            told = {} if truth is None else {"oracle": self.encode(truth)}
             latent, state = self.dynamics.step(state, torch.from_numpy(action).to(self.device), temperature, generator, **told)
             frames = self.representation.decode(latent)
         return frames.cpu().numpy(), state
@@ -90,7 +95,7 @@ class WorldModel:
     def reconstruct(self, frames: np.ndarray) -> np.ndarray:
         """Encode and decode uint8 [B, H, W, C]: the best that any rollout could look like."""
         with autocast(self.device):
-            return self.representation.decode(self.representation.encode(torch.from_numpy(frames).to(self.device))).cpu().numpy()
+            return self.representation.decode(self.encode(frames)).cpu().numpy()
 
 
 def save_world(path: Path, spec: GameSpec, starts: dict[str, np.ndarray], median: np.ndarray, seen_as: PreprocessConfig) -> None:

@@ -17,11 +17,10 @@ from mistakes import tokens_of
 
 from dreamcart.cart import load_cart, write_cart
 from dreamcart.config import load_params
-from dreamcart.data.processed import load_split
+from dreamcart.data.processed import load_split, start_frames
 from dreamcart.dynamics.tokens.model import TokenDynamics
 from dreamcart.dynamics.tokens.train import keep_to
 from dreamcart.errors import UserError, run_stage
-from dreamcart.files import read_json
 from dreamcart.hardware import pick_device
 from dreamcart.paths import Paths
 from dreamcart.tensors import load_tensors
@@ -44,8 +43,8 @@ def main() -> None:
     tensors, _ = load_tensors(args.cart)
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(("dynamics.", "start."))}
     tensors |= {f"dynamics.{name}": tensor for name, tensor in world.dynamics.state_dict().items()}
-    starts = read_json(paths.processed / "meta.json")["starts"]
-    tensors |= {f"start.{name}": torch.from_numpy(np.ascontiguousarray(train.frames[row])) for name, row in starts.items()}
+    starts = start_frames(paths.processed, {"train": train, "val": load_split(paths.processed, "val")})
+    tensors |= {f"start.{name}": torch.from_numpy(np.ascontiguousarray(frame)) for name, frame in starts.items()}
     meta["dynamics"] |= told
     meta |= {"starts": list(starts), "game": train.spec.to_dict()}
     write_cart(args.out or args.cart, tensors, meta)

@@ -10,14 +10,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dreamcart.config import load_params
-from dreamcart.data.processed import load_split
+from dreamcart.data.processed import load_split, start_frames
 from dreamcart.dynamics.base import save_dynamics
 from dreamcart.dynamics.tokens.train import train_tokens
 from dreamcart.dynamics.train import train_dynamics
 from dreamcart.errors import run_stage
 from dreamcart.evaluation.pictures import curve_picture
 from dreamcart.evaluation.single_step import single_step_report
-from dreamcart.files import fingerprint, read_array, read_json, write_csv, write_json
+from dreamcart.files import fingerprint, read_array, write_csv, write_json
 from dreamcart.hardware import pick_device
 from dreamcart.paths import Paths
 from dreamcart.representation.base import load_representation
@@ -41,10 +41,9 @@ def main() -> None:
         model, config, curve = train_dynamics(params, train, val, latents, checkpoint, representation.vocabulary or 0)
         unit = model.error_is
     save_dynamics(paths.models / "dynamics.safetensors", model, config)
-    starts = read_json(paths.processed / "meta.json")["starts"]
     median = read_array(paths.processed / "median.npy").copy()
-    first = {name: train.frames[row] for name, row in starts.items()}
-    save_world(paths.models / "world.safetensors", train.spec, first, median, params.preprocess)
+    starts = start_frames(paths.processed, {"train": train, "val": val})
+    save_world(paths.models / "world.safetensors", train.spec, starts, median, params.preprocess)
     world = load_world(paths.models, pick_device())
     report = single_step_report(world, val, params.seed)
     print_table(

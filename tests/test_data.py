@@ -18,7 +18,7 @@ from synthetic import BUTTONS, GOLDEN, SEEN_AS, assert_sentence, make_processed,
 from dreamcart.config import PreprocessConfig
 from dreamcart.data.images import PngEncoder, decode_image
 from dreamcart.data.preprocess import SplitWriter, preprocess, process_frame, split_episodes
-from dreamcart.data.processed import history, load_split
+from dreamcart.data.processed import history, load_split, start_frames
 from dreamcart.data.reader import count_rows, dataset_spec, read_episodes
 from dreamcart.data.schema import INFO_NAME, ShardWriter
 from dreamcart.dynamics.train import Windows
@@ -205,6 +205,20 @@ def test_actions_for_another_game_are_refused(tmp_path):
     with pytest.raises(UserError, match="2 buttons") as caught:
         preprocess(tmp_path / "raw", tmp_path / "processed", SEEN_AS, 0)
     assert_sentence(caught.value)
+
+
+def test_a_start_state_that_only_validation_shows_can_be_played(tmp_path):
+    """Which episodes are kept for validation is chance, and no start state may be lost by it."""
+    episodes = [make_rows(number, 5, first=10 * number) for number in range(5)]
+    for number, episode in enumerate(episodes):
+        episode[0]["infos"]["start_state"] = f"Level{number}"
+    preprocess(write_raw(tmp_path / "raw", episodes), tmp_path / "processed", SEEN_AS, 0)
+    splits = {name: load_split(tmp_path / "processed", name) for name in ("train", "val")}
+    assert len(splits["val"].episode_start) > 0
+    starts = start_frames(tmp_path / "processed", splits)
+    assert set(starts) == {f"Level{number}" for number in range(5)}
+    for number, episode in enumerate(episodes):
+        np.testing.assert_array_equal(starts[f"Level{number}"], process_frame(episode[0]["observations"], SEEN_AS))
 
 
 @pytest.mark.parametrize("name", ["frames.npy", "index.npy"])

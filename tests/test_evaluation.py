@@ -57,9 +57,15 @@ class World:
         self.dynamics = SimpleNamespace(history_frames=2, history_actions=3)
         self.temperature = 0.0
 
-    def start(self, frames: np.ndarray, actions: np.ndarray, real: np.ndarray | None = None) -> np.ndarray:
-        assert len(frames) == len(actions)
-        return np.array([next(x for x in range(SIZE) if np.array_equal(draw(x), context[-1])) for context in frames])
+    def start(self, frames: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        return self.begin(torch.stack([self.encode(context) for context in frames]), actions)
+
+    def encode(self, frames: np.ndarray) -> torch.Tensor:
+        return torch.tensor([next(x for x in range(SIZE) if np.array_equal(draw(x), frame)) for frame in frames])
+
+    def begin(self, latents: torch.Tensor, actions: np.ndarray, real: np.ndarray | None = None) -> np.ndarray:
+        assert len(latents) == len(actions)
+        return latents[:, -1].numpy()
 
     def step(self, state: np.ndarray, action: np.ndarray, temperature=0.0, generator=None) -> tuple[np.ndarray, np.ndarray]:
         if self.perfect:

@@ -94,8 +94,8 @@ class Coin(World):
             history_frames=2, history_actions=3, random=True, diagnose=lambda state, action: {"kl": 2.0}
         )
 
-    def start(self, frames, actions, real=None):
-        return torch.from_numpy(super().start(frames, actions, real))
+    def begin(self, latents, actions, real=None):
+        return torch.from_numpy(super().begin(latents, actions, real))
 
     def step(self, state, action, temperature=0.0, generator=None):
         assert temperature == 1

@@ -91,3 +91,16 @@ def test_edge_cases_are_the_first_frames_that_show_them():
         rows = [row | {"infos": json.dumps({"x": row["step"] + 2 * number, "board": board})} for row in make_rows(number, 6)]
         cases.look(rows, list(range(first, first + 6)))
     assert cases.rows == {"third": 3, "fullest": 40}
+
+
+def test_every_pixel_of_a_filmstrip_is_in_the_picture(tmp_path):
+    """As of a reconstruction: lines of a pixel, one after another in the dream, none in the real frames."""
+    real = np.zeros((4, 60, 200, 3), np.uint8)
+    dream = real.copy()
+    dream[:, :, 5::10] = 255
+    filmstrip_picture(real, dream, [1, 5, 10, 30], tmp_path / "strip.png")
+    picture = np.asarray(Image.open(tmp_path / "strip.png").convert("L")).astype(int)
+    across = picture[(picture < 100).sum(1) > 0.4 * picture.shape[1]]  # rows of pixels through the frames
+    rises = ((across[:, 1:] > 128) & (across[:, :-1] <= 128)).sum(1)
+    real_rows, dream_rows = np.median(rises[: len(rises) // 3]), np.median(rises[len(rises) // 3 : -len(rises) // 3])
+    assert dream_rows - real_rows == 4 * 20

@@ -132,14 +132,15 @@ def preprocess(raw: Path, out: Path, config: PreprocessConfig, seed: int) -> dic
     is_val = split_episodes(episodes, config.val_share, seed)
     shutil.rmtree(out, ignore_errors=True)
     writers = {name: SplitWriter(out / name, config, spec.buttons) for name in ("train", "val")}
-    starts: dict[str, int] = {}
+    starts: dict[str, tuple[str, int]] = {}
     cases = EdgeCases(spec)
     columns = ["observations", "actions", "infos"]
     with tqdm(total=count_rows(raw), unit="frame", desc="preprocess") as bar:
         for number, episode in enumerate(read_episodes(raw, columns)):
-            rows = writers["val" if is_val[number] else "train"].add(number, episode)
-            if not is_val[number]:
-                starts.setdefault(json.loads(episode[0]["infos"] or "{}").get("start_state", "Start"), rows[0])
+            split = "val" if is_val[number] else "train"
+            rows = writers[split].add(number, episode)
+            starts.setdefault(json.loads(episode[0]["infos"] or "{}").get("start_state", "Start"), (split, int(rows[0])))
+            if split == "train":
                 cases.look(episode, rows)
             bar.update(len(episode))
     report, index = {}, {}

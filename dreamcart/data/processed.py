@@ -8,8 +8,8 @@ A split has
 and both splits share
 `tiles.npy`    uint8 [K, t, t, C], where frames are tiled: tiles of training frames first
 `median.npy`   uint8 [H, W, C], per-pixel median of the training frames
-`meta.json`    the game spec, the frame shape, for each start state its first frame's row in the training split,
-               and where frames are tiled `train_tiles`, the number of tiles that training frames have
+`meta.json`    the game spec, the frame shape, for each start state the split and the row of its first frame, and
+               where frames are tiled `train_tiles`, the number of tiles that training frames have
 """
 
 from dataclasses import dataclass
@@ -83,6 +83,12 @@ def open_frames(folder: Path, name: str, tiled: bool, train_tiles: int | None = 
     if cells.max(initial=0) >= most:
         raise _misfit(folder / name)
     return TiledFrames(cells, tiles)
+
+
+def start_frames(folder: Path, splits: dict[str, Split]) -> dict[str, np.ndarray]:
+    """Start state → its first frame, uint8 [H, W, C], of the processed dataset in `folder`; `splits` are its two."""
+    starts = read_json(folder / "meta.json")["starts"]
+    return {name: splits[split].frames[row] for name, (split, row) in starts.items()}
 
 
 def _misfit(folder: Path) -> UserError:

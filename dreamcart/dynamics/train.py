@@ -12,7 +12,7 @@ from dreamcart.dynamics.base import Dynamics, make_dynamics
 from dreamcart.dynamics.registry import FAMILIES
 from dreamcart.dynamics.tokens.layout import find_layout
 from dreamcart.dynamics.transformer import sizes
-from dreamcart.hardware import autocast, make_repeatable, pick_device
+from dreamcart.hardware import autocast, keep_memory, make_repeatable, pick_device
 from dreamcart.training import Plan, fit, step_rng
 
 VAL_BATCH = 256
@@ -173,6 +173,7 @@ def train_dynamics(
     data's own frequencies.
     """
     own = params.dynamics
+    keep_memory()
     make_repeatable(params.seed)
     device = pick_device()
     model, config = fresh_model(params, train, latents["train"], vocabulary)

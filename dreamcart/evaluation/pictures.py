@@ -131,7 +131,7 @@ def _grid(rows: list[list[np.ndarray]], labels: list[str], names: list[str], pat
     """Pictures in rows with a label each and a name a column, drawn pixel for pixel (scaled by whole numbers)."""
     height, width = rows[0][0].shape[:2]
     with plt.rc_context(INK):
-        inches = max(1.6, width / INK["savefig.dpi"])  # a pixel of the game is at least one of the picture
+        inches = max(1.6, 1.1 * width / INK["savefig.dpi"])  # a pixel of the game is at least one of the picture
         size = (inches * len(rows[0]), inches * len(rows) * height / width + 0.3)
         figure, axes = plt.subplots(len(rows), len(rows[0]), figsize=size, squeeze=False)
         for r, row in enumerate(rows):
@@ -142,7 +142,7 @@ def _grid(rows: list[list[np.ndarray]], labels: list[str], names: list[str], pat
                     axes[r, c].set_title(names[c], fontsize=7)
                 if c == 0:
                     axes[r, c].set_ylabel(labels[r], fontsize=8)
-        figure.subplots_adjust(wspace=0.04, hspace=0.06)
+        figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.96, wspace=0.04, hspace=0.06)
         _save(figure, path)
 
 

@@ -100,8 +100,7 @@ def evaluate_rollouts(
     with tqdm(total=total, desc="rollouts", unit="step") as bar:
         for first in range(0, len(starts), config.batch_size):
             at = starts[first : first + config.batch_size]
-            context, dream = start_at(world, test, at)
-            last, context = context[:, -1].copy(), None  # the whole of it would stay in memory while the next batch comes
+            last, dream = start_at(world, test, at)
             told = dream
             for watcher in (screens, draws, motion):
                 if watcher:

@@ -3,12 +3,14 @@
 from typing import Any
 
 import numpy as np
+import torch
 
 from dreamcart.data.processed import Split, history
 from dreamcart.world_model import WorldModel
 
 SAMPLE = 100
-BATCH = 10  # contexts in memory at once: at native size one is ten megabytes
+BATCH = 10  # steps predicted at once
+FRAMES = 64  # encoded at once: a bound on memory, for at native size a context of a minute's start is ten megabytes
 
 
 def single_step_report(world: WorldModel, val: Split, seed: int) -> dict[str, dict[str, Any]]:
@@ -33,19 +35,22 @@ def single_step_report(world: WorldModel, val: Split, seed: int) -> dict[str, di
 
 
 def start_at(world: WorldModel, split: Split, at: np.ndarray) -> tuple[np.ndarray, Any]:
-    """Real frames up to the records `at`, uint8 [B, F, H, W, C], and the dream's state after them."""
+    """The real frames of the records `at`, uint8 [B, H, W, C], and the dream's state after them."""
     dynamics = world.dynamics
     rows, buttons = history(split.index, split.episode_start, at, dynamics.history_frames, dynamics.history_actions)
-    context = split.frames[rows]
-    return context, world.start(context, buttons[:, :-1], np.minimum(split.index["step"][at] + 1, rows.shape[1]))
+    distinct, place = np.unique(rows, return_inverse=True)  # most frames are in a context for many steps
+    latents = torch.cat([world.encode(split.frames[some]) for some in np.split(distinct, range(FRAMES, len(distinct), FRAMES))])
+    context = latents[torch.from_numpy(place.reshape(rows.shape)).to(latents.device)]
+    state = world.begin(context, buttons[:, :-1], np.minimum(split.index["step"][at] + 1, rows.shape[1]))
+    return split.frames[rows[:, -1]], state
 
 
 def _errors(world: WorldModel, val: Split, at: np.ndarray) -> dict[str, float]:
     model, persistence = [], []
     for some in np.split(at, range(BATCH, len(at), BATCH)):
-        context, state = start_at(world, val, some)
+        current, state = start_at(world, val, some)
         predicted, _ = world.step(state, val.index["action"][some])
         true = val.frames[val.index["frame"][some + 1]].astype(np.float32)
         model += (np.abs(true - predicted).mean((1, 2, 3)) / 255).tolist()
-        persistence += (np.abs(true - context[:, -1]).mean((1, 2, 3)) / 255).tolist()
+        persistence += (np.abs(true - current).mean((1, 2, 3)) / 255).tolist()
     return {"model_l1": round(float(np.mean(model)), 6), "persistence_l1": round(float(np.mean(persistence)), 6)}

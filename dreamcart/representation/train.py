@@ -10,7 +10,7 @@ from skimage.metrics import structural_similarity
 from dreamcart.config import Params
 from dreamcart.data.processed import Split
 from dreamcart.data.tiled import TiledFrames
-from dreamcart.hardware import autocast, make_repeatable, pick_device
+from dreamcart.hardware import autocast, keep_memory, make_repeatable, pick_device
 from dreamcart.representation.base import Representation, make_representation
 from dreamcart.representation.encode import BATCH, reconstruct
 from dreamcart.representation.perceptual import Perceptual
@@ -54,6 +54,7 @@ def train_representation(
     its config and the loss curve (empty where nothing is trained).
     """
     own = params.representation
+    keep_memory()
     make_repeatable(params.seed)
     config = representation_config(params, train.frames.shape[1:])
     if own.kind == "tiles":

@@ -89,13 +89,14 @@ class TokenDynamics(Dynamics):
         layout = self.layout
         actions = actions[:, actions.shape[1] - latents.shape[1] + 1 :].float()
         windows = layout.window(latents.to(torch.int16))
-        sums = self.network.summary(windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
-        backdrops = layout.backdrop_of(latents.flatten(0, 1)).unflatten(0, latents.shape[:2])
-        state = begin(windows[:, 0], sums[:, 0], backdrops[:, 0], self.depth, self.buttons)
         before = torch.zeros(len(latents), device=latents.device) if real is None else latents.shape[1] - real
-        for step in range(1, latents.shape[1]):
-            state = advance(state, actions[:, step - 1], windows[:, step], sums[:, step], backdrops[:, step])
-            state.idle[step <= before] = 0  # the episode has not begun
+        for step in range(latents.shape[1]):
+            seen = windows[:, step], self.network.summary(windows[:, step]), layout.backdrop_of(latents[:, step])
+            if step == 0:
+                state = begin(*seen, self.depth, self.buttons)
+            else:
+                state = advance(state, actions[:, step - 1], *seen)
+                state.idle[step <= before] = 0  # the episode has not begun
         return state
 
     def step(

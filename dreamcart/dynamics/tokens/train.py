@@ -15,7 +15,7 @@ from dreamcart.dynamics.tokens.model import MOST_ROUNDS, SURE, TokenDynamics, co
 from dreamcart.dynamics.tokens.moves import find_moves
 from dreamcart.dynamics.tokens.regions import find_regions
 from dreamcart.dynamics.tokens.samples import Samples
-from dreamcart.hardware import autocast, make_repeatable, pick_device
+from dreamcart.hardware import autocast, keep_memory, make_repeatable, pick_device
 from dreamcart.training import Plan, fit, step_rng
 
 # Of the changing samples, those with some of the cells in doubt told in advance: where nothing is random little stays in doubt.
@@ -133,6 +133,7 @@ def train_tokens(
     Returns the model (CPU, eval mode), its config and the curve; its `val` is the share of frames not exact.
     """
     own = params.dynamics
+    keep_memory()
     make_repeatable(params.seed)
     layout = find_layout(tokens["train"], train.index["frame"], train.transitions)
     device = pick_device()
