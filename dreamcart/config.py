@@ -133,6 +133,7 @@ class DynamicsConfig:
     flow_steps: Annotated[int, (1, 64)]
     history_frames: Annotated[int, (1, 256)]
     history_actions: Annotated[int, (1, 256)]
+    init_from: str
     steps: Positive
     batch_size: Annotated[int, (2, 10**6)]
     dead_zone: Scale
@@ -213,6 +214,12 @@ class Params:
                 "dynamics.training is 'k_step', but tokens have no gradients to train a rollout by; use 'teacher' or 'self_fed' "
                 "(both train tokens on real frames), or a representation of vectors or grids."
             )
+        if own.init_from and self.dynamics_kind != "tokens":
+            raise UserError(
+                f"dynamics.init_from is {own.init_from!r}, but only dynamics of kind 'tokens' begin from a cart; leave it empty."
+            )
+        if own.init_from and not (ROOT / own.init_from).is_file():
+            raise UserError(f"dynamics.init_from is {own.init_from!r}, and there is no such cart; `ls carts` shows those here.")
         if self.dynamics_kind == "transformer" and own.hidden % own.heads:
             raise UserError(f"dynamics.hidden is {own.hidden}, but with dynamics.heads {own.heads} it must be a multiple of that.")
 

@@ -10,11 +10,13 @@ from torch.nn import functional as F
 from dreamcart.config import Params
 from dreamcart.data.processed import Split
 from dreamcart.dynamics.tokens.history import State, delay
+from dreamcart.dynamics.tokens.init import fit_layout, load_trained, take_weights
 from dreamcart.dynamics.tokens.layout import find_layout
 from dreamcart.dynamics.tokens.model import MOST_ROUNDS, SURE, TokenDynamics, config_for
 from dreamcart.dynamics.tokens.moves import find_moves
 from dreamcart.dynamics.tokens.regions import find_regions
 from dreamcart.dynamics.tokens.samples import Samples
+from dreamcart.errors import ROOT
 from dreamcart.hardware import autocast, keep_memory, make_repeatable, pick_device
 from dreamcart.training import Plan, fit, step_rng
 
@@ -136,10 +138,15 @@ def train_tokens(
     keep_memory()
     make_repeatable(params.seed)
     layout = find_layout(tokens["train"], train.index["frame"], train.transitions)
-    device = pick_device()
+    device, start = pick_device(), ROOT / own.init_from if own.init_from else None
+    if start:
+        trained = load_trained(start, pictures, train.spec.buttons)
+        layout = fit_layout(layout, trained, start)
     config = config_for(layout, len(pictures), len(train.spec.buttons), own)
     model = TokenDynamics(**{key: value for key, value in config.items() if key != "kind"}, pictures=pictures)
     model.set_layout(layout)
+    if start:
+        take_weights(model, trained, start)
     samples = {
         name: Samples(split, tokens[name], layout, model.network, model.depth) for name, split in (("train", train), ("val", val))
     }

@@ -1,0 +1,69 @@
+"""Training that begins from a cart's weights instead of fresh ones: to train on, or to teach a dream what new recordings show.
+
+Weights mean something only for the numbers they were trained on. So the recordings must show the cart's tiles, in the same
+window of the screen and before its backdrops; which cells may change within a scene may differ.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from dreamcart.cart import load_cart
+from dreamcart.dynamics.tokens.layout import Layout
+from dreamcart.dynamics.tokens.model import TokenDynamics
+from dreamcart.errors import UserError
+
+
+def load_trained(path: Path, pictures: torch.Tensor, buttons: list[str]) -> TokenDynamics:
+    """The dynamics of a cart, trained on these tokens and buttons.
+
+    Args:
+        pictures: uint8 [vocabulary, ...], what the tokens look like; buttons: by name.
+
+    Raises:
+        UserError: no such cart, or it has other tokens or buttons.
+    """
+    world, _ = load_cart(path, torch.device("cpu"))
+    if not isinstance(world.dynamics, TokenDynamics):
+        raise UserError(f"{path} is no dream of tokens, so dynamics.init_from cannot begin from it; choose another cart.")
+    if list(world.spec.buttons) != list(buttons):
+        raise _misfit(path, f"has the buttons {', '.join(world.spec.buttons)}, and this game {', '.join(buttons)}")
+    if not torch.equal(world.representation.pictures, pictures):
+        raise _misfit(path, "was trained on other tiles than these recordings show")
+    return world.dynamics
+
+
+def fit_layout(layout: Layout, trained: TokenDynamics, path: Path) -> Layout:
+    """`layout`, with the backdrops in the numbers that the trained dynamics has for them.
+
+    Raises UserError where the window is another one, or a backdrop is unknown to it.
+    """
+    known = trained.layout
+    if known.cells.shape != layout.cells.shape or not torch.equal(known.cells, layout.cells):
+        raise _misfit(path, "looks at another part of the screen than these recordings change")
+    fitted = Layout(layout.cells, layout.mask | known.mask, known.backdrops)
+    still = torch.ones(fitted.backdrops[0].numel(), dtype=torch.bool)
+    still[fitted.cells[fitted.mask]] = False
+    nearest = fitted.backdrops[fitted.backdrop_of(layout.backdrops)]
+    if not torch.equal(nearest.flatten(1)[:, still], layout.backdrops.flatten(1)[:, still]):
+        raise _misfit(path, "does not know all backdrops that these recordings show")
+    return fitted
+
+
+def take_weights(model: TokenDynamics, trained: TokenDynamics, path: Path) -> None:
+    """Copy the trained network into a fresh one, whose looks begin at nothing: the trained tables hold theirs already.
+
+    Raises UserError where the networks are not of one size.
+    """
+    sizes = {name: weight.shape for name, weight in model.network.state_dict().items() if not name.startswith("looks.")}
+    weights = trained.network.state_dict()
+    if sizes != {name: weight.shape for name, weight in weights.items()}:
+        raise _misfit(path, "is a network of another size (dynamics.channels, blocks, memory, history_frames)")
+    model.network.load_state_dict(weights, strict=False)
+    if model.network.looks is not None:
+        nn.init.zeros_(model.network.looks.read.weight)
+
+
+def _misfit(path: Path, why: str) -> UserError:
+    return UserError(f"{path} {why}; begin from another cart, or from nothing (dynamics.init_from: '').")
