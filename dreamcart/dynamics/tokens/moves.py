@@ -29,6 +29,7 @@ MOST_MOVES = 8192
 MOST_NEW = 0.05  # share of the steps with a new change, above which whole steps are no moves, and connected parts are tried
 COMMON = 0.05  # of the changes of a size: where more are new, none of that size is taken for impossible
 CHUNK = 4096
+ROUNDING = 1e-3  # nats: no hope is given up for the order of a sum
 
 
 @dataclass(frozen=True)
@@ -216,11 +217,13 @@ class Known:
 
         Returns int16 [H, W]: `dreamed` itself where all that it changes is known.
         """
+        gain = None
         for _, group in groups_of(current[None], dreamed[None], self.whole):
             if len(group) <= MOST_CELLS and not self.open[len(group)] and not self.knows(group, current):
+                gain = gains() if gain is None else gain
                 undone = dreamed.copy()
                 undone[group[:, 0], group[:, 1]] = group[:, 2]
-                dreamed = self._likeliest(np.where(undone == current, current, -1), undone, gains())
+                dreamed = self._likeliest(np.where(undone == current, current, -1), undone, gain)
         return dreamed
 
     def knows(self, group: np.ndarray, current: np.ndarray) -> bool:
@@ -241,8 +244,11 @@ class Known:
             to change; gain: see `mend`.
         """
         height, width = free.shape
+        hope = self._hope(gain)
         # pairs of a move and a place that fit in their first cells, then of those the ones that fit in their second, …
-        move, at = np.nonzero(self.table[:, 0, 2][:, None] == free.reshape(1, -1)) if len(self.table) else np.zeros((2, 0), int)
+        hopeful = np.flatnonzero(hope[:, 0] > 0)
+        move, at = np.nonzero(self.table[hopeful, 0, 2][:, None] == free.reshape(1, -1))
+        move = hopeful[move]
         total = np.zeros(len(move), np.float32)
         for cell in range(self.table.shape[1]):
             dy, dx, old, new = self.table[move, cell].astype(np.int64).T
@@ -251,8 +257,9 @@ class Known:
             y, x = np.where(inside, y, 0), np.where(inside, x, 0)
             more = old >= 0
             fits = ~more | (inside & (free[y, x] == old))
-            total = np.where(more, total + gain[y, x, new], total)[fits]
-            move, at = move[fits], at[fits]
+            total = np.where(more, total + gain[y, x, new], total)
+            fits &= total + hope[move, cell + 1] > 0
+            move, at, total = move[fits], at[fits], total[fits]
         best = int(total.argmax()) if len(total) else -1
         if best < 0 or total[best] <= 0:  # that nothing changes is known too
             return undone
@@ -261,3 +268,10 @@ class Known:
         after = undone.copy()
         after[at[best] // width + dy, at[best] % width + dx] = new
         return after
+
+    def _hope(self, gain: np.ndarray) -> np.ndarray:
+        """The most that moves can gain from their cells on, wherever they are made: float32 [M, S + 1]. Nearly all moves of a
+        game with thousands have none at all, and are looked for nowhere."""
+        old, new = self.table[:, :, 2], self.table[:, :, 3]
+        most = np.where(old != new, gain.max((0, 1))[new], 0) + ROUNDING
+        return np.pad(most[:, ::-1].cumsum(1)[:, ::-1], ((0, 0), (0, 1)), constant_values=ROUNDING).astype(np.float32)
