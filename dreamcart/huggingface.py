@@ -45,9 +45,15 @@ def hub_api() -> Any:
     return HfApi()
 
 
+def explain(problem: BaseException, repo_id: str) -> str | None:
+    """What to tell a person of a failure while reading or writing `repo_id`; None where it is not the Hub's."""
+    return _sentence(_cause(problem), repo_id)
+
+
 def _cause(problem: BaseException) -> BaseException:
-    """What lies behind the client's own wrapping: uploads run in threads, downloads look into the cache first."""
-    while isinstance(problem, (RuntimeError, FileNotFoundError)) and problem.__cause__ is not None:
+    """What lies behind the client's own wrapping: uploads run in threads, downloads look into the cache first, and `datasets`
+    says of any answer that it was disconnected."""
+    while isinstance(problem, (RuntimeError, FileNotFoundError, ConnectionError)) and problem.__cause__ is not None:
         problem = problem.__cause__
     return problem
 

@@ -12,7 +12,7 @@ from dreamcart.config import load_params
 from dreamcart.data.collect import record
 from dreamcart.data.imports import import_recordings, report_lines
 from dreamcart.data.recordings import add_recordings, find_recordings
-from dreamcart.errors import run_stage
+from dreamcart.errors import UserError, run_stage
 from dreamcart.files import write_json
 from dreamcart.games.catalog import load_game
 from dreamcart.paths import Paths
@@ -23,6 +23,11 @@ def main() -> None:
     params = load_params()
     paths = Paths(params.game)
     spec = load_game(params.game)
+    if params.preprocess.tile and spec.images == "webp":
+        raise UserError(
+            f"{spec.title} is drawn in three dimensions and not from tiles: add -S preprocess.tile=0 -S representation.kind=ae "
+            "-S latent_dim=0 (experiments/doom.yaml has a setting that trains)."
+        )
     recordings = find_recordings(params.collect.recordings, spec)
     if params.collect.source == "emulator":
         report = record(spec, params.collect, params.seed, paths.raw, paths.raw_test)

@@ -26,14 +26,14 @@ def hub(tmp_path, monkeypatch):
     from huggingface_hub import constants
     from huggingface_hub.utils import close_session
 
-    environment = {"HF_HUB_OFFLINE": "0", "HF_TOKEN": TOKEN, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
+    environment = {"HF_HUB_OFFLINE": "0", "HF_TOKEN": TOKEN, "HF_HOME": str(tmp_path / "hf")}
     environment |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_UPDATE_DOWNLOAD_COUNTS": "0"}
     with HubStandIn() as stand_in:
         stand_in.environment = {**os.environ, **environment, "HF_ENDPOINT": stand_in.url}
         stand_in.waits = []
         for name in ("HF_TOKEN", "HF_HOME"):
             monkeypatch.setenv(name, environment[name])
-        changes = {"HF_HUB_OFFLINE": False, "HF_HUB_DISABLE_XET": True, "ENDPOINT": stand_in.url}
+        changes = {"HF_HUB_OFFLINE": False, "ENDPOINT": stand_in.url}
         changes |= {"HF_HUB_CACHE": str(tmp_path / "hf" / "hub"), "HF_HOME": str(tmp_path / "hf")}
         changes["HUGGINGFACE_CO_URL_TEMPLATE"] = stand_in.url + "/{repo_id}/resolve/{revision}/{filename}"
         for name, value in changes.items():

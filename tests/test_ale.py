@@ -53,6 +53,16 @@ def history(emulator, steps, seed=0, policy="bot"):
     return [(frame.tobytes(), reward, ended, after) for frame, reward, ended, after in play(emulator, steps, seed, policy)]
 
 
+@pytest.mark.parametrize("game", ["ALE/Assault-v5", "ALE/Seaquest-v5", "ALE/Kaboom-v5"])
+def test_nothing_of_the_last_game_is_left(game):
+    """Some games keep memory through ALE's own reset: an episode would depend on those that a process played before."""
+    spec = load_game(game)
+    used, fresh = open_emulator(spec), open_emulator(spec)
+    history(used, 200, seed=1, policy="held")
+    np.testing.assert_array_equal(used.reset("Start", 5), fresh.reset("Start", 5))
+    assert history(used, 200, policy="held") == history(fresh, 200, policy="held")
+
+
 @pytest.mark.parametrize("name", GAMES)
 def test_the_same_seed_and_buttons_give_the_same_frames(machines, name):
     """Nothing is random: a machine long in use plays as a fresh one does."""

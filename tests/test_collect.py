@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from synthetic import make_frame
+from synthetic import assert_sentence, make_frame, make_params, make_spec
 
 from dreamcart.config import CollectConfig
 from dreamcart.data.collect import record
 from dreamcart.data.images import PngEncoder, WebpEncoder, decode_image, frame_key
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.schema import infos_json
-from dreamcart.errors import ROOT
+from dreamcart.errors import ROOT, UserError
 from dreamcart.games.catalog import load_game
 
 SIZES = [(24, 32), (210, 160), (9, 5), (8, 1), (1, 7)]
@@ -314,3 +314,15 @@ def test_the_bot_rates_boards_one_by_one(bot):
         holes = sum(height - int(column.sum()) for height, column in zip(heights, left.T, strict=True))
         bumps = sum(abs(a - b) for a, b in pairwise(heights))
         assert rating == pytest.approx(0.76 * full.sum() - 0.51 * sum(heights) - 0.9 * holes - 0.18 * bumps)
+
+
+def test_tiles_of_a_game_in_three_dimensions_are_refused_before_it_is_recorded(monkeypatch):
+    """It would be found out by preprocessing, after twenty minutes and half a gigabyte."""
+    from stages import collect as stage
+
+    params = make_params(representation__kind="tiles", preprocess__tile=8)
+    monkeypatch.setattr(stage, "load_params", lambda: params)
+    monkeypatch.setattr(stage, "load_game", lambda name: make_spec(images="webp"))
+    with pytest.raises(UserError, match="tile=0") as caught:
+        stage.main()
+    assert_sentence(caught.value)

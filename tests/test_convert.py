@@ -41,6 +41,8 @@ def test_a_foreign_dataset_becomes_canonical_by_one_command(tmp_path):
     assert "JPEG lost detail" in done.stdout
     assert [(episode[0]["episode_id"], len(episode)) for episode in read_episodes(tmp_path / "out")] == [(40, 4), (41, 5)]
     assert dataset_spec(tmp_path / "out") == load_game("blockfall")
+    info = read_json(tmp_path / "out" / INFO_NAME)
+    assert (info["first_episode"], info["episodes"]) == (40, 42)
     assert [path.name for path in (tmp_path / "out").glob("*.parquet")] == ["play-00040.parquet"]
 
 

@@ -365,6 +365,15 @@ def test_what_is_recognised_is_imported_once(integration, tmp_path, capsys):
     assert "2 other files" in out
 
 
+def test_a_wrong_rom_in_place_is_put_right(integration, tmp_path):
+    """Half a download, say: the game does not start with it, and "already here" would leave it so."""
+    game, content = integration
+    (game / "rom.nes").write_bytes(content[:-7])
+    (tmp_path / "good.nes").write_bytes(content)
+    assert roms.import_roms(tmp_path / "good.nes").imported == {"Mine-Nes-v0": "good.nes"}
+    assert (game / "rom.nes").read_bytes() == content
+
+
 def test_archives_are_looked_into(integration, tmp_path):
     """Also an archive in an archive; a broken one stops nothing."""
     game, content = integration

@@ -152,6 +152,7 @@ def test_recordings_of_two_people_meet_in_one_dataset(hub, tmp_path):
     assert report["episodes"] == 4
     pull(REPO, "main", tmp_path / "pulled")
     assert [episode[0]["episode_id"] for episode in read_episodes(tmp_path / "pulled")] == [0, 1, 2, 3]
+    assert read_json(tmp_path / "pulled" / INFO_NAME)["episodes"] == 4  # not the first one's two
 
 
 def conflict_in_content(folder: Path) -> None:

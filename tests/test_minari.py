@@ -55,6 +55,8 @@ def test_bad_names_and_frames_are_refused(tmp_path, dataset):
     with pytest.raises(UserError, match="no Minari name") as caught:
         export(dataset, "no version")
     assert_sentence(caught.value)
+    with pytest.raises(UserError, match="no Minari name"):
+        export(dataset, "k/k-v0")  # Minari wants a group of two letters
     mixed = write_raw(tmp_path / "mixed", [make_rows(0, 4), make_rows(1, 4, shape=(16, 16))])
     with pytest.raises(UserError, match="another shape") as caught:
         export(mixed)

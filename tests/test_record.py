@@ -466,3 +466,15 @@ def test_help_of_many_buttons_is_seen_whole(tmp_path, monkeypatch):
     assert keys[3] > 700  # wider than the picture and than an ordinary game's help
     assert max(keys[1], more_keys[1]) <= keys[3]
     assert keys[2] < status[2]  # what is short stays large
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_what_is_printed_after_a_recording_can_be_typed(tmp_path, monkeypatch, capsys, inside):
+    """The command names the game, which need not be that of params.yaml; DVC keeps only what is below the repository."""
+    monkeypatch.setattr(person, "ROOT", tmp_path / ("." if inside else "elsewhere"))
+    with LiveRecording(tmp_path / "me", SPEC, VERSIONS) as recording:
+        record_session(ToyEmulator(), SPEC, Scripted(parse_actions("A*3", SPEC), 1), recording, "Begin", 0, 1)
+    person._report(recording)
+    shown = capsys.readouterr().out
+    assert ("dvc add me" in shown) == ("-S game=toy -S 'collect.recordings=[me@" in shown) == inside
+    assert ("move" in shown) != inside

@@ -24,7 +24,7 @@ from dreamcart.record import live, verify
 from dreamcart.record.live import LiveRecording
 from dreamcart.record.person import Scripted, record_session
 from dreamcart.record.replay import Verdict, replay
-from dreamcart.record.verify import _find_episodes, _share_out
+from dreamcart.record.verify import _find_episodes, _share_out, _wanted
 
 SPEC = make_spec()
 ACTIONS = "RIGHT*3 A .*2 LEFT B*2 RIGHT START"
@@ -249,3 +249,18 @@ def test_what_cannot_be_verified_is_one_sentence(copied, tmp_path, damage, named
     with pytest.raises(UserError, match=named) as caught:
         verify.run(argparse.Namespace(dataset=str(copied), workers=1, pictures=tmp_path / "p"))
     assert_sentence(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("info", "there", "wanted"),
+    [
+        ({"episodes": 3}, [0, 1], {0, 1, 2}),
+        ({"first_episode": 10, "episodes": 13}, [10, 11], {10, 11, 12}),  # numbered on, or the test's part of an import
+        ({}, [7, 9], {7, 8, 9}),
+        ({"shards": {"a": {"episodes": [0, 1]}, "b": {"episodes": [10, 11]}}, "episodes": 12}, [0, 1, 10], {0, 1, 10, 11}),
+        ({"shards": {"a": {"episodes": [0, 1]}}, "episodes": 4}, [0, 1, 2], {0, 1, 2, 3}),  # pulled, and played on
+    ],
+)
+def test_which_episodes_must_be_there(info, there, wanted):
+    """Neither is one missed that was cut off at the end, nor one asked for that never was."""
+    assert _wanted(info, there) == wanted

@@ -159,3 +159,22 @@ def test_a_cart_comes_through_a_busy_hub(hub, tmp_path):
     hub.faults.append(Fault("HEAD", "/resolve/", 503, times=2))
     assert cart_path("hf://me/dreams/toy.cart").read_bytes() == cart.read_bytes()
     assert cart_path(str(cart)) == cart
+
+
+@pytest.mark.parametrize(
+    ("fault", "named"),
+    [
+        (Fault("GET", "/lfs/", 429, times=99), "slow down"),
+        (Fault("GET", "/lfs/", 401, times=99), "hf auth login"),
+        (Fault("GET", "/lfs/", 500, times=99), "500"),
+    ],
+)
+def test_a_hub_that_refuses_while_streaming_is_one_sentence(hub, tmp_path, fault, named):
+    """After a few tries, not after half an hour of them."""
+    commit = push(write_raw(tmp_path / "play", [make_rows(0, 6)]), "me/toy")["revision"]
+    hub.faults.append(fault)
+    hub.waits.clear()
+    with pytest.raises(UserError, match=named) as caught:
+        Recording("me/toy", commit).reset()
+    assert_sentence(caught.value)
+    assert sum(hub.waits) <= 240

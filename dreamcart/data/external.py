@@ -18,6 +18,7 @@ from dreamcart.data.images import decode_image
 from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION
 from dreamcart.errors import UserError
 from dreamcart.games.spec import GameSpec
+from dreamcart.huggingface import explain
 
 # Canonical column → the names that it goes by; the first three are needed.
 NAMES = {
@@ -32,6 +33,7 @@ NAMES = {
     "infos": ("infos", "info"),
 }
 NEEDED = ("episode_id", "observations", "actions")
+MOST_RETRIES = 2  # of a read from the Hub: `datasets` waits 5 seconds before each, 20 where it is down, 60 where it is busy
 
 
 @dataclass
@@ -253,6 +255,7 @@ def _open(source: str, revision: str) -> Any:
     folder = Path(source).expanduser()
     try:
         if not folder.is_dir():
+            datasets.config.STREAMING_READ_MAX_RETRIES = MOST_RETRIES
             return datasets.load_dataset(source, revision=revision, split="train", streaming=True)
         files = sorted(str(path) for path in folder.rglob("*.parquet"))
         if files:
@@ -264,10 +267,9 @@ def _open(source: str, revision: str) -> Any:
 
 
 def _unreadable(source: str, problem: Exception) -> UserError:
-    return UserError(
-        f"Cannot read the dataset {source}: {type(problem).__name__}: {(str(problem).splitlines() or [''])[0][:200]}; "
-        "check its name, revision, files and the network."
-    )
+    told = None if Path(source).expanduser().is_dir() else explain(problem, source)
+    what = f"{type(problem).__name__}: {(str(problem).splitlines() or [''])[0][:200]}"
+    return UserError(told or f"Cannot read the dataset {source}: {what}; check its name, revision, files and the network.")
 
 
 def image_bytes(image: dict[str, Any]) -> bytes:

@@ -82,14 +82,17 @@ def import_recordings(spec: GameSpec, config: CollectConfig, play: Path, test: P
     episodes = data.episodes_of(spec, binding)
     for number, rows in enumerate(tqdm(episodes, total=data.survey.episodes, unit="episode", desc=f"import {config.source}")):
         writers[test if number >= data.survey.episodes - held_out else play].add(rows)
-    for folder, writer in writers.items():
+    for writer in writers.values():
         writer.close()
-        write_json(folder / INFO_NAME, imported_info(spec, data, config.revision))
+    test_from = data.survey.episodes - held_out
+    for folder, numbers in ((play, range(test_from)), (test, range(test_from, data.survey.episodes))):
+        write_json(folder / INFO_NAME, imported_info(spec, data, config.revision, numbers))
     return data.report(binding) | {"revision": config.revision, "test_episodes": held_out}
 
 
-def imported_info(spec: GameSpec, data: ExternalDataset, revision: str) -> dict[str, Any]:
-    """dataset_info.json of what was imported: the emulator is the source's."""
+def imported_info(spec: GameSpec, data: ExternalDataset, revision: str, numbers: range) -> dict[str, Any]:
+    """dataset_info.json of the episodes `numbers` of what was imported: the emulator is the source's."""
     versions = {name: data.info[name] for name in VERSIONS if data.info and name in data.info}
     origin = {"source": data.source, "revision": revision, "lossy": data.lossy}
-    return {"schema_version": SCHEMA_VERSION, "game": spec.to_dict(), **origin, **versions}
+    episodes = {"first_episode": numbers.start, "episodes": numbers.stop}
+    return {"schema_version": SCHEMA_VERSION, "game": spec.to_dict(), **episodes, **origin, **versions}

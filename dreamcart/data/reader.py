@@ -65,7 +65,10 @@ def read_rows(shard: Path, columns: list[str], episodes: list[int] | None = None
                     batch = batch.filter(pc.is_in(batch["episode_id"], pa.array(episodes, pa.int64())))
                 yield from batch.to_pylist()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:
-        raise UserError(f"{shard} is damaged ({type(problem).__name__}); delete it and run `dvc repro collect` again.") from None
+        raise UserError(
+            f"{shard} is damaged ({type(problem).__name__}); move it away; `dvc repro -f collect` records what the "
+            "emulator played again, and a person's recording goes on without it."
+        ) from None
 
 
 def _same_type(found: pa.DataType, wanted: pa.DataType) -> bool:

@@ -46,6 +46,7 @@ class AleEmulator:
         self.ale.setInt("random_seed", 0)
         self.ale.setFloat("repeat_action_probability", 0.0)
         self.ale.loadROM(rom)
+        self.switched_on = self.ale.cloneState(include_rng=True)
         self._begin()
         self.lives_at_start = self.ale.lives()
 
@@ -101,6 +102,7 @@ class AleEmulator:
         del self.ale
 
     def _begin(self) -> None:
+        self.ale.restoreState(self.switched_on)  # a reset alone leaves some games (Assault, Seaquest) with parts of the last one
         self.ale.reset_game()
         self.score = 0
         self.screen = self.ale.getScreenRGB()  # uint8 [210, 160, 3]

@@ -64,7 +64,8 @@ def convert(
         if columns == "recorder":
             write_recorder(part, spec)
         else:
-            write_json(part / INFO_NAME, imported_info(spec, data, revision))
+            numbers = range(first, first + data.survey.episodes)
+            write_json(part / INFO_NAME, imported_info(spec, data, revision, numbers))
         if out.exists():
             out.rmdir()
         os.replace(part, out)

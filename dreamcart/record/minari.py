@@ -50,8 +50,10 @@ def export(folder: Path, name: str | None = None) -> Any:
 
     spec = dataset_spec(folder)
     name = name or f"dreamcart/{re.sub(r'[^A-Za-z0-9_]', '-', spec.name)}-v0"
-    if not re.fullmatch(r"([\w-]+/)*[\w-]+-v\d+", name):
-        raise UserError(f"{name!r} is no Minari name; write [GROUP/]NAME-vNUMBER, such as dreamcart/{spec.name}-v0.")
+    if not re.fullmatch(r"([\w-]{2,}/)*[\w-]+-v\d+", name):
+        raise UserError(
+            f"{name!r} is no Minari name; write [GROUP/]NAME-vNUMBER, a group of two letters or more: dreamcart/{spec.name}-v0."
+        )
     path = get_dataset_path(name)
     if path.exists():
         raise UserError(f"Minari has a dataset {name} already ({path}); choose another with --id, or `minari delete {name}`.")

@@ -164,5 +164,11 @@ def _report(recording: LiveRecording) -> None:
         ["episodes in all", "steps this time", "KiB in all"],
         [[recording.episodes, recording.steps, round(size / 1024)]],
     )
+    if folder.is_absolute():
+        print(f"To learn from them, move {folder} into {ROOT}: DVC keeps what is below it.")
+        return
     print(f"To keep them:         dvc add {folder}")
-    print(f"To learn from them:   dvc exp run -S 'collect.recordings=[{folder}@{recording_fingerprint(recording.folder)}]'")
+    print(
+        f"To learn from them:   dvc exp run -S game={recording.spec.name} "
+        f"-S 'collect.recordings=[{folder}@{recording_fingerprint(recording.folder)}]'"
+    )

@@ -148,7 +148,9 @@ def _read_remote_info(api: Any, repo_id: str, revision: str) -> dict[str, Any]:
 
 def _merged(local: dict[str, Any], remote: dict[str, Any], fresh: list[str]) -> dict[str, Any]:
     """dataset_info.json after a push of these shards: the first push says what is said once (game, versions)."""
-    return {**local, **remote, "shards": remote["shards"] | {name: local["shards"][name] for name in fresh}}
+    shards = remote["shards"] | {name: local["shards"][name] for name in fresh}
+    numbers = [number for shard in shards.values() for number in shard["episodes"]]
+    return {**local, **remote, "shards": shards, "first_episode": min(numbers), "episodes": max(numbers) + 1}
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> Path:

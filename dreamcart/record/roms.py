@@ -95,8 +95,11 @@ def _take(name: str, stream: BinaryIO, known: dict, endings: set[str], data: obj
         game, extension, folder = known[sha1]
         place = Path(folder) / game / f"rom{extension}"
         if place.is_file():
-            report.already.setdefault(game, name)
-            return
+            with open(place, "rb") as present:
+                if data.groom_rom(place.name, present)[1] == sha1:
+                    report.already.setdefault(game, name)
+                    return
+            place.unlink()  # a wrong or damaged one, with which the game does not start
         with tempfile.TemporaryDirectory() as scratch:
             copy = Path(scratch) / f"rom{Path(name).suffix}"
             copy.write_bytes(content)

@@ -33,8 +33,7 @@ def verify(folder: Path, workers: int, pictures: Path) -> list[Verdict]:
     info = read_info(folder)
     spec = GameSpec.from_dict(info["game"])
     places, twice = _find_episodes(folder)
-    wanted = range(max([info.get("episodes", 0), *(number + 1 for number in places)]))
-    verdicts = [Verdict(number, 0, "the episode is missing") for number in wanted if number not in places]
+    verdicts = [Verdict(number, 0, "the episode is missing") for number in _wanted(info, list(places)) if number not in places]
     verdicts += [Verdict(number, 0, "it stands in two places") for number in twice]
     shutil.rmtree(pictures, ignore_errors=True)
     tasks = _share_out(spec, {number: at for number, at in places.items() if number not in twice}, workers, pictures)
@@ -45,6 +44,15 @@ def verify(folder: Path, workers: int, pictures: Path) -> list[Verdict]:
                 verdicts += found
                 bar.update(sum(verdict.steps for verdict in found))
     return sorted(verdicts, key=lambda verdict: verdict.episode)
+
+
+def _wanted(info: dict[str, Any], there: list[int]) -> set[int]:
+    """The numbers of the episodes that a dataset must hold: a shared one names them shard by shard, and what was recorded
+    after that goes on from its last; others count them, from `first_episode` to `episodes`."""
+    named = {number for shard in info.get("shards", {}).values() for number in shard.get("episodes", [])}
+    uncounted = min(there, default=0)  # a folder of an earlier import
+    first = max(named) + 1 if named else info.get("first_episode", 0 if "episodes" in info else uncounted)
+    return named | set(range(first, max([info.get("episodes", 0), *(number + 1 for number in there)])))
 
 
 def _find_episodes(folder: Path) -> tuple[dict[int, tuple[Path, ...]], list[int]]:
