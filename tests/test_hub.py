@@ -383,3 +383,12 @@ def test_a_shared_dataset_is_a_source_of_a_run(hub, dataset, tmp_path):
     for got, row in zip(rows, wanted, strict=True):
         assert (decode_image(got["observations"]["bytes"]) == decode_image(row["observations"]["bytes"])).all()
         assert got["actions"] == row["actions"]
+
+
+def test_a_repository_without_recordings_is_not_pulled(hub, tmp_path):
+    """Saying how to train on it would send a person into the next error."""
+    hub.put(KEY, {"README.md": b"# Soon"})
+    with pytest.raises(UserError, match="no recordings") as caught:
+        pull(REPO, "main", tmp_path / "out")
+    assert_sentence(caught.value)
+    assert not (tmp_path / "out").exists()

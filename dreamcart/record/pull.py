@@ -33,6 +33,8 @@ def pull(repo_id: str, revision: str, out: Path) -> str:
     api = hub_api()
     commit = patiently(repo_id, lambda: api.dataset_info(repo_id, revision=revision).sha)
     tree = patiently(repo_id, lambda: list(api.list_repo_tree(repo_id, repo_type="dataset", revision=commit, recursive=True)))
+    if not any(file.path.endswith(".parquet") for file in tree):
+        raise UserError(f"{repo_id} holds no Parquet files, and so no recordings; look at its page on the Hub.")
     hashes = {file.path: file.lfs.sha256 for file in tree if getattr(file, "lfs", None)}
     shards = {name: digest for name, digest in hashes.items() if name.endswith(".parquet")}
     for name, digest in shards.items():

@@ -85,7 +85,7 @@ def _check_versions(folder: Path, info: dict[str, Any], here: dict[str, str] | U
             f"{folder} was recorded from a ROM with the SHA-1 {info['rom_sha1']}, and the one here has {here['rom_sha1']}: "
             "put that ROM in place to verify it."
         )
-    names = [f"{versions.get('emulator')} {versions.get('emulator_version')}" for versions in (info, here)]
+    names = [" ".join(f"{v.get('emulator')} {v.get('emulator_version')}".split()) for v in (info, here)]
     if names[0] != names[1]:
         print(f"Recorded with {names[0]}, replayed with {names[1]}: a difference may be the emulator's.")
 
