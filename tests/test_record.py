@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xxhash
 from synthetic import assert_sentence, make_rows, make_spec
 from toy_emulator import VERSIONS, ToyEmulator
 
@@ -129,6 +130,9 @@ def test_the_folder_is_whole_after_every_step(tmp_path, monkeypatch, rows_in_sha
             for rows, true in zip(found, wanted, strict=True):
                 assert [row["actions"] for row in rows] == [row["actions"] for row in true[:-1]] + [None]
                 assert [row["truncations"] for row in rows] == [False] * (len(rows) - 2) + [True, False]
+                pressed = xxhash.xxh3_64(b"".join(bytes(row["actions"]) for row in rows[:-1])).hexdigest()
+                whole = true[-1]["actions"] is None  # then it is `play_episode` that says so
+                assert json.loads(rows[-1]["infos"]).get("actions_hash") == (None if whole else pressed)
                 for row, expected in zip(rows, true, strict=True):
                     np.testing.assert_array_equal(decode_image(row["observations"]["bytes"]), expected["observations"])
     recording.close()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import xxhash
 
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.recordings import check_same_game
@@ -43,6 +44,8 @@ class LiveRecording:
         self.episodes, self.shard = self._continue() if folder.is_dir() and any(folder.iterdir()) else (0, 0)
         pa.array([0])  # imports pandas the first time: not while somebody plays
         self.steps, self.full = 0, False
+        self.pressed = xxhash.xxh3_64()  # the episode's actions, as `collect` notes them at its end
+        self.pressed_before = ""  # the same without those of the last row
         self._begin_shard([])
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -62,6 +65,9 @@ class LiveRecording:
 
     def add(self, row: dict[str, Any]) -> None:
         """Append a row (see `schema`); within a second it is on the disk."""
+        self.pressed = xxhash.xxh3_64() if row["step"] == 0 else self.pressed
+        self.pressed_before = self.pressed.hexdigest()
+        self.pressed.update(bytes(row["actions"] or ()))
         self._append(self.encoder.encode(row))
         if row["actions"] is None:
             self.episodes += 1
@@ -128,7 +134,7 @@ class LiveRecording:
         ready, self.rows = self.rows[:-2], self.rows[-2:]
         if ready:
             self.tables.append(pa.Table.from_pylist(ready, SCHEMA))
-        last = _cut(self.rows) if cut else self.rows
+        last = _cut(self.rows, self.pressed_before) if cut else self.rows
         table = pa.concat_tables([*self.tables, pa.Table.from_pylist(last, SCHEMA)]).combine_chunks()
         if len(table):
             self._guard(lambda: self._write(table, lasting))
@@ -164,15 +170,17 @@ class LiveRecording:
             self.full = True
 
 
-def _cut(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _cut(rows: list[dict[str, Any]], pressed: str) -> list[dict[str, Any]]:
     """An episode's last rows so that it could end here: a final observation, and the step before cuts it off.
 
-    What only began, a lone first observation, is left out.
+    What only began, a lone first observation, is left out. `pressed` is the hash of the actions up to there.
     """
     *before, last = rows
     if last["actions"] is None:
         return rows
     if last["step"] == 0:
         return before
-    final = last | {"actions": None, "rewards": 0.0, "terminations": False, "truncations": False}
+    infos = last["infos"][:-1]
+    infos += f'{"," if len(infos) > 1 else ""}"actions_hash":"{pressed}"}}'
+    final = last | {"actions": None, "rewards": 0.0, "terminations": False, "truncations": False, "infos": infos}
     return [*before[:-1], before[-1] | {"truncations": not before[-1]["terminations"]}, final]
