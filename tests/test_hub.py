@@ -116,8 +116,23 @@ def test_the_card_of_an_import_says_where_it_comes_from(hub, tmp_path):
     push(tmp_path / "out", REPO)
     card = hub.files(KEY)["README.md"].decode()
     assert "converted by Dreamcart from `source`. They were recorded as JPEG, which lost detail." in card
+    assert "Play of a real emulator" not in card
     assert "without loss" not in card
     assert not [name for name, data in hub.files(KEY).items() if str(tmp_path).encode() in data]
+
+
+def test_the_card_of_a_mixed_dataset_says_both(hub, dataset, tmp_path):
+    """What was played here is not said to be converted, nor what was converted to be without loss."""
+    push(dataset, REPO)
+    source = write_recorder(tmp_path / "source", recorder_rows([4, 5], "JPEG"))
+    convert(source, "", tmp_path / "out", make_spec(), first=10)
+    push(tmp_path / "out", REPO)
+    card = hub.files(KEY)["README.md"].decode()
+    assert "without loss. Recordings of a real emulator, converted by Dreamcart from `source`. Those were recorded as JPEG" in card
+    pull(REPO, "main", tmp_path / "pulled")
+    info = read_json(tmp_path / "pulled" / INFO_NAME)
+    assert info["lossy"] == ["JPEG"]
+    assert [shard["source"] for shard in info["shards"].values()] == ["", "", "source"]
 
 
 def test_a_card_that_a_person_wrote_stays(hub, dataset):

@@ -96,13 +96,20 @@ def card(repo_id: str, info: dict[str, Any], preview: bool) -> str:
 
 
 def _origin(info: dict[str, Any]) -> str:
-    """Where the frames come from, and whether they are as the emulator drew them."""
-    if not info.get("source"):
-        return "Play of a real emulator, recorded with Dreamcart frame by frame without loss."
-    revision = f" (revision {info['revision']})" if info.get("revision") else ""
-    lossy = info.get("lossy") or []
-    loss = f" They were recorded as {' and '.join(lossy)}, which lost detail." if lossy else ""
-    return f"Recordings of a real emulator, converted by Dreamcart from `{info['source']}`{revision}.{loss}"
+    """Where the frames come from, shard by shard, and whether they are as the emulator drew them."""
+    shards = info["shards"].values()
+    sources = sorted({shard.get("source", info.get("source", "")) for shard in shards})
+    lossy = sorted({name for shard in shards for name in shard.get("lossy", info.get("lossy", []))})
+    said = []
+    if "" in sources or not sources:
+        said.append("Play of a real emulator, recorded with Dreamcart frame by frame without loss.")
+    elsewhere = [f"`{source}`" for source in sources if source]
+    if elsewhere:
+        revision = f" (revision {info['revision']})" if len(sources) == 1 and info.get("revision") else ""
+        said.append(f"Recordings of a real emulator, converted by Dreamcart from {', '.join(elsewhere)}{revision}.")
+    if lossy:
+        said.append(f"{'Those' if len(said) > 1 else 'They'} were recorded as {' and '.join(lossy)}, which lost detail.")
+    return " ".join(said)
 
 
 def counts_of(info: dict[str, Any]) -> dict[str, int]:

@@ -32,18 +32,20 @@ def describe(folder: Path) -> dict[str, Any]:
     if not paths:
         raise UserError(f"{folder} holds no Parquet shards; record some first.")
     shards = {path.name: _shard(path) for path in tqdm(paths, unit="shard", desc="check", delay=2)}
+    if Path(info.get("source", "")).is_absolute():  # whose disk it was is nobody's business
+        info["source"] = Path(info["source"]).name
     emulator = " ".join(f"{info.get('emulator', '')} {info.get('emulator_version', '')}".split())
-    for name, shard in shards.items():  # a pulled dataset says so of each: they need not be of one version
+    origin = {"emulator": emulator, "source": info.get("source", ""), "lossy": info.get("lossy", [])}
+    for name, shard in shards.items():  # a pulled dataset says so of each: they need not be of one version, nor of one source
         known = info.get("shards", {}).get(name, {})
-        shard["emulator"] = known.get("emulator", emulator) if known.get("sha256") == shard["sha256"] else emulator
+        same = known.get("sha256") == shard["sha256"]
+        shard |= {key: known.get(key, value) if same else value for key, value in origin.items()}
     owner: dict[int, str] = {}
     for name, shard in shards.items():
         for episode in shard["episodes"]:
             if episode in owner:
                 raise UserError(f"Episode {episode} is both in {owner[episode]} and in {name} of {folder}; leave one of them out.")
             owner[episode] = name
-    if Path(info.get("source", "")).is_absolute():  # whose disk it was is nobody's business
-        info["source"] = Path(info["source"]).name
     return info | {"shards": shards}
 
 

@@ -150,7 +150,9 @@ def _merged(local: dict[str, Any], remote: dict[str, Any], fresh: list[str]) -> 
     """dataset_info.json after a push of these shards: the first push says what is said once (game, versions)."""
     shards = remote["shards"] | {name: local["shards"][name] for name in fresh}
     numbers = [number for shard in shards.values() for number in shard["episodes"]]
-    return {**local, **remote, "shards": shards, "first_episode": min(numbers), "episodes": max(numbers) + 1}
+    counted = {"first_episode": min(numbers), "episodes": max(numbers) + 1}
+    lossy = sorted({name for info in (local, remote) for name in info.get("lossy", [])})
+    return {**local, **remote, **counted, "lossy": lossy, "shards": shards}
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> Path:
