@@ -10,7 +10,7 @@ from dreamcart.world_model import WorldModel
 
 SAMPLE = 100
 BATCH = 10  # steps predicted at once
-FRAMES = 64  # encoded at once: a bound on memory, for at native size a context of a minute's start is ten megabytes
+FRAMES = 64  # encoded at once: a bound on memory, for at native size they are ten megabytes
 
 
 def single_step_report(world: WorldModel, val: Split, seed: int) -> dict[str, dict[str, Any]]:
