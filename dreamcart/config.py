@@ -37,6 +37,7 @@ class CollectConfig:
     test_steps: Annotated[int, (2, 10**6)]
     workers: Annotated[int, (1, 256)]
     recordings: list[str] = dataclasses.field(default_factory=list)
+    actions: str = "auto"
 
 
 @dataclass(frozen=True)

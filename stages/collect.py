@@ -43,6 +43,8 @@ def main() -> None:
     else:
         report = import_recordings(spec, params.collect, paths.raw, paths.raw_test)
         print("\n".join(report_lines(report)))
+        if not params.collect.revision:
+            print(f"DVC does not see what is in a folder; pin it with -S collect.revision={report['revision']}")
     if recordings:
         report["recordings"] = add_recordings(recordings, spec, paths.raw)
         print_table("Recordings added", list(report["recordings"][0]), [list(r.values()) for r in report["recordings"]])

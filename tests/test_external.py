@@ -1,6 +1,7 @@
 """Recordings made elsewhere: both column styles become the canonical dataset, and what is unfit is refused."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from synthetic import BUTTONS, SEEN_AS, assert_sentence, make_frame, make_rows, 
 
 from dreamcart.config import CollectConfig
 from dreamcart.data.actions import ALE_ACTIONS, CONSOLES, bind
+from dreamcart.data.external import ExternalDataset
 from dreamcart.data.images import decode_image
 from dreamcart.data.imports import import_recordings, report_lines
 from dreamcart.data.preprocess import preprocess
@@ -52,7 +54,7 @@ def recorder_rows(lengths: list[int], kind: str = "PNG") -> list[dict[str, Any]]
 def write_recorder(folder, rows: list[dict[str, Any]]) -> str:
     data = datasets.Dataset.from_list(rows)
     data = data.cast_column("image", datasets.Image()) if "image" in data.column_names else data
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     data.to_parquet(folder / "train-00000-of-00001.parquet")
     return str(folder)
 
@@ -274,6 +276,53 @@ def test_atari_actions_are_numbers_of_the_minimal_set(listed):
     with pytest.raises(UserError) as caught:
         full.to_buttons(wrapped(18), spec)
     assert_sentence(caught.value)
+
+
+def test_what_numbers_mean_can_be_said():
+    """A recording in the full set that never went beyond the minimal one's numbers would be bound to other buttons."""
+    pytest.importorskip("ale_py")
+    spec = load_game("breakout")
+    assert bind(spec, {1}, 3).to_buttons(3, spec) == spec.vector({"LEFT"})
+    assert "--actions full" in bind(spec, {1}, 3).says
+    assert bind(spec, {1}, 3, said="full").to_buttons(3, spec) == spec.vector({"RIGHT"})
+    assert bind(spec, {1}, 3, said="minimal").to_buttons(3, spec) == spec.vector({"LEFT"})
+    assert bind(spec, {1}, 2, said="none,LEFT,RIGHT").to_buttons(1, spec) == spec.vector({"LEFT"})
+
+
+def test_the_places_of_a_list_can_be_said():
+    """Eight entries may be in any recorder's order; a dataset that names its own is not asked."""
+    said = "A,B,SELECT,START,UP,DOWN,LEFT,RIGHT"
+    for place, name in enumerate(said.split(",")):
+        assert bind(SPEC, {8}, 1, said=said).to_buttons([int(p == place) for p in range(8)], SPEC) == SPEC.vector({name})
+    assert bind(SPEC, {3}, 1, said="LEFT, none, A").to_buttons([1, 1, 1], SPEC) == SPEC.vector({"LEFT", "A"})
+
+
+@pytest.mark.parametrize(
+    ("said", "length", "named"),
+    [("full", 8, "'full'"), ("LEFT,RIHGT", 2, "'RIHGT'"), ("LEFT,RIGHT", 8, "name 2 places"), ("everything", 8, "'everything'")],
+)
+def test_what_cannot_be_meant_is_refused(said, length, named):
+    with pytest.raises(UserError, match=named) as caught:
+        bind(SPEC, {length}, 1, said=said)
+    assert_sentence(caught.value)
+
+
+def test_a_folder_can_be_pinned(tmp_path):
+    """DVC sees its params only: with the fingerprint in them another content is another run, and the old one is refused."""
+    source = Path(write_recorder(tmp_path / "source", recorder_rows([4, 4, 4])))
+    found = run_import(tmp_path, str(source))["revision"]
+    assert run_import(tmp_path, str(source), revision=found)["revision"] == found
+    write_recorder(source, recorder_rows([4, 4, 5]))
+    with pytest.raises(UserError, match=found) as caught:
+        run_import(tmp_path, str(source), revision=found)
+    assert_sentence(caught.value)
+
+
+def test_a_long_episode_is_not_held_decoded(tmp_path):
+    """8,191 steps of an Atari game would be 800 MB."""
+    data = ExternalDataset(write_recorder(tmp_path / "source", recorder_rows([4, 4, 4])))
+    for rows in data.episodes_of(SPEC, data.bind(SPEC)):
+        assert all(isinstance(row["observations"], bytes) for row in rows)
 
 
 DOOM = make_spec(backend="vizdoom", env="VizdoomMyWayHome-v1", buttons=["TURN_LEFT", "TURN_RIGHT", "ATTACK"], keys={})

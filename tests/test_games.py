@@ -19,6 +19,7 @@ from dreamcart.games import catalog
 from dreamcart.games.catalog import PLATFORMS, game_contents, game_files, game_module, game_names, load_game, near_names
 from dreamcart.games.emulator import open_emulator
 from dreamcart.games.keys import key_map
+from dreamcart.games.retro import has_rom
 from dreamcart.paths import Paths
 from dreamcart.play.window import OWN_KEYS
 from dreamcart.record import games, roms
@@ -363,6 +364,15 @@ def test_what_is_recognised_is_imported_once(integration, tmp_path, capsys):
     assert "Already here: 1\n  Mine-Nes-v0" in out
     assert "hack.nes" in out
     assert "2 other files" in out
+
+
+def test_a_wrong_rom_is_not_called_ready(integration):
+    """`games` would promise what `play` then refuses."""
+    game, content = integration
+    for rom, ready in ((None, False), (content, True), (content[:-7], False)):
+        if rom:
+            (game / "rom.nes").write_bytes(rom)
+        assert has_rom(game.name, game.parent) == ready
 
 
 def test_a_wrong_rom_in_place_is_put_right(integration, tmp_path):

@@ -29,6 +29,9 @@ ALE_ACTIONS = ["NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN", "UPRIGHT", "UPLEFT
 ALE_ACTIONS += ["RIGHTFIRE", "LEFTFIRE", "DOWNFIRE", "UPRIGHTFIRE", "UPLEFTFIRE", "DOWNRIGHTFIRE", "DOWNLEFTFIRE"]
 
 
+AUTO = "auto"  # find out
+
+
 @dataclass
 class Binding:
     """How recorded actions become buttons: by the name at each place of a list, or by the buttons of each number."""
@@ -75,13 +78,14 @@ def action_values(action: Any, spec: GameSpec) -> list[int]:
     return [int(value) for value in values]
 
 
-def bind(spec: GameSpec, lengths: set[int], largest: int, recorded_as: list[str] | None = None) -> Binding:
+def bind(spec: GameSpec, lengths: set[int], largest: int, recorded_as: list[str] | None = None, said: str = AUTO) -> Binding:
     """Find out what recorded actions mean.
 
     Args:
         lengths: all lengths of action lists in the dataset (1 for a plain number).
         largest: the largest number in any of them.
         recorded_as: names of the places, where the dataset itself says them.
+        said: what a person says that they mean, where numbers and lengths leave it open: see `as_said`.
 
     Raises:
         UserError: they fit neither the game's buttons nor its console's.
@@ -90,14 +94,18 @@ def bind(spec: GameSpec, lengths: set[int], largest: int, recorded_as: list[str]
         which = ", ".join(map(str, sorted(lengths)))
         raise UserError(f"The dataset has actions of different kinds ({which} entries); leave out the episodes that do not belong.")
     (length,) = lengths
+    if said != AUTO:
+        return as_said(said, spec, length)
     if recorded_as is not None and length == len(recorded_as):
         return Binding(f"{length} entries, named by the dataset ({', '.join(recorded_as)})", places=list(recorded_as))
     if spec.backend == "ale" and length == 1 and len(spec.buttons) != 1:
         if largest < len(minimal := minimal_actions(spec)):
             return Binding(
-                f"numbers of the game's {len(minimal)} minimal actions ({', '.join(minimal)})", numbers=[*map(ale_buttons, minimal)]
+                f"numbers of the game's {len(minimal)} minimal actions ({', '.join(minimal)}); if they are of ALE's full set, say "
+                "`--actions full` (`collect.actions: full`)",
+                numbers=[*map(ale_buttons, minimal)],
             )
-        return Binding("numbers of ALE's 18 actions", numbers=[*map(ale_buttons, ALE_ACTIONS)])
+        return as_said("full", spec, length)
     if spec.backend == "vizdoom" and length == 1 and len(spec.buttons) != 1:
         says = f"numbers of one button at a time, as VizDoom's environments count them (1 is {spec.buttons[-1]})"
         return Binding(says, numbers=[set(), *({name} for name in reversed(spec.buttons))])
@@ -109,6 +117,37 @@ def bind(spec: GameSpec, lengths: set[int], largest: int, recorded_as: list[str]
         return Binding(f"{length} entries, in the game's own order ({', '.join(spec.buttons)})", places=list(spec.buttons))
     fits = f"{len(spec.buttons)} buttons ({', '.join(spec.buttons)})" + (f", stable-retro {len(console)}" if console else "")
     raise UserError(f"The dataset has actions with {length} entries, and {spec.title} has {fits}; name the right game.")
+
+
+def as_said(said: str, spec: GameSpec, length: int) -> Binding:
+    """What a person says that actions mean.
+
+    Args:
+        said: "minimal" or "full" (numbers of ALE's actions), or names separated by commas: the button at each place of a list
+            ("none" for a place without), or, where actions are single numbers, the button of each number from 0 on.
+        length: entries in each recorded action.
+
+    Raises:
+        UserError: it fits neither the game nor the actions.
+    """
+    if said in ("minimal", "full"):
+        if spec.backend != "ale" or length != 1:
+            raise UserError(f"Only an Atari game's actions, by number, are {said!r}; these have {length} entries, of {spec.title}.")
+        names = ALE_ACTIONS if said == "full" else minimal_actions(spec)
+        return Binding(f"numbers of ALE's {said} set of {len(names)} actions", numbers=[*map(ale_buttons, names)])
+    names = [None if name.strip().lower() in ("none", "") else name.strip() for name in said.split(",")]
+    known = {*spec.buttons, *(console_order(spec) or ())} - {None}
+    unknown = [name for name in names if name is not None and name not in known]
+    if unknown:
+        raise UserError(
+            f"{unknown[0]!r}, named as what the recorded actions mean, is no button of {spec.title}; it has "
+            f"{', '.join(sorted(known))}, and 'none' is a place without one."
+        )
+    if length == 1 and len(names) > 1:
+        return Binding(f"numbers, as you say, of {said}", numbers=[{name} if name else set() for name in names])
+    if length != len(names):
+        raise UserError(f"You name {len(names)} places of an action ({said}), and the dataset's actions have {length} entries.")
+    return Binding(f"{length} entries, in the order that you say ({said})", places=names)
 
 
 def console_order(spec: GameSpec) -> list[str | None] | None:

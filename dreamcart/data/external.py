@@ -13,8 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dreamcart.data.actions import Binding, bind, held_part
-from dreamcart.data.images import decode_image
+from dreamcart.data.actions import AUTO, Binding, bind, held_part
 from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION
 from dreamcart.errors import UserError
 from dreamcart.games.spec import GameSpec
@@ -115,12 +114,13 @@ class ExternalDataset:
         found.episodes = len(seen)
         return found
 
-    def bind(self, spec: GameSpec) -> Binding:
-        """What its actions mean in the game `spec`. Raises UserError where they do not fit."""
-        return bind(spec, self.survey.lengths, self.survey.largest, self.info["game"]["buttons"] if self.info else None)
+    def bind(self, spec: GameSpec, said: str = AUTO) -> Binding:
+        """What its actions mean in the game `spec`, or as a person has `said`. Raises UserError where they do not fit."""
+        recorded_as = self.info["game"]["buttons"] if self.info else None
+        return bind(spec, self.survey.lengths, self.survey.largest, recorded_as, said)
 
     def episodes_of(self, spec: GameSpec, binding: Binding, first: int = 0) -> Iterator[list[dict[str, Any]]]:
-        """Each episode as canonical rows (see `schema`), numbered from `first`."""
+        """Each episode as canonical rows (see `schema`), numbered from `first`; `observations` is an image's file, bytes."""
         episode: list[dict[str, Any]] = []
         number = first
         for row in self.read(list(self.columns.values())):
@@ -147,7 +147,7 @@ class ExternalDataset:
             raise _unreadable(self.source, problem) from None
 
     def _canonical(self, episode: list[dict[str, Any]], number: int, spec: GameSpec, binding: Binding) -> list[dict[str, Any]]:
-        """The rows of one episode.
+        """The rows of one episode, images still files: decoded, a long one would fill the memory.
 
         Where the last row still holds an action its successor was never recorded: the action is dropped and the
         frame becomes the final observation.
@@ -174,7 +174,7 @@ class ExternalDataset:
                     "episode_id": number,
                     "step": step,
                     "seed": int(row.get("seed") or 0),
-                    "observations": decode_image(content),
+                    "observations": content,
                     "actions": None if last else binding.to_buttons(row["actions"], spec),
                     "rewards": 0.0 if dropped else float(row.get("rewards") or 0.0),
                     "terminations": terminated,

@@ -4,13 +4,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from dreamcart.config import CollectConfig
 from dreamcart.data.external import ExternalDataset
+from dreamcart.data.images import decode_image
 from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION, ShardWriter
 from dreamcart.errors import UserError
-from dreamcart.files import write_json
+from dreamcart.files import fingerprint, write_json
 from dreamcart.games.spec import GameSpec
 
 ROWS_IN_SHARD = 20_000  # about: a shard ends with an episode
@@ -44,15 +46,23 @@ class EpisodeWriter:
         self.folder, self.images = folder, images
         self.shard: ShardWriter | None = None
         self.rows = 0
+        self.last: tuple[bytes, np.ndarray | None] = (b"", None)  # an image's file, and the frame in it
 
     def add(self, episode: list[dict[str, Any]]) -> None:
+        """Append an episode as `ExternalDataset.episodes_of` has it. Raises UserError where an image is damaged."""
         if self.shard is None or self.rows >= ROWS_IN_SHARD:
             self.close()
             path = self.folder / f"play-{episode[0]['episode_id']:05d}.parquet"
             self.shard, self.rows = ShardWriter(path, self.images), 0
         for row in episode:
-            self.shard.add(row)
+            self.shard.add(row | {"observations": self._frame(row["observations"])})
         self.rows += len(episode)
+
+    def _frame(self, content: bytes) -> np.ndarray:
+        """An image's frame, one at a time; one that comes again at once is the very same array."""
+        if content != self.last[0]:
+            self.last = (content, decode_image(content))
+        return self.last[1]
 
     def close(self) -> None:
         if self.shard is not None:
@@ -66,14 +76,16 @@ def import_recordings(spec: GameSpec, config: CollectConfig, play: Path, test: P
     The last `test_episodes` episodes (at most a fifth of them) become the test. Returns a report.
 
     Raises:
-        UserError: the source cannot be had, lacks columns, or has actions that do not fit the game.
+        UserError: the source cannot be had, lacks columns, is another than `config.revision` pins, or has actions that do not
+            fit the game.
     """
+    revision = _pinned(config)
     data = ExternalDataset(config.source, config.revision)
     if data.survey.episodes < 3:
         raise UserError(
             f"The dataset {config.source} has {data.survey.episodes} episodes; training, validation and test need three at least."
         )
-    binding = data.bind(spec)
+    binding = data.bind(spec, config.actions)
     held_out = min(config.test_episodes, max(1, data.survey.episodes // 5))
     writers = {}
     for folder in (play, test):
@@ -86,8 +98,22 @@ def import_recordings(spec: GameSpec, config: CollectConfig, play: Path, test: P
         writer.close()
     test_from = data.survey.episodes - held_out
     for folder, numbers in ((play, range(test_from)), (test, range(test_from, data.survey.episodes))):
-        write_json(folder / INFO_NAME, imported_info(spec, data, config.revision, numbers))
-    return data.report(binding) | {"revision": config.revision, "test_episodes": held_out}
+        write_json(folder / INFO_NAME, imported_info(spec, data, revision, numbers))
+    return data.report(binding) | {"revision": revision, "test_episodes": held_out}
+
+
+def _pinned(config: CollectConfig) -> str:
+    """What pins the source: a commit, or a folder's fingerprint. Raises UserError for another folder than was pinned."""
+    folder = Path(config.source).expanduser()
+    if not folder.is_dir():
+        return config.revision  # `ExternalDataset` insists on one
+    now = fingerprint(*sorted(path for path in folder.rglob("*") if path.is_file()))
+    if config.revision and config.revision != now:
+        raise UserError(
+            f"collect.revision pins {config.source} at {config.revision}, and the folder's fingerprint is {now}: write that, or "
+            "bring back what it held."
+        )
+    return now
 
 
 def imported_info(spec: GameSpec, data: ExternalDataset, revision: str, numbers: range) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class RetroEmulator:
         members = {member for group in self.arrays.values() for member in group}
         self.scalars = [name for name in names if name not in members]
         self.blocks = self._find_blocks(stable_retro)
-        self.version = stable_retro.__version__
+        self.version = stable_retro.__version__.strip()  # a line end comes with it
         self.switched_on = self.env.em.get_state()
         self.frame = np.zeros(0, np.uint8)
 
@@ -164,17 +164,21 @@ def _check_rom(spec: GameSpec, stable_retro: Any, kind: Any) -> str:
         else:
             how = "import your own copy with `python stages/record.py import FOLDER`"
         raise UserError(f"The ROM of {spec.title} is missing: {how}.") from None
-    content = path.read_bytes()
-    # stable-retro's hash leaves out the 16-byte iNES header; ours is plain, and both are accepted.
-    found = {hashlib.sha1(content).hexdigest(), hashlib.sha1(content[16:]).hexdigest()}
-    hash_file = Path(path).parent / "rom.sha"
-    wanted = set(hash_file.read_text().split()) if hash_file.is_file() else found
-    if not found & wanted:
+    found, wanted = _rom_hashes(path)
+    if not set(found) & wanted:
         raise UserError(
             f"{path.name} of {spec.title} is not the ROM that the integration was made for: its SHA-1 is "
-            f"{hashlib.sha1(content).hexdigest()}, wanted {sorted(wanted)[0]}; put the right file in its place."
+            f"{found[0]}, wanted {sorted(wanted)[0]}; put the right file in its place."
         )
-    return sorted(found & wanted)[0]
+    return sorted(set(found) & wanted)[0]
+
+
+def _rom_hashes(path: Path) -> tuple[list[str], set[str]]:
+    """SHA-1 of a ROM, whole and without a 16-byte iNES header (stable-retro's), and those that its integration accepts."""
+    content = path.read_bytes()
+    found = [hashlib.sha1(content).hexdigest(), hashlib.sha1(content[16:]).hexdigest()]
+    hash_file = path.parent / "rom.sha"
+    return found, set(hash_file.read_text().split() if hash_file.is_file() else found)
 
 
 def _array_groups(names: Iterable[str]) -> dict[str, list[str]]:
@@ -188,17 +192,18 @@ def _array_groups(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def environments() -> dict[str, bool]:
-    """stable-retro's games by name, and whether their ROMs have been imported."""
+    """stable-retro's games by name, and whether their ROMs have been imported (and are the right ones)."""
     data = library().data
     return {name: has_rom(name) for name in data.list_games(data.Integrations.STABLE)}
 
 
 def has_rom(env: str, folder: Path | None = None) -> bool:
-    """Is the ROM of `env` here: in stable-retro itself, or in an integration of our own at `folder`?"""
+    """Is the right ROM of `env` here: in stable-retro itself, or in an integration of our own at `folder`?"""
     data = library().data
-    folder = folder or Path(data.path()) / "stable"
-    held = os.listdir(folder / env) if (folder / env).is_dir() else []
-    return any(f"rom{extension}" in held for extension in data.EMU_EXTENSIONS)
+    folder = (folder or Path(data.path()) / "stable") / env
+    held = os.listdir(folder) if folder.is_dir() else []
+    roms = [folder / f"rom{extension}" for extension in data.EMU_EXTENSIONS if f"rom{extension}" in held]
+    return any(set(found) & wanted for found, wanted in map(_rom_hashes, roms))
 
 
 def describe(env: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from dreamcart.data.actions import AUTO
 from dreamcart.data.external import ExternalDataset
 from dreamcart.data.imports import EpisodeWriter, imported_info, report_lines
 from dreamcart.data.schema import INFO_NAME
@@ -28,18 +29,32 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--game", help="which game it is, where the dataset does not say so itself")
     parser.add_argument("--revision", default="", help="commit of a Hub dataset (default: its newest, which is printed)")
     parser.add_argument("--columns", choices=["dreamcart", "recorder"], default="dreamcart", help="whose columns to write")
+    parser.add_argument(
+        "--actions",
+        default=AUTO,
+        metavar="MEANING",
+        help="what its actions mean, where that is left open: minimal or full (numbers of Atari's action sets), or the buttons at "
+        "the places of a list, B,none,SELECT,…; by default found out, and reported",
+    )
     parser.add_argument("--first-episode", type=int, default=0, metavar="N", help="number episodes from N on (default: 0)")
 
 
 def run(args: argparse.Namespace) -> None:
     source, revision = find_source(args.source, args.revision)
-    report = convert(source, revision, args.out, load_game(args.game) if args.game else None, args.columns, args.first_episode)
+    spec = load_game(args.game) if args.game else None
+    report = convert(source, revision, args.out, spec, args.columns, args.first_episode, args.actions)
     print("\n".join(report_lines(report)))
     print(f"{args.out}: written in {args.columns}'s columns" + (f", from revision {revision}" if revision else ""))
 
 
 def convert(
-    source: str, revision: str, out: Path, spec: GameSpec | None, columns: str = "dreamcart", first: int = 0
+    source: str,
+    revision: str,
+    out: Path,
+    spec: GameSpec | None,
+    columns: str = "dreamcart",
+    first: int = 0,
+    actions: str = AUTO,
 ) -> dict[str, Any]:
     """Write the dataset `source` into the new folder `out`, which appears only when it is whole. Returns the report.
 
@@ -52,7 +67,7 @@ def convert(
     spec = spec or data.spec
     if spec is None:
         raise UserError(f"{source} does not say which game it was recorded from; name it with --game.")
-    binding = data.bind(spec)
+    binding = data.bind(spec, actions)
     part = out.with_name(out.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     try:
