@@ -1,7 +1,8 @@
 """Training that begins from a cart's weights instead of fresh ones: to train on, or to teach a dream what new recordings show.
 
 Weights mean something only for the numbers they were trained on. So the recordings must show the cart's tiles, in the same
-window of the screen and before its backdrops; which cells may change within a scene may differ.
+window of the screen and before its backdrops; the tiles' numbers (by how often each is seen) and which cells may change
+within a scene may differ.
 """
 
 from pathlib import Path
@@ -10,13 +11,14 @@ import torch
 from torch import nn
 
 from dreamcart.cart import load_cart
+from dreamcart.dynamics.tokens.history import Summary
 from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.model import TokenDynamics
 from dreamcart.errors import UserError
 
 
 def load_trained(path: Path, pictures: torch.Tensor, buttons: list[str]) -> TokenDynamics:
-    """The dynamics of a cart, trained on these tokens and buttons.
+    """The dynamics of a cart, trained on these tokens and buttons, its tokens numbered as here.
 
     Args:
         pictures: uint8 [vocabulary, ...], what the tokens look like; buttons: by name.
@@ -30,8 +32,30 @@ def load_trained(path: Path, pictures: torch.Tensor, buttons: list[str]) -> Toke
     if list(world.spec.buttons) != list(buttons):
         raise _misfit(path, f"has the buttons {', '.join(world.spec.buttons)}, and this game {', '.join(buttons)}")
     if not torch.equal(world.representation.pictures, pictures):
-        raise _misfit(path, "was trained on other tiles than these recordings show")
+        numbers = {tile.numpy().tobytes(): number for number, tile in enumerate(world.representation.pictures)}
+        order = [numbers.get(tile.numpy().tobytes(), -1) for tile in pictures]
+        if sorted(order) != list(range(len(numbers))):
+            raise _misfit(path, "was trained on other tiles than these recordings show")
+        if len(order) > Summary.LIMIT:  # which random sums stand for a token cannot be told from its number
+            raise _misfit(path, f"numbers its {len(order)} tiles in another order, which can be followed for {Summary.LIMIT} only")
+        renumber(world.dynamics, torch.tensor(order))
     return world.dynamics
+
+
+@torch.no_grad()
+def renumber(dynamics: TokenDynamics, order: torch.Tensor) -> None:
+    """Give the tokens of a trained dynamics other numbers: the new n is the old `order[n]`, int64 [vocabulary]. Regions and
+    moves, which training finds anew, keep the old ones."""
+    network = dynamics.network
+    nowhere = dynamics.cells < 0  # places of the window that stand for no cell always show token 0
+    network.place[nowhere] += sum(table.weight[0] - table.weight[order[0]] for table in (network.token, network.before))
+    for table in (network.token, network.before, network.paint[2]):
+        table.weight.copy_(table.weight[order])
+    network.paint[2].bias.copy_(network.paint[2].bias[order])
+    network.known.weight[1:] = network.known.weight[1:][order]  # row 0 is "not known"
+    sums = network.slot.weight.unflatten(1, (-1, len(order)))  # three for each kind of token, see `Summary`
+    network.slot.weight.copy_(sums[:, :, order].flatten(1))
+    dynamics.backdrops.copy_(order.argsort()[dynamics.backdrops.long()])
 
 
 def fit_layout(layout: Layout, trained: TokenDynamics, path: Path) -> Layout:
