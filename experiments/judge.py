@@ -17,6 +17,7 @@ from dreamcart.cart import load_cart, write_cart
 from dreamcart.config import load_params
 from dreamcart.errors import UserError, run_stage
 from dreamcart.evaluation.control import controllability
+from dreamcart.evaluation.draws import Draws
 from dreamcart.evaluation.readback import load_reader
 from dreamcart.evaluation.report import print_control, print_screens
 from dreamcart.evaluation.rollout import curve_rows, evaluate_rollouts, load_test
@@ -44,13 +45,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         test = load_test(paths.raw_test, params.preprocess, Path(scratch))
         reader = load_reader(test.spec)
-        screens = Screens(reader, test, load_infos(paths.raw_test), config.horizons) if reader else None
-        metrics = dict(evaluate_rollouts(world, test, median, config, params.seed, screens)[0])
+        infos = load_infos(paths.raw_test)
+        screens = Screens(reader, test, infos, config.horizons) if reader else None
+        draws = Draws(infos, test.spec.seed_variable, max(config.horizons)) if test.spec.seed_variable else None
+        metrics = dict(evaluate_rollouts(world, test, median, config, params.seed, screens, draws)[0])
         rows = curve_rows(metrics)
         print_table(f"{args.cart} against {test.spec.title}", list(rows[0]), [list(row.values()) for row in rows])
         if screens:
             metrics["screens"] = screens.report()
             print_screens(metrics["screens"])
+        if draws:
+            metrics["until_draw"] = until = draws.report()
+            print_table("Every frame exact up to the game's next random draw", list(until), [list(until.values())])
     emulator = open_emulator(test.spec)
     control = controllability(emulator, test.spec, world, params.preprocess, config.control_states, params.seed)
     emulator.close()
