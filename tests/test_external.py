@@ -290,7 +290,7 @@ def test_what_numbers_mean_can_be_said():
 
 
 def test_the_places_of_a_list_can_be_said():
-    """Eight entries may be in any recorder's order; a dataset that names its own is not asked."""
+    """Eight entries may be in any recorder's order, and a list of any length in one of its own."""
     said = "A,B,SELECT,START,UP,DOWN,LEFT,RIGHT"
     for place, name in enumerate(said.split(",")):
         assert bind(SPEC, {8}, 1, said=said).to_buttons([int(p == place) for p in range(8)], SPEC) == SPEC.vector({name})
@@ -311,6 +311,8 @@ def test_a_folder_can_be_pinned(tmp_path):
     """DVC sees its params only: with the fingerprint in them another content is another run, and the old one is refused."""
     source = Path(write_recorder(tmp_path / "source", recorder_rows([4, 4, 4])))
     found = run_import(tmp_path, str(source))["revision"]
+    (source / ".cache").mkdir()
+    (source / ".cache" / "notes").write_text("of a download")
     assert run_import(tmp_path, str(source), revision=found)["revision"] == found
     write_recorder(source, recorder_rows([4, 4, 5]))
     with pytest.raises(UserError, match=found) as caught:

@@ -99,7 +99,7 @@ def bind(spec: GameSpec, lengths: set[int], largest: int, recorded_as: list[str]
     if recorded_as is not None and length == len(recorded_as):
         return Binding(f"{length} entries, named by the dataset ({', '.join(recorded_as)})", places=list(recorded_as))
     if spec.backend == "ale" and length == 1 and len(spec.buttons) != 1:
-        if largest < len(minimal := minimal_actions(spec)):
+        if largest < len(minimal := minimal_actions(spec)) < len(ALE_ACTIONS):
             return Binding(
                 f"numbers of the game's {len(minimal)} minimal actions ({', '.join(minimal)}); if they are of ALE's full set, say "
                 "`--actions full` (`collect.actions: full`)",

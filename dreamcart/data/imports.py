@@ -107,7 +107,9 @@ def _pinned(config: CollectConfig) -> str:
     folder = Path(config.source).expanduser()
     if not folder.is_dir():
         return config.revision  # `ExternalDataset` insists on one
-    now = fingerprint(*sorted(path for path in folder.rglob("*") if path.is_file()))
+    files = (path for path in folder.rglob("*") if path.is_file())
+    # what begins with a dot is no data: a download's own notes, which the next one writes anew
+    now = fingerprint(*sorted(path for path in files if not path.relative_to(folder).as_posix().startswith(".")))
     if config.revision and config.revision != now:
         raise UserError(
             f"collect.revision pins {config.source} at {config.revision}, and the folder's fingerprint is {now}: write that, or "
