@@ -39,6 +39,15 @@ class CollectConfig:
     recordings: list[str] = dataclasses.field(default_factory=list)
     actions: str = "auto"
 
+    def __post_init__(self) -> None:
+        """Refuse what only recordings have, where the emulator is played. Raises UserError."""
+        for name, unset in (("revision", ""), ("actions", "auto")):
+            if self.source == "emulator" and getattr(self, name) != unset:
+                raise UserError(
+                    f"collect.{name} is {getattr(self, name)!r}, but it is about recordings, and collect.source is 'emulator'; "
+                    f"set it to {unset!r}, or collect.source to a folder or a dataset."
+                )
+
 
 @dataclass(frozen=True)
 class PreprocessConfig:
@@ -80,7 +89,7 @@ class RepresentationConfig:
     codes: Annotated[int, (2, MOST_CODES)]
     code_size: Annotated[int, (1, 1024)]
     commitment_weight: Annotated[float, (0.0, 1000.0)]
-    levels: list[Annotated[int, (2, 64)]]
+    levels: list[Annotated[int, (3, 64)]]  # of 2, one would hardly ever be reached: the edge lies at 3.8 deviations
     steps: Positive
     batch_size: Annotated[int, (2, 10**6)]
     learning_rate: Rate
@@ -195,10 +204,12 @@ class Params:
             return
         shrink = 2 ** len(self.representation.channels)
         for side in ("height", "width"):
-            if (getattr(self.preprocess, side) or self.preprocess.unit) % shrink:
+            given = getattr(self.preprocess, side)
+            if (given or self.preprocess.unit) % shrink:
+                known = "" if given else f" (the game's own, of which only a multiple of {self.preprocess.unit} is certain)"
                 raise UserError(
-                    f"preprocess.{side} is {getattr(self.preprocess, side)}, but with {len(self.representation.channels)} "
-                    f"convolutions in representation.channels it must be a multiple of {shrink}."
+                    f"preprocess.{side} is {given}{known}, but with {len(self.representation.channels)} convolutions in "
+                    f"representation.channels it must be a multiple of {shrink}: write such a number, or fewer convolutions."
                 )
 
     def _check_dynamics(self) -> None:
@@ -215,14 +226,38 @@ class Params:
                 "dynamics.training is 'k_step', but tokens have no gradients to train a rollout by; use 'teacher' or 'self_fed' "
                 "(both train tokens on real frames), or a representation of vectors or grids."
             )
-        if own.init_from and self.dynamics_kind != "tokens":
+        if own.training == "k_step" and own.rollout_steps >= self.collect.episode_steps:
             raise UserError(
-                f"dynamics.init_from is {own.init_from!r}, but only dynamics of kind 'tokens' begin from a cart; leave it empty."
+                f"dynamics.rollout_steps is {own.rollout_steps}, but with collect.episode_steps {self.collect.episode_steps} no "
+                f"rollout is longer than {self.collect.episode_steps - 1} steps; allowed: 1 to that."
             )
-        if own.init_from and not (ROOT / own.init_from).is_file():
-            raise UserError(f"dynamics.init_from is {own.init_from!r}, and there is no such cart; `ls carts` shows those here.")
+        if own.input_noise and latents == "tokens":
+            raise UserError(
+                f"dynamics.input_noise is {own.input_noise}, but no noise can be added to tokens; set it to 0, or take a "
+                "representation of vectors or grids ('ae' or 'vae')."
+            )
+        if own.init_from:
+            self._check_cart()
         if self.dynamics_kind == "transformer" and own.hidden % own.heads:
-            raise UserError(f"dynamics.hidden is {own.hidden}, but with dynamics.heads {own.heads} it must be a multiple of that.")
+            near = max(own.heads, own.hidden // own.heads * own.heads)
+            raise UserError(
+                f"dynamics.hidden is {own.hidden}, but with dynamics.heads {own.heads} it must be a multiple of that, as {near} is."
+            )
+
+    def _check_cart(self) -> None:
+        """Refuse to begin from what cannot be begun from, as far as its first lines tell. Raises UserError."""
+        from dreamcart.tensors import read_metadata  # torch, which other params do without
+
+        said, path = f"dynamics.init_from is {self.dynamics.init_from!r}, but", ROOT / self.dynamics.init_from
+        if self.dynamics_kind != "tokens" or self.representation.kind != "tiles":
+            raise UserError(f"{said} only dynamics of kind 'tokens' over 'tiles' begin from a cart; leave it empty.")
+        if not path.is_file():
+            raise UserError(f"{said} there is no such cart; `ls carts` shows those here.")
+        cart = read_metadata(path, "choose a cart")
+        kind = cart.get("dynamics", {}).get("kind")
+        if "cart" not in cart or kind != "tokens":
+            what = f"a dream of kind {kind!r}" if kind else "no cart"
+            raise UserError(f"{said} that is {what}; choose a cart with one of kind 'tokens', or leave it empty.")
 
 
 def load_params(path: Path | None = None) -> Params:

@@ -29,20 +29,26 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[st
     replace_atomically(temporary, path)
 
 
+def read_metadata(path: Path, remedy: str) -> dict[str, Any]:
+    """The JSON metadata of what `save_tensors` wrote, without its tensors. Raises UserError as `load_tensors` does."""
+    try:
+        with safe_open(path, framework="pt") as handle:
+            return json.loads((handle.metadata() or {}).get("json", "{}"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run `dvc repro` to train it.") from None
+    except (SafetensorError, json.JSONDecodeError):
+        raise UserError(f"{path} is damaged (truncated or no safetensors file); {remedy}.") from None
+
+
 def load_tensors(path: Path, remedy: str = "delete it and run `dvc repro` again") -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Load what `save_tensors` wrote. `remedy` is what a message about a damaged file advises.
 
     Raises:
         UserError: the file is missing, truncated or foreign, or holds NaN or infinity.
     """
-    try:
-        with safe_open(path, framework="pt") as handle:
-            metadata = json.loads((handle.metadata() or {}).get("json", "{}"))
-            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run `dvc repro` to train it.") from None
-    except (SafetensorError, json.JSONDecodeError):
-        raise UserError(f"{path} is damaged (truncated or no safetensors file); {remedy}.") from None
+    metadata = read_metadata(path, remedy)
+    with safe_open(path, framework="pt") as handle:
+        tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise UserError(

@@ -44,7 +44,7 @@ def main() -> None:
         print(f"{params.representation.kind} has a grid of tokens, one in each cell: latent_dim does not apply.")
     model, config, curve = train_representation(params, train, val, median, checkpoint, perceptual)
     report = judge_representation(model, val, median)
-    more = {} if params.representation.kind == "tiles" else measure_representation(model, train, val, median, paths.raw)
+    more = {} if params.representation.kind == "tiles" else measure_representation(model, config, train, val, median, paths.raw)
     if params.representation.kind == "tiles":
         report |= {"tiles": config["vocabulary"], "tiles_seen": int(train.frames.cells.max()) + 1}
         print_tiles(report)

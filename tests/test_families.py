@@ -431,6 +431,32 @@ def test_a_dreamed_loss_is_that_of_a_rollout():
     torch.testing.assert_close(short, model.loss(*windows.get(at, CPU)))
 
 
+@pytest.mark.parametrize("way", ["self_fed", "noisy", "k_step"])
+def test_a_recurrent_model_learns_what_really_came(way):
+    """The GRU has targets inside its window too: they are the real latents, also where the window holds its own."""
+    split, pictures = make_game("vector")
+    model, _ = make_model("gru", "vector")
+    windows = Windows(split, pictures, 4, 4)
+    at = np.array([20, 33])
+    real, buttons, following = windows.get(at, CPU)
+    if way == "k_step":
+        past, pressed, came = windows.get(at - 1, CPU)
+        first, predicted = model.loss_and_next(past, pressed, came)
+        fed = torch.cat([past[:, 1:], predicted[:, None]], 1)
+        wanted = (
+            first
+            + ((model.unroll(fed, buttons)[0] - torch.cat([real[:, 1:], following[:, None]], 1)) ** 2)
+            .mean(2)
+            .matmul(torch.tensor([0.25, 0.25, 0.25, 1.25]))
+        ) / 2
+        torch.testing.assert_close(windows.dreamed(model, at, 2, 0.0, CPU), wanted)
+        return
+    fed = windows.self_fed(model, at, 2, CPU) if way == "self_fed" else real + 0.1
+    error = (model.unroll(fed, buttons)[0] - torch.cat([real[:, 1:], following[:, None]], 1)).square().mean(2)
+    torch.testing.assert_close(model.loss(fed, buttons, following, real), error[:, -1] + error.mean(1))
+    assert (model.loss(fed, buttons, following) - model.loss(fed, buttons, following, real)).abs().min() > 1e-6
+
+
 def test_half_fed_windows_mix_real_and_own():
     """With a probability of one half some steps are the model's own, and the others are as they were."""
     split, pictures = make_game("vector")

@@ -168,6 +168,9 @@ def test_backdrops_keep_the_carts_numbers():
     [
         ({"dynamics__init_from": "carts/none.cart", **TOKENS}, "no such cart"),
         ({"dynamics__init_from": "carts/blockfall.cart", "representation__kind": "ae"}, "tokens"),
+        ({"dynamics__init_from": "carts/blockfall.cart", "representation__kind": "vq"}, "over 'tiles'"),
+        ({"dynamics__init_from": "README.md", **TOKENS}, "no safetensors file"),
+        ({"dynamics__init_from": "tests/golden/world_v1/dynamics.safetensors", **TOKENS}, "no cart"),
     ],
 )
 def test_params_say_at_once_what_cannot_begin(change, what):

@@ -11,7 +11,7 @@ from dreamcart.config import PreprocessConfig
 from dreamcart.data.variables import LEAST, ask, load_variables
 from dreamcart.errors import UserError
 from dreamcart.evaluation.digits import learn_digits, legibility, read_digits
-from dreamcart.evaluation.fidelity import LOST, Fidelity, gradient_energy, hue_error
+from dreamcart.evaluation.fidelity import LOST, Fidelity, bleeding, gradient_energy, hue_error
 from dreamcart.evaluation.probe import alikeness, linear_probe, neighbourhood
 from dreamcart.evaluation.representation import code_use, measure_representation
 from dreamcart.representation.train import train_representation
@@ -96,6 +96,26 @@ def test_hue_error_is_the_angle_between_hues():
     true = np.array([[[red, red, red, red, grey]]], np.uint8)
     decoded = np.array([[[green, cyan, dark, grey, red]]], np.uint8)
     np.testing.assert_allclose(hue_error(true, decoded)[0, 0], [120, 180, 0, LOST, np.nan], atol=0.01)
+
+
+def test_bleeding_is_colour_beside_its_place():
+    """A red block smeared into black bleeds, however right its own hue; grey smear, brightness and far colour do not."""
+    true = np.zeros((1, 12, 12, 3), np.uint8)
+    true[:, 4:8, 4:8, 0] = 255
+    smeared, grey, far = true.copy(), true.copy(), true.copy()
+    smeared[:, 2:10, 2:10, 0] = np.maximum(smeared[:, 2:10, 2:10, 0], 51)
+    grey[:, 2:10, 2:10] = np.maximum(grey[:, 2:10, 2:10], 51)
+    far[:, 0, 0, 0] = 255
+    grey[:, 4:8, 4:8] = true[:, 4:8, 4:8]
+    everywhere = np.ones((1, 12, 12), bool)
+    assert np.isfinite(bleeding(true, smeared, everywhere)).sum() == 64 - 16
+    for decoded, wanted in ((smeared, 0.2), (grey, 0.0), (far, 0.0), (true, 0.0)):
+        assert np.nanmean(bleeding(true, decoded, everywhere)) == pytest.approx(wanted)
+    fidelity = Fidelity(np.zeros((12, 12, 3), np.uint8))
+    fidelity.see(true, smeared)
+    report = fidelity.report()
+    assert report["hue_error"] == 0
+    assert report["bleeding"] == report["bleeding_changed"] == pytest.approx(0.2)
 
 
 def test_grey_frames_have_no_hue():
@@ -230,17 +250,18 @@ def test_every_measure_is_in_the_report(tmp_path, kind, color):
         row["infos"]["low"] = int(row["observations"][12:].max() > 100)  # where the block is: its upper or lower half
     splits = make_processed(tmp_path, episodes, seen_as)
     median = np.load(tmp_path / "processed" / "median.npy")
-    small = {"channels": [4, 8], "codes": 12, "code_size": 4, "levels": [3, 2, 2], "steps": 10, "batch_size": 8}
+    small = {"channels": [4, 8], "codes": 12, "code_size": 4, "levels": [4, 3], "steps": 10, "batch_size": 8}
     params = make_params(representation__kind=kind, **{f"representation__{name}": value for name, value in small.items()})
-    model, *_ = train_representation(params, splits["train"], splits["val"], median, tmp_path / "checkpoint")
-    report = measure_representation(model, splits["train"], splits["val"], median, tmp_path / "raw")
+    model, config, _ = train_representation(params, splits["train"], splits["val"], median, tmp_path / "checkpoint")
+    report = measure_representation(model, config, splits["train"], splits["val"], median, tmp_path / "raw")
     wanted = {"sharpness", "sharpness_changed", "probe", "probe_accuracy", "probe_majority", "neighbours"}
-    wanted |= {"hue_error", "hue_error_changed"} if color == "rgb" else set()
+    wanted |= {"hue_error", "hue_error_changed", "bleeding", "bleeding_changed"} if color == "rgb" else set()
     wanted |= {"codes_used", "perplexity"} if kind != "ae" else set()
     assert set(report) == wanted
     assert set(report["probe"]) == {"low"}
     json.dumps(report, allow_nan=False)
-    assert measure_representation(model, splits["train"], splits["val"], median, tmp_path / "raw") == report
+    assert set(report["neighbours"]) == {"near", "far", "ratio", "untrained"}
+    assert measure_representation(model, config, splits["train"], splits["val"], median, tmp_path / "raw") == report
 
 
 def test_the_stage_writes_what_it_measured(tmp_path, monkeypatch, capsys):

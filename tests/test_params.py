@@ -20,13 +20,6 @@ PLUMBING = {f"dreamcart/{name}.py" for name in ("errors", "files", "tensors", "t
 WITHOUT_INFLUENCE = {
     # evaluation/pictures.py imports the models for other pictures than preprocess's pairs.
     "preprocess": {"dreamcart/representation", "dreamcart/training.py", "dreamcart/hardware.py"},
-    # encode_split stands in dynamics/train.py, and uses no dynamics.
-    "encode_latents": {
-        "dreamcart/dynamics/base.py",
-        "dreamcart/dynamics/conv.py",
-        "dreamcart/dynamics/mlp.py",
-        "dreamcart/training.py",
-    },
     # What the committed cart has on record is printed beside the run's own numbers, and not written.
     "rollout_eval": {"dreamcart/cart.py"},
 }
@@ -135,7 +128,7 @@ def with_value(key: str, value: object) -> dict:
         ("representation.code_size", 0, "1 to"),
         ("representation.commitment_weight", -0.1, "0.0 to"),
         ("representation.perceptual_weight", -0.1, "0.0 to"),
-        ("representation.levels", [8, 1], "2 to 64"),
+        ("representation.levels", [8, 2], "3 to 64"),
         ("representation.levels", 8, "a list"),
         ("dynamics.kind", "diffusion", "'auto', 'tokens', 'mlp', 'conv', 'gaussian', 'gru', 'flow', 'transformer'"),
         ("dynamics.training", "student", "'teacher', 'self_fed', 'k_step'"),
@@ -185,6 +178,9 @@ def test_a_missing_key_is_named():
         ({**AE, "dynamics.kind": "transformer"}, ["dynamics.kind", "'transformer'", "vectors", "'mlp'", "'gru'", "'flow'"]),
         ({**AE, "dynamics.kind": "gaussian", "latent_dim": 0}, ["dynamics.kind", "'gaussian'", "grids", "'conv' or 'flow'"]),
         ({"dynamics.training": "k_step"}, ["dynamics.training", "'k_step'", "'teacher' or 'self_fed'"]),
+        ({"dynamics.input_noise": 0.1}, ["dynamics.input_noise", "'ae' or 'vae'"]),
+        ({"collect.revision": "abc"}, ["collect.revision", "'emulator'"]),
+        ({"collect.actions": "full"}, ["collect.actions", "'auto'"]),
         ({"dynamics.kind": "transformer", "dynamics.heads": 3}, ["dynamics.hidden", "128", "dynamics.heads", "3"]),
         ({"preprocess.tile": 0}, ["preprocess.tile", "'tiles'"]),
         ({"preprocess.tile": 8, "preprocess.height": 84}, ["preprocess.height", "84", "multiple of 8"]),

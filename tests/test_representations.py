@@ -26,7 +26,7 @@ TOKENS = ["vq", "fsq"]
 def family_config(family: str, shape=(16, 24, 3), **changes) -> dict:
     """The config of a small model; "ae grid" is ae with latent_dim 0."""
     kind, _, grid = family.partition(" ")
-    own = {"kind": kind, "channels": [4, 8], "grid_channels": 6, "codes": 20, "code_size": 5, "levels": [3, 4, 2]} | changes
+    own = {"kind": kind, "channels": [4, 8], "grid_channels": 6, "codes": 20, "code_size": 5, "levels": [3, 8]} | changes
     own = {f"representation__{name}": value for name, value in own.items()}
     return representation_config(make_params(latent_dim=0 if grid else 7, preprocess__tile=0, **own), shape)
 
@@ -244,7 +244,7 @@ def test_vq_uses_its_codes_where_there_is_enough_to_tell():
 # FSQ
 
 
-@pytest.mark.parametrize("levels", [[3, 4, 2], [8, 5, 5, 5], [2], [7, 5, 5, 5, 5]])
+@pytest.mark.parametrize("levels", [[3, 4, 6], [8, 5, 5, 5], [3], [7, 5, 5, 5, 5]])
 def test_fsq_numbers_every_combination_of_levels_once(levels):
     """Tokens are 0 to their number, each reached, and its vector is that of the rounded cell."""
     model = make("fsq", levels=levels)
@@ -279,7 +279,7 @@ class KillError(Exception):
 
 
 def toy_params(kind: str, **changes):
-    small = {"channels": [4, 8], "codes": 12, "code_size": 4, "levels": [3, 2, 2], "steps": 30, "batch_size": 8}
+    small = {"channels": [4, 8], "codes": 12, "code_size": 4, "levels": [4, 3], "steps": 30, "batch_size": 8}
     small |= {"validate_every": 10, "checkpoint_every": 7}
     dynamics = {"steps": 12, "channels": 4, "blocks": 1, "memory": 8, "history_frames": 3, "batch_size": 8}
     dynamics |= {"validate_every": 6, "checkpoint_every": 6}

@@ -22,10 +22,10 @@ from dreamcart.config import PreprocessConfig
 from dreamcart.dynamics.registry import FAMILIES
 from dreamcart.dynamics.train import Windows
 from dreamcart.errors import ROOT, UserError
-from dreamcart.experiments.code import used, without_others
-from dreamcart.experiments.page import estimates, number, scoreboard
+from dreamcart.experiments.code import played, used, without_others
+from dreamcart.experiments.page import estimates, number, scoreboard, words
 from dreamcart.experiments.plan import changed_params, expand, holds, load_plan, runs_of
-from dreamcart.experiments.results import find, judge, keys_of, load_results, result_path, save_picture
+from dreamcart.experiments.results import find, judge, load_results, result_path, save_picture
 from dreamcart.experiments.runner import Runner, curve, said_last
 from dreamcart.representation.convolutional import to_planes
 
@@ -45,6 +45,16 @@ STANDS_FOR = {
     "gaussian-b2": "b-gaussian",
     "gaussian-b3": "b-gaussian",
 }
+
+
+def keys_of(plan) -> dict[str, set[str]]:
+    """For each experiment, the metrics that criteria want of it."""
+    wanted: dict[str, set[str]] = {}
+    for criterion in (criterion for item in plan.items.values() for criterion in item.criteria):
+        for metric in filter(None, (criterion.value, criterion.minus, criterion.over)):
+            for run in runs_of(metric):
+                wanted.setdefault(run, set()).add(metric.split(":", 1)[1])
+    return wanted
 
 
 def test_batches_have_the_roadmaps_shapes(tmp_path):
@@ -85,7 +95,7 @@ def test_the_roadmap_is_whole_and_fits_its_budget():
 
 def test_differences_have_three_seeds():
     """A difference between two trainings is claimed with three seeds; what only compares sizes or a sweep may have one."""
-    single = {"latent-32", "latent-64", "latent-128", "latent-256", "gaussian-b2", "gaussian-b3"}
+    single = {"gru", "grid", "latent-32", "latent-64", "latent-128", "latent-256", "gaussian-b2", "gaussian-b3"}
     for item in ROADMAP.items.values():
         for criterion in item.criteria:
             parts = filter(None, (criterion.value, criterion.minus, criterion.over))
@@ -105,7 +115,8 @@ def test_every_criterions_metric_is_one_that_the_pipeline_writes(experiment):
             assert key.removesuffix(".passed") in ROADMAP.runs[experiment].checks
             key = "batches.passed"
         digits = key.startswith("train_ae.digits")  # only one toy run is long enough for a score
-        if find(toys["rgb" if digits else name, 0]["metrics"], key) is None:
+        way, dot, last = key.rpartition(".")
+        if all(find(toys["rgb" if digits else name, 0]["metrics"], way + dot + one) is None for one in last.split("|")):
             missing.append(key)
     assert missing == []
 
@@ -226,21 +237,26 @@ def test_a_difference_is_taken_seed_by_seed(tmp_path):
 
 
 def test_ratios_best_of_several_and_other_names(tmp_path):
-    """`over` divides, `pick` chooses among runs, and a last key "a|b" takes what is there."""
-    results = by_run(result("one", l1=0.1, lpips_untrained=0.4), result("two", l1=0.2, lpips=0.3))
+    """`over` divides, `pick` chooses among runs, and a last key "a|b" takes the first that all have: two LPIPS do not compare."""
+    results = by_run(result("one", l1=0.1, lpips_untrained=0.4), result("two", l1=0.2, lpips_untrained=0.3, lpips=0.2))
     over = criterion_of(tmp_path, value="two:train_ae.l1", over="one:train_ae.l1", bar="= 2")
     assert judge(over, results).state == "pass"
     for pick, value in (("min", 0.1), ("max", 0.2)):
         assert judge(criterion_of(tmp_path, value="one,two:train_ae.l1", pick=pick, bar="> 0"), results).values == (value,)
     either = criterion_of(tmp_path, value="one,two:train_ae.lpips|lpips_untrained", bar="< 1")
     assert judge(either, results).values == (0.3,)
+    apart = by_run(result("one", lpips_untrained=0.4), result("two", lpips=0.2))
+    assert judge(either, apart).state == "miss"
     zero = criterion_of(tmp_path, value="two:train_ae.l1", over="one:train_ae.l1", bar="= 2")
-    assert judge(zero, by_run(result("one", l1=0.0), result("two", l1=0.2))).state == "not run"
+    verdict = judge(zero, by_run(result("one", l1=0.0), result("two", l1=0.2)))
+    assert (verdict.state, words(verdict)) == ("miss", "no value")
+    null = criterion_of(tmp_path, value="two:train_ae.l1", bar="< 1")
+    assert judge(null, by_run(result("two", l1=None))).state == "miss"
 
 
-@pytest.mark.parametrize("results", [[], [("one", {"ssim": 1.0})], [("one", {"ssim": 1.0}), ("two", {"ssim": None})]])
+@pytest.mark.parametrize("results", [[], [("one", {"ssim": 1.0})]])
 def test_what_is_not_on_record_is_not_run(tmp_path, results):
-    """No run, half of a comparison, or a metric that is null: no verdict, and never a number."""
+    """No run, or half of a comparison: no verdict, and never a number."""
     criterion = criterion_of(tmp_path, value="two:train_ae.ssim", minus="one:train_ae.ssim", bar=">= 0")
     verdict = judge(criterion, by_run(*(result(name, **metrics) for name, metrics in results)))
     assert (verdict.state, verdict.values) == ("not run", ())
@@ -569,5 +585,22 @@ def test_a_family_does_not_depend_on_the_others():
     needed = set().union(*(used(kind, ROOT) for kind in FAMILIES))
     assert needed == {path for path in every if not path.endswith("__init__.py")}
     tree = "\n".join(f"100644 blob 0\t{path}" for path in sorted({*every, "dreamcart/muon.py"}))
-    left = {line.split("\t")[1] for line in without_others(tree, "mlp", ROOT).splitlines()}
+    left = {line.split("\t")[1] for line in without_others(tree, "mlp", "blockfall", ROOT).splitlines()}
     assert left == {*mlp, "dreamcart/muon.py"}
+
+
+def test_a_run_does_not_depend_on_other_games():
+    """Work on one game leaves the runs of the others valid; a game depends on what it extends."""
+    files = [f"games/{name}/{file}" for name in ("blockfall", "blockfall_b", "pong") for file in ("game.yaml", "bot.py")]
+    tree = "\n".join(f"100644 blob 0\t{path}" for path in files)
+    left = {
+        game: {line.split("/")[1] for line in without_others(tree, "mlp", game, ROOT).splitlines()}
+        for game in ("pong", "blockfall_b")
+    }
+    assert left == {"pong": {"pong"}, "blockfall_b": {"blockfall", "blockfall_b"}}
+
+
+def test_a_run_depends_on_what_its_checks_play_with():
+    """The minute of play is played by dreamcart/play, which no stage needs."""
+    assert {"dreamcart/play/loop.py", "dreamcart/play/sources.py"} <= played(["experiments/minute.py"], ROOT)
+    assert "dreamcart/play/window.py" not in played(["experiments/minute.py"], ROOT)

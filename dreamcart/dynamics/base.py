@@ -79,16 +79,20 @@ class Dynamics(nn.Module):
         latent = self(state.latents, actions, temperature, generator).float()
         return latent, History(torch.cat([state.latents[:, 1:], latent[:, None]], 1), actions[:, 1:])
 
-    def loss(self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+    def loss(
+        self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor, real: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """What training minimises, float32 [B]: by default the mean squared error of the next latent.
 
         Args:
             latents, actions: as in `forward`; following: the true next latents [B, *latent_shape].
+            real: what `latents` would be without noise and without the model's own predictions in it, for families with
+                targets inside the window; as `latents` by default.
         """
-        return self.loss_and_next(latents, actions, following)[0]
+        return self.loss_and_next(latents, actions, following, real)[0]
 
     def loss_and_next(
-        self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor
+        self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor, real: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """`loss`, and the next latent as a dream at temperature 0 would have it, with gradients: for rollouts in training."""
         predicted = self(latents, actions).float()

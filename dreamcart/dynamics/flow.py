@@ -85,12 +85,14 @@ class FlowDynamics(Dynamics):
             x = still(x, self.dead_zone)
         return latents[:, -1] + x
 
-    def loss(self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+    def loss(
+        self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor, real: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Mean squared error of the predicted change, at a random time of the path from random noise, [B]."""
         return self._loss(latents, actions, following, None)
 
     def loss_and_next(
-        self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor
+        self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor, real: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return self.loss(latents, actions, following), self(latents, actions)
 

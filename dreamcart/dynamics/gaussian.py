@@ -58,7 +58,7 @@ class GaussianDynamics(Dynamics):
         return latents[:, -1] + mean + temperature * (log_variance / 2).exp() * noise
 
     def loss_and_next(
-        self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor
+        self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor, real: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         mean, log_variance = self.beliefs(latents, actions)
         error = (mean - (following - latents[:, -1])).square()

@@ -62,9 +62,10 @@ class GruDynamics(Dynamics):
         return self.unroll(latents, actions)[0][:, -1]
 
     def loss_and_next(
-        self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor
+        self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor, real: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The MSE of the last step, and as much again for the mean of those before it."""
+        """The MSE of the last step, and as much again for the mean over all steps of the window, each against what really came."""
         predicted = self.unroll(latents, actions)[0]
-        error = (predicted - torch.cat([latents[:, 1:], following[:, None]], 1)).square().mean(2)
+        real = latents if real is None else real
+        error = (predicted - torch.cat([real[:, 1:], following[:, None]], 1)).square().mean(2)
         return error[:, -1] + error.mean(1), predicted[:, -1]

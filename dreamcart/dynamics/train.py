@@ -1,4 +1,4 @@
-"""Encoding the dataset to latents, and training and judging a dynamics model on them."""
+"""Training a dynamics model on the latents of a dataset: teacher-forced, self-fed, or by rollouts of k steps."""
 
 from pathlib import Path
 from typing import Any
@@ -70,16 +70,17 @@ class Windows:
 
     def dreamed(self, model: Dynamics, at: np.ndarray, steps: int, noise: float, device: torch.device) -> torch.Tensor:
         """Mean loss over the `steps` steps up to the records `at`, each from the model's own predictions: [B]."""
-        past, buttons, following = self.get(at - steps + 1, device)
-        past = disturb(past, noise)
+        real, buttons, following = self.get(at - steps + 1, device)
+        past = disturb(real, noise)
         total = torch.zeros(len(at), device=device)
         for number in range(steps - 1):
             record = at - steps + 1 + number
-            loss, predicted = model.loss_and_next(past, buttons, following)
+            loss, predicted = model.loss_and_next(past, buttons, following, real)
             total = total + loss
             past, buttons = self.slide(past, buttons, predicted.float(), record + 1)
+            real = torch.cat([real[:, 1:], following[:, None]], 1)
             following = torch.from_numpy(self.latents[self.split.index["frame"][record + 2]]).to(device)
-        return (total + model.loss(past, buttons, following)) / steps
+        return (total + model.loss(past, buttons, following, real)) / steps
 
     def draw(self, rng: np.random.Generator, count: int, changed_share: float) -> tuple[np.ndarray, np.ndarray]:
         """Records, `changed_share` of them with a changing picture, and weights that undo this share (mean 1).
@@ -198,10 +199,11 @@ def train_dynamics(
             if mode == "k_step":
                 loss = practice.dreamed(model, at, back + 1, own.input_noise, device)
             else:
-                past, buttons, following = practice.get(at, device)
+                real, buttons, following = practice.get(at, device)
+                past = real
                 if back:
                     past = practice.self_fed(model, at, back, device, rng.random((len(at), back)) < far * own.self_fed_probability)
-                loss = model.loss(disturb(past, own.input_noise), buttons, following)
+                loss = model.loss(disturb(past, own.input_noise), buttons, following, real)
         return (loss * torch.from_numpy(weight).to(device)).mean()
 
     def validate() -> float:

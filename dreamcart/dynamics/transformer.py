@@ -224,7 +224,9 @@ class TransformerDynamics(Dynamics):
         frame = self(state.latents, actions, temperature, generator, oracle)
         return frame, History(torch.cat([state.latents[:, 1:], frame[:, None].to(state.latents.dtype)], 1), actions[:, 1:])
 
-    def loss(self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+    def loss(
+        self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor, real: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Negative log-likelihood of the next frames (a sum over cells), scaled: [B]."""
         logits, guess, scene, tokens, backdrop = self._teach(latents, actions, following)
         loss = F.cross_entropy(logits.transpose(1, 2), tokens, reduction="none").sum(1)

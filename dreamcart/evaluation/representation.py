@@ -1,5 +1,6 @@
 """What a learned representation keeps of the game, beyond its pixel errors: all of the smaller measures together."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,30 @@ from dreamcart.evaluation.digits import learn_digits, legibility, read_digits
 from dreamcart.evaluation.fidelity import Fidelity
 from dreamcart.evaluation.probe import linear_probe, neighbourhood
 from dreamcart.hardware import autocast
-from dreamcart.representation.base import Representation
+from dreamcart.representation.base import Representation, make_representation
 
 TRAIN_SAMPLE, VAL_SAMPLE = 2000, 1000  # states, spread evenly over the distinct frames
 BATCH = 64
 
 
-def measure_representation(model: Representation, train: Split, val: Split, median: np.ndarray, raw: Path) -> dict[str, Any]:
+def measure_representation(
+    model: Representation, config: dict[str, Any], train: Split, val: Split, median: np.ndarray, raw: Path
+) -> dict[str, Any]:
     """Measures of a trained model on at most VAL_SAMPLE distinct validation frames.
 
     Args:
+        config: of the model, for an untrained one of its kind.
         median: uint8 [H, W, C], the median training frame.
         raw: the raw dataset, for its RAM variables.
 
     Returns:
-        sharpness, sharpness_changed, hue_error, hue_error_changed: see `fidelity.Fidelity.report`.
+        sharpness, hue_error, bleeding, and each with _changed: see `fidelity.Fidelity.report`.
         codes_used, perplexity: see `code_use`; for tokens.
         digits, digits_real: `digits.legibility` of the decoded frames, and of the real ones: what the reader can do.
             Absent where the recordings have no such variables.
         probe: `probe.linear_probe`, and probe_accuracy, probe_majority, their means over the variables;
-        neighbours: `probe.neighbourhood`. Absent where the recordings have no RAM variables.
+        neighbours: `probe.neighbourhood`, and `untrained`, the ratio of a model that has learned nothing: alike frames have
+            alike latents there, too. Absent where the recordings have no RAM variables.
 
     Raises:
         UserError: the raw dataset is missing or damaged.
@@ -42,8 +47,7 @@ def measure_representation(model: Representation, train: Split, val: Split, medi
     latents, fidelity, reads = [], Fidelity(median), []
     for split, some in zip((train, val), rows, strict=True):
         found = []
-        for first in range(0, len(some), BATCH):
-            frames = np.asarray(split.frames[some[first : first + BATCH]])
+        for frames in _batches(split, some):
             told, decoded = _pass(model, frames, decode=split is val)
             found.append(told)
             if decoded is not None:
@@ -63,8 +67,24 @@ def measure_representation(model: Representation, train: Split, val: Split, medi
         probe = linear_probe(questions, (latents[0], tables[0]), (latents[1], tables[1]))
         for name in ("accuracy", "majority"):
             report[f"probe_{name}"] = round(float(np.mean([scores[name] for scores in probe.values()])), 6)
-        report |= {"probe": probe, "neighbours": neighbourhood(questions, latents[1], tables[1])}
+        plain = untrained(config, median, train, rows[0])
+        told = np.concatenate([_pass(plain, frames, decode=False)[0] for frames in _batches(val, rows[1])])
+        neighbours = neighbourhood(questions, latents[1], tables[1])
+        neighbours["untrained"] = neighbourhood(questions, told, tables[1])["ratio"]
+        report |= {"probe": probe, "neighbours": neighbours}
     return report
+
+
+@torch.no_grad()
+def untrained(config: dict[str, Any], median: np.ndarray, split: Split, rows: np.ndarray) -> Representation:
+    """A fresh model of this config, its statistics and its codebook those of the split's frames `rows`."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = make_representation(config).train()
+        model.set_median(torch.from_numpy(median))
+        for frames in _batches(split, rows):
+            model.loss(torch.from_numpy(frames))
+    return model.eval()
 
 
 def code_use(tokens: np.ndarray, vocabulary: int) -> dict[str, float]:
@@ -80,6 +100,12 @@ def code_use(tokens: np.ndarray, vocabulary: int) -> dict[str, float]:
 
 def _spread(count: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(most, count)).astype(int))
+
+
+def _batches(split: Split, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """The split's distinct frames `rows`, uint8 [at most BATCH, H, W, C] each."""
+    for first in range(0, len(rows), BATCH):
+        yield np.asarray(split.frames[rows[first : first + BATCH]])
 
 
 @torch.inference_mode()

@@ -1,15 +1,19 @@
-"""Which of the dynamics' files a run depends on: those of its own family, and not of the others.
+"""Which files a run depends on beyond what DVC says: of the families its own and not the others, of the games likewise,
+and what its checks play with.
 
-DVC runs a stage again when any family changes, which costs a person minutes. A night of experiments must not be run again
-because a family that most of them do not have was worked on.
+DVC runs a stage again when any family or game changes, which costs a person minutes. A night of experiments must not be run
+again because a family that most of them do not have was worked on.
 """
 
 import ast
 from pathlib import Path
 
+import yaml
+
 from dreamcart.dynamics.registry import FAMILIES
 
 FOLDER = "dreamcart/dynamics"
+PLAY = "dreamcart/play"
 
 
 def used(kind: str, root: Path) -> set[str]:
@@ -22,19 +26,47 @@ def used(kind: str, root: Path) -> set[str]:
         path = left.pop()
         if path not in found and (root / path).is_file():
             found.add(path)
-            left += imported(root / path, root)
+            left += imported(root / path, root, FOLDER)
     return found
 
 
-def imported(path: Path, root: Path) -> list[str]:
-    """The files of dreamcart/dynamics that a file imports by their full names, relative to `root`."""
+def played(checks: list[str], root: Path) -> set[str]:
+    """Paths below `root` of the files in dreamcart/play that the Python files `checks` import, and those import in turn."""
+    left = [file for check in checks for file in imported(root / check, root, PLAY)]
+    found: set[str] = set()
+    while left:
+        path = left.pop()
+        if path not in found:
+            found.add(path)
+            left += imported(root / path, root, PLAY)
+    return found
+
+
+def games(game: str, root: Path) -> set[str]:
+    """Names of the folders in games/ that a game is described in: its own, and what it extends."""
+    found: set[str] = set()
+    while game and game not in found:
+        found.add(game)
+        path = root / "games" / game / "game.yaml"
+        game = (yaml.safe_load(path.read_text()) or {}).get("extends", "") if path.is_file() else ""
+    return found
+
+
+def imported(path: Path, root: Path, folder: str) -> list[str]:
+    """The files of `folder` that a file imports by their full names, relative to `root`."""
     nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
     files = (f"{(node.module or '').replace('.', '/')}.py" for node in nodes)
-    return [file for file in files if file.startswith(f"{FOLDER}/") and (root / file).is_file()]
+    return [file for file in files if file.startswith(f"{folder}/") and (root / file).is_file()]
 
 
-def without_others(tree: str, kind: str, root: Path) -> str:
-    """A listing by `git ls-tree` without the lines of the dynamics' files that a family does not use."""
-    own = used(kind, root)
-    lines = ((line, line.split("\t", 1)[-1]) for line in tree.splitlines())
-    return "\n".join(line for line, path in lines if not path.startswith(f"{FOLDER}/") or path in own)
+def without_others(tree: str, kind: str, game: str, root: Path) -> str:
+    """A listing by `git ls-tree` without the lines of the dynamics' files that a family does not use, and of other games."""
+    own, folders = used(kind, root), games(game, root)
+
+    def wanted(path: str) -> bool:
+        top, _, rest = path.partition("/")
+        if top == "games" and "/" in rest:
+            return rest.split("/")[0] in folders
+        return not path.startswith(f"{FOLDER}/") or path in own
+
+    return "\n".join(line for line in tree.splitlines() if wanted(line.split("\t", 1)[-1]))

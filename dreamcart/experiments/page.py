@@ -1,5 +1,6 @@
 """The scoreboard: every criterion of a list beside what its recorded runs have shown, as Markdown."""
 
+import math
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -74,6 +75,8 @@ def words(verdict: Verdict) -> str:
     """A verdict's value: mean ± spread (seeds)."""
     if not verdict.values:
         return "–"
+    if any(map(math.isnan, verdict.values)):
+        return "no value"
     if verdict.spread is None:
         return number(verdict.mean)
     return f"{number(verdict.mean)} ± {verdict.spread:.2g} ({len(verdict.values)} seeds)"

@@ -61,7 +61,7 @@ class Experiment:
 class Criterion:
     """What must be shown: a value and its bar, or a picture.
 
-    `value` is "run:file.key", a metric of metrics/<game>/<file>.json; a last key "a|b" takes the first that is there. Of
+    `value` is "run:file.key", a metric of metrics/<game>/<file>.json; a last key "a|b" takes the first that all have. Of
     several runs ("one,two:key") `pick` says which counts. `minus` and `over` are such metrics too: a value is then the
     difference or the ratio, seed by seed. `bar` is "< 0.02", "> 1", "<= 1", ">= 1", "= 1" or "0.5 to 2". `learned` is what
     the runs taught, `tried` the analysis of a miss.

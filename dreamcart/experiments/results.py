@@ -1,6 +1,7 @@
 """What runs have shown: one small JSON file a run, committed, from which tables and pages are made without the runs."""
 
 import io
+import math
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from dreamcart.errors import ROOT
-from dreamcart.experiments.plan import Criterion, Plan, Run, holds, runs_of
+from dreamcart.experiments.plan import Criterion, Run, holds, runs_of
 from dreamcart.files import read_json
 
 RESULTS = ROOT / "experiments" / "results"
@@ -28,17 +29,16 @@ def load_results(plan: str, quick: bool, folder: Path | None = None) -> dict[tup
 
 
 def find(value: Any, path: str) -> Any:
-    """`value` at "key.key"; None where there is none. Of a last key "one|two" the first that is there."""
-    *way, last = path.split(".")
-    for key in way:
+    """`value` at "key.key"; None where there is none."""
+    for key in path.split("."):
         value = value.get(key) if isinstance(value, dict) else None
-    found = [value.get(key) for key in last.split("|")] if isinstance(value, dict) else []
-    return next((one for one in found if one is not None), None)
+    return value
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A criterion beside its bar. state: "pass", "miss", "shown" (a picture) or "not run"; values: one a seed."""
+    """A criterion beside its bar. state: "pass", "miss", "shown" (a picture) or "not run"; values: one a seed, NaN where the
+    runs are on record without one (a ratio over 0, a metric that is null), which is a miss."""
 
     state: str
     values: tuple[float, ...] = ()
@@ -70,37 +70,34 @@ def judge(criterion: Criterion, results: dict[tuple[str, int], dict[str, Any]]) 
             used += [f"{name}-s{seed}" for name in names]
     if not values:
         return Verdict("not run")
-    good = holds(criterion.bar, statistics.fmean(values))
+    good = not any(map(math.isnan, values)) and holds(criterion.bar, statistics.fmean(values))
     return Verdict("pass" if good else "miss", tuple(values), tuple(used))
 
 
 def measured(criterion: Criterion, results: dict[tuple[str, int], dict[str, Any]], seed: int) -> float | None:
-    """The criterion's value with a seed; None where a run or a metric of it is not there."""
-    value = _metric(criterion.value, criterion.pick, results, seed)
-    for other, apart in ((criterion.minus, lambda a, b: a - b), (criterion.over, lambda a, b: a / b if b else None)):
-        if other and value is not None:
-            second = _metric(other, criterion.pick, results, seed)
-            value = None if second is None else apart(value, second)
-    return value
-
-
-def _metric(metric: str, pick: str, results: dict[tuple[str, int], dict[str, Any]], seed: int) -> float | None:
-    path = metric.split(":", 1)[1]
-    found = [find(results.get((run, seed), {}).get("metrics"), path) for run in runs_of(metric)]
-    if any(value is None for value in found):
+    """The criterion's value with a seed; None where a run of it, or what it wrote, is not there; NaN where that holds none."""
+    parts = [metric for metric in (criterion.value, criterion.minus, criterion.over) if metric]
+    files = [(run, part.split(":", 1)[1].split(".")[0]) for part in parts for run in runs_of(part)]
+    if any(file not in results.get((run, seed), {}).get("metrics", {}) for run, file in files):
         return None
-    return float({"min": min, "max": max}[pick](found))
+    names = max((part.rsplit(".", 1)[-1].split("|") for part in parts), key=len)
+    for number in range(len(names)):  # the same of "one|two" in all parts: LPIPS with trained weights and without do not compare
+        found = [_metric(part, number, criterion.pick, results, seed) for part in parts]
+        if not any(map(math.isnan, found)):
+            value, *others = found
+            if criterion.minus:
+                value -= others.pop(0)
+            return value if not others else value / others[0] if others[0] else math.nan
+    return math.nan
 
 
-def keys_of(plan: Plan) -> dict[str, set[str]]:
-    """For each experiment, the metrics that criteria want of it."""
-    wanted: dict[str, set[str]] = {}
-    for item in plan.items.values():
-        for criterion in item.criteria:
-            for metric in filter(None, (criterion.value, criterion.minus, criterion.over)):
-                for run in runs_of(metric):
-                    wanted.setdefault(run, set()).add(metric.split(":", 1)[1])
-    return wanted
+def _metric(metric: str, number: int, pick: str, results: dict[tuple[str, int], dict[str, Any]], seed: int) -> float:
+    """Of a last key "one|two|…" the one with this number (of one without others, itself), over the runs; NaN without a value."""
+    way, dot, last = metric.split(":", 1)[1].rpartition(".")
+    names = last.split("|")
+    path = way + dot + names[min(number, len(names) - 1)]
+    found = [find(results[run, seed]["metrics"], path) for run in runs_of(metric)]
+    return math.nan if None in found else float({"min": min, "max": max}[pick](found))
 
 
 def save_picture(source: Path, to: Path, most: int) -> None:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from dreamcart.errors import ROOT, UserError
 from dreamcart.experiments.clone import Clone, call
-from dreamcart.experiments.code import without_others
+from dreamcart.experiments.code import played, without_others
 from dreamcart.experiments.plan import Plan, Run, changed_params, params_print, stage_prints, stages, stages_of
 from dreamcart.experiments.results import result_path, save_picture
 from dreamcart.experiments.side_by_side import side_by_side
@@ -64,15 +64,17 @@ class Runner:
 
     def prints(self, run: Run) -> dict[str, str]:
         """Fingerprints of what decides a run's result: its params, and the committed code of its stages and checks (of
-        the dynamics, that of its own family)."""
+        the dynamics and of the games, that of its own)."""
         deps = {dep for stage in stages_of(run) for dep in stages()[stage]["deps"] if not dep.startswith(MADE)}
         said = [part for check in run.own.checks for part in shlex.split(self.plan.checks[check].command)]
         files = [part.split("::")[0] for part in said if (self.root / part.split("::")[0]).is_file()]
-        tree = self.git("ls-tree", "-r", "HEAD", "--", *sorted({*deps, *files, "requirements.lock"}))
-        params = yaml.safe_load(self.git("show", "HEAD:params.yaml"))
-        tree = without_others(tree, changed_params(run.overrides, params).dynamics_kind, self.root)
+        scripts = [file for file in files if file.endswith(".py")]
+        tree = self.git("ls-tree", "-r", "HEAD", "--", *sorted({*deps, *files, *played(scripts, self.root), "requirements.lock"}))
+        values = yaml.safe_load(self.git("show", "HEAD:params.yaml"))
+        params = changed_params(run.overrides, values)
+        tree = without_others(tree, params.dynamics_kind, params.game, self.root)
         return {
-            "params": params_print(run, params),
+            "params": params_print(run, values),
             "code": fingerprint(tree, [stages()[stage]["cmd"] for stage in stages_of(run)], said),
         }
 
