@@ -2,10 +2,12 @@
 
 python benchmarks/train_dynamics.py [--steps N] [--families mlp gru …]
 
-A plain reference is the model as one writes it first: fp32, contiguous tensors, textbook layers, every frame of a batch
-fetched by itself. What counts is frames a second times parameters: a family may be larger than its reference, and then
-has more to do for each frame. Latents are random numbers of the default sizes on the index table of `--game` (so that any
-processed dataset will do); the transformer trains on that game's own tokens, and needs a dataset of tiles.
+A plain reference is the model as one writes it first: fp32, contiguous tensors, textbook layers. Batches are fetched alike
+for both. What counts is frames a second times parameters: a family may be larger than its reference, and then has more to do
+for each frame. Latents are random numbers of the default sizes on the index table of `--game` (so that any processed dataset
+will do); the transformer and the default family train on that game's own tokens, and need a dataset of tiles and its model.
+A step is what training does for a batch in its teacher mode; clipping of gradients and Muon's orthogonalisation, which some
+families have and the references have not, are left out.
 """
 
 import argparse
@@ -28,11 +30,16 @@ from dreamcart.config import Params, load_params
 from dreamcart.data.processed import Split, load_split
 from dreamcart.dynamics.base import Dynamics
 from dreamcart.dynamics.registry import FAMILIES
+from dreamcart.dynamics.tokens.layout import find_layout
+from dreamcart.dynamics.tokens.model import TokenDynamics, config_for
+from dreamcart.dynamics.tokens.samples import Samples
+from dreamcart.dynamics.tokens.train import TELL_SHARE, bounded, frame_loss
 from dreamcart.dynamics.train import Windows, fresh_model
 from dreamcart.errors import UserError, run_stage
 from dreamcart.files import read_array
 from dreamcart.hardware import autocast, make_repeatable, pick_device
 from dreamcart.paths import Paths
+from dreamcart.representation.base import load_representation
 from dreamcart.tables import print_table
 
 WARM_UP = 2
@@ -130,6 +137,23 @@ class PlainTransformer(nn.Module):
         return F.cross_entropy(self.out(x).flatten(0, 1), after.flatten())
 
 
+class PlainTokens(nn.Module):
+    """Embedded tokens of the past frames, and planes of the buttons, through four 3x3 convolutions to every cell's next token."""
+
+    def __init__(self, vocabulary: int, frames: int, told: int, channels: int) -> None:
+        super().__init__()
+        self.token = nn.Embedding(vocabulary, channels)
+        layers: list[nn.Module] = []
+        for before in (channels * frames + told, channels, channels):
+            layers += [nn.Conv2d(before, channels, 3, 1, 1), nn.BatchNorm2d(channels), nn.ReLU()]
+        self.net = nn.Sequential(*layers, nn.Conv2d(channels, vocabulary, 3, 1, 1))
+
+    def loss(self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+        planes = self.token(past.long()).permute(0, 1, 4, 2, 3).flatten(1, 2)
+        pressed = buttons.flatten(1)[:, :, None, None].expand(-1, -1, *planes.shape[2:])
+        return F.cross_entropy(self.net(torch.cat([planes, pressed], 1)), following.long())
+
+
 def plain_model(kind: str, ours: Dynamics, params: Params) -> nn.Module:
     """The reference of a family, of its sizes."""
     own, shape = params.dynamics, ours.latent_shape
@@ -145,11 +169,6 @@ def plain_model(kind: str, ours: Dynamics, params: Params) -> nn.Module:
     if kind == "flow":
         return PlainFlow(shape[0], past + shape[0] + 1, own.hidden, draws=False)
     return PlainVector(shape[0], past, own.hidden, draws=kind == "gaussian")
-
-
-def one_by_one(windows: Windows, at: np.ndarray, device: torch.device) -> list[torch.Tensor]:
-    """A batch as it is first written: each sample fetched by itself, then stacked."""
-    return [torch.cat(part) for part in zip(*(windows.get(at[i : i + 1], device) for i in range(len(at))), strict=True)]
 
 
 def timed(model: nn.Module, loss_of: Callable[[], torch.Tensor], steps: int) -> float:
@@ -187,19 +206,55 @@ def compare(kind: str, latents: str, params: Params, train: Split, tokens: np.nd
             return ours.loss(*windows.get(windows.draw(rng, batch, params.dynamics.changed_share)[0], device)).mean()
 
     def plain_loss() -> torch.Tensor:
-        return plain.loss(*one_by_one(windows, rng.choice(windows.all, batch), device))
+        return plain.loss(*windows.get(rng.choice(windows.all, batch), device))
 
+    return row(f"{kind}, {latents}", plain, plain_loss, ours, our_loss, steps, batch)
+
+
+def compare_default(params: Params, train: Split, tokens: np.ndarray, pictures: torch.Tensor, steps: int) -> list[object]:
+    """The row of the default family, which has a training of its own."""
+    device, rng, own = pick_device(), np.random.default_rng(0), params.dynamics
+    layout = find_layout(tokens, train.index["frame"], train.transitions)
+    config = config_for(layout, len(pictures), len(train.spec.buttons), own)
+    ours = TokenDynamics(**{key: value for key, value in config.items() if key != "kind"}, pictures=pictures)
+    ours.set_layout(layout)
+    samples = Samples(train, tokens, layout, ours.network, ours.depth)
+    ours.to(device).train()
+    plain = PlainTokens(len(pictures), own.history_frames, len(train.spec.buttons) * own.history_actions, own.channels).to(device)
+    windows = Windows(train, tokens, own.history_frames, own.history_actions)
+
+    def our_loss() -> torch.Tensor:
+        at, weight = samples.draw(rng, own.batch_size, own.changed_share)
+        loss = frame_loss(ours, *samples.get(at, device), weight.to(device), rng, TELL_SHARE)
+        return bounded(loss).mean()
+
+    def plain_loss() -> torch.Tensor:
+        return plain.loss(*windows.get(rng.choice(windows.all, own.batch_size), device))
+
+    return row("tokens, tokens", plain, plain_loss, ours, our_loss, steps, own.batch_size)
+
+
+def row(
+    name: str,
+    plain: nn.Module,
+    plain_loss: Callable[[], torch.Tensor],
+    ours: Dynamics,
+    our_loss: Callable[[], torch.Tensor],
+    steps: int,
+    batch: int,
+) -> list[object]:
+    """Frames a second and parameters in thousands of both, and their ratios."""
     rates = [timed(model, loss, steps) * batch for model, loss in ((plain, plain_loss), (ours, our_loss))]
     weights = [sum(weight.numel() for weight in model.parameters()) for model in (plain, ours)]
     each = [x for rate, count in zip(rates, weights, strict=True) for x in (round(rate), round(count / 1000))]
-    return [f"{kind}, {latents}", *each, rates[1] / rates[0], rates[1] * weights[1] / (rates[0] * weights[0])]
+    return [name, *each, rates[1] / rates[0], rates[1] * weights[1] / (rates[0] * weights[0])]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--game")
     parser.add_argument("--steps", type=int, default=20)
-    known = [kind for kind in FAMILIES if kind != "tokens"]
+    known = list(FAMILIES)
     parser.add_argument("--families", nargs="+", choices=known, default=known, help="which (default: all)")
     args = parser.parse_args()
     params = load_params()
@@ -210,12 +265,16 @@ def main() -> None:
     tokens = read_array(paths.latents / "train.npy") if (paths.latents / "train.npy").is_file() else None
     if tokens is not None:
         tokens = np.array(tokens[: len(train.frames)]) if tokens.dtype == np.int16 else None
-    if "transformer" in args.families and tokens is None:
-        raise UserError("The transformer's benchmark needs the game's tokens: run `dvc repro encode_latents`, or leave it out.")
+    if {"transformer", "tokens"} & set(args.families) and tokens is None:
+        raise UserError("The families of tokens need the game's: run `dvc repro encode_latents`, or leave them out (--families).")
     make_repeatable(0)
-    rows = [
-        compare(kind, latents, params, train, tokens, args.steps) for kind in args.families for latents in FAMILIES[kind].latents
-    ]
+    rows = []
+    for kind in args.families:
+        if kind == "tokens":
+            pictures = load_representation(paths.models / "representation.safetensors").pictures
+            rows.append(compare_default(params, train, tokens, pictures, args.steps))
+        else:
+            rows += [compare(kind, latents, params, train, tokens, args.steps) for latents in FAMILIES[kind].latents]
     print_table(
         f"Training the dynamics, batches of {params.dynamics.batch_size}, {pick_device()}, {torch.get_num_threads()} threads",
         ["family", "plain frames/s", "x1000 weights", "ours frames/s", "x1000 weights", "ratio a frame", "and a weight"],
