@@ -309,7 +309,8 @@ def _check(hint: Any, value: Any, key: str) -> Any:
         value = float(value)
     if type(value) is not hint:
         words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-        raise UserError(f"params: {key} is {value!r}; it must be {words[hint]}.")
+        looks = isinstance(value, str) and hint is float and "e" in value.lower()
+        raise UserError(f"params: {key} is {value!r}; it must be {words[hint]}{' (YAML wants 1.0e-3, not 1e-3)' * looks}.")
     if bounds and not bounds[0] <= value <= bounds[1]:
         raise UserError(f"params: {key} is {value!r}; allowed: {bounds[0]} to {bounds[1]}.")
     return value

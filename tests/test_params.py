@@ -108,6 +108,7 @@ def with_value(key: str, value: object) -> dict:
         ("collect.frames", "many", "a whole number"),
         ("collect.frames", 10.5, "a whole number"),
         ("preprocess.val_share", "half", "a number"),
+        ("dynamics.learning_rate", "1e-3", "1.0e-3"),
         ("game", 7, "a text"),
         ("collect.frames", None, "a whole number"),
         ("representation.channels", 32, "a list"),
