@@ -48,13 +48,19 @@ SAMPLE = 2000  # distinct frames that stand for all
 
 
 class PlainVector(nn.Module):
-    """Linear layers from the past to the next latent; with `draws`, to its mean and log-variance."""
+    """The roadmap's layers from the past to the next latent: LayerNorm, two hidden ones, GELU; with `draws`, to its mean and
+    log-variance."""
 
     def __init__(self, size: int, past: int, hidden: int, draws: bool) -> None:
         super().__init__()
         self.draws = draws
         self.net = nn.Sequential(
-            nn.Linear(past, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, size * (1 + draws))
+            nn.LayerNorm(past),
+            nn.Linear(past, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, size * (1 + draws)),
         )
 
     def loss(self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
