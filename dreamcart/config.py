@@ -6,6 +6,7 @@ the key, the value and what is allowed, before any stage does work.
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -309,8 +310,10 @@ def _check(hint: Any, value: Any, key: str) -> Any:
         value = float(value)
     if type(value) is not hint:
         words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-        looks = isinstance(value, str) and hint is float and "e" in value.lower()
-        raise UserError(f"params: {key} is {value!r}; it must be {words[hint]}{' (YAML wants 1.0e-3, not 1e-3)' * looks}.")
+        exponent = hint is float and isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value.lower())
+        raise UserError(
+            f"params: {key} is {value!r}; it must be {words[hint]}{' (YAML wants 1.0e-3, not 1e-3)' if exponent else ''}."
+        )
     if bounds and not bounds[0] <= value <= bounds[1]:
         raise UserError(f"params: {key} is {value!r}; allowed: {bounds[0]} to {bounds[1]}.")
     return value

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from dreamcart.experiments.code import played, used, without_others
 from dreamcart.experiments.page import estimates, number, scoreboard, words
 from dreamcart.experiments.plan import changed_params, expand, holds, load_plan, runs_of
 from dreamcart.experiments.results import find, judge, load_results, result_path, save_picture
-from dreamcart.experiments.runner import Runner, curve, said_last
+from dreamcart.experiments.runner import Runner, began, curve, said_last
 from dreamcart.representation.convolutional import to_planes
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -502,6 +503,16 @@ def test_a_killed_run_goes_on(repository):
     assert again[2] == ["half"], "the checkpoint was lost"
     assert again[3] == first[3] != "changed", "the killed run's params were left"
     assert "litter" not in again[4]
+
+
+def test_a_killed_attempt_counts(tmp_path):
+    """A run that was cut off after 100 and 50 seconds took these as well: the budget is measured by the records."""
+    clock, log = tmp_path / "clock", tmp_path / "log"
+    log.write_text("of an older code")
+    assert time.time() - began(clock, log) < 5
+    for spent, so_far in ((100, 100), (50, 150)):
+        os.utime(log, (0, float(clock.read_text()) + so_far))
+        assert time.time() - began(clock, log) == pytest.approx(so_far, abs=5), spent
 
 
 def test_two_at_a_time_are_refused(repository):

@@ -8,9 +8,8 @@ again because a family that most of them do not have was worked on.
 import ast
 from pathlib import Path
 
-import yaml
-
 from dreamcart.dynamics.registry import FAMILIES
+from dreamcart.games.catalog import game_files
 
 FOLDER = "dreamcart/dynamics"
 PLAY = "dreamcart/play"
@@ -20,35 +19,22 @@ def used(kind: str, root: Path) -> set[str]:
     """Paths below `root` of the files in dreamcart/dynamics that the training and the play of a family import."""
     module = FAMILIES[kind].where.split(":")[0].replace(".", "/")
     trained = "tokens/train" if kind == "tokens" else "train"
-    left = [f"{FOLDER}/{name}.py" for name in (module, trained)]
+    return reached([f"{FOLDER}/{name}.py" for name in (module, trained)], root, FOLDER)
+
+
+def played(checks: list[str], root: Path) -> set[str]:
+    """Paths below `root` of the files in dreamcart/play that the Python files `checks` import, and those import in turn."""
+    return reached([file for check in checks for file in imported(root / check, root, PLAY)], root, PLAY)
+
+
+def reached(left: list[str], root: Path, folder: str) -> set[str]:
+    """The files `left`, and those of `folder` that they import, directly or not; what is not there is left out."""
     found: set[str] = set()
     while left:
         path = left.pop()
         if path not in found and (root / path).is_file():
             found.add(path)
-            left += imported(root / path, root, FOLDER)
-    return found
-
-
-def played(checks: list[str], root: Path) -> set[str]:
-    """Paths below `root` of the files in dreamcart/play that the Python files `checks` import, and those import in turn."""
-    left = [file for check in checks for file in imported(root / check, root, PLAY)]
-    found: set[str] = set()
-    while left:
-        path = left.pop()
-        if path not in found:
-            found.add(path)
-            left += imported(root / path, root, PLAY)
-    return found
-
-
-def games(game: str, root: Path) -> set[str]:
-    """Names of the folders in games/ that a game is described in: its own, and what it extends."""
-    found: set[str] = set()
-    while game and game not in found:
-        found.add(game)
-        path = root / "games" / game / "game.yaml"
-        game = (yaml.safe_load(path.read_text()) or {}).get("extends", "") if path.is_file() else ""
+            left += imported(root / path, root, folder)
     return found
 
 
@@ -61,7 +47,7 @@ def imported(path: Path, root: Path, folder: str) -> list[str]:
 
 def without_others(tree: str, kind: str, game: str, root: Path) -> str:
     """A listing by `git ls-tree` without the lines of the dynamics' files that a family does not use, and of other games."""
-    own, folders = used(kind, root), games(game, root)
+    own, folders = used(kind, root), {path.parent.name for path in game_files(game)}
 
     def wanted(path: str) -> bool:
         top, _, rest = path.partition("/")

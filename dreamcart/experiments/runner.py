@@ -124,14 +124,16 @@ class Runner:
         """Run, check and record. Returns what went wrong, nothing if all is well."""
         try:
             clone.prepare()
-            prints, begin = self.prints(run), time.time()
+            prints = self.prints(run)
             self.logs.mkdir(parents=True, exist_ok=True)
-            log = self.logs / f"{run.reference}.log"
+            log, clock = (self.logs / f"{run.reference}{name}" for name in (".log", f"-{fingerprint(prints)}.begin"))
+            begin = began(clock, log)
             if clone.run(run.command, log, "w"):
                 return f"{said_last(log)} ({log.relative_to(self.root)})"
             seconds = time.time() - begin
             reference = clone.publish(run)
             self._record(run, clone, prints, seconds, reference, log)
+            clock.unlink()
         except UserError as problem:
             return str(problem)
         return ""
@@ -202,6 +204,16 @@ class Runner:
             except BlockingIOError:
                 raise UserError("Experiments are being run here already; wait for them, or stop them first.") from None
             yield
+
+
+def began(clock: Path, log: Path) -> float:
+    """When a run begins, in seconds since the epoch: earlier by what attempts that were cut off have taken, of which the file
+    `clock` tells the begin and the last change of their `log` the end."""
+    begin = time.time()
+    if clock.is_file() and log.is_file():
+        begin -= max(0.0, log.stat().st_mtime - float(clock.read_text()))
+    clock.write_text(str(begin))
+    return begin
 
 
 def names(runs: list[Run]) -> str:
