@@ -15,12 +15,12 @@ from dreamcart.dynamics.base import make_dynamics
 from dreamcart.errors import ROOT, UserError
 from dreamcart.games.spec import GameSpec
 from dreamcart.representation.base import load_weights, make_representation
-from dreamcart.tensors import load_tensors, save_tensors
-from dreamcart.world_model import WorldModel, seen_as_of
+from dreamcart.tensors import file_size, load_tensors, save_tensors
+from dreamcart.world_model import WorldModel, fit_together, seen_as_of
 
-FORMAT = 4  # 3: without moves, 2: without regions, and read as such; 1: a network without weights of the buttons' own
+FORMAT = 5  # 4: no regions of cuts, 3: no moves, 2: no regions, and read as such; 1: a network without weights of the buttons' own
 OLDEST = 2
-MOST_BYTES = 8 * 2**20
+MOST_BYTES = 8_000_000
 FOLDER = ROOT / "carts"
 PARTS = ("representation", "dynamics")
 
@@ -44,11 +44,12 @@ def save_cart(path: Path, folder: Path, metrics: dict[str, Any]) -> None:
 
 def write_cart(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:
     """Write tensors and metadata as a cart of the newest format, signed. Raises UserError where it would exceed MOST_BYTES."""
-    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-    if size > MOST_BYTES:
-        raise UserError(f"This model has {size / 2**20:.1f} MiB, and a cart holds 8; make it smaller (dynamics.channels, blocks).")
     meta = meta | {"cart": FORMAT}
-    save_tensors(path, tensors, meta | {"fingerprint": fingerprint_of(tensors, meta)})
+    signed = meta | {"fingerprint": fingerprint_of(tensors, meta)}
+    size = file_size(tensors, signed)
+    if size > MOST_BYTES:
+        raise UserError(f"This model takes {size / 1e6:.1f} MB, and a cart holds 8; make it smaller (dynamics.channels, blocks).")
+    save_tensors(path, tensors, signed)
 
 
 def fingerprint_of(tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> str:
@@ -57,7 +58,7 @@ def fingerprint_of(tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> st
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.numpy().tobytes())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())  # NumPy has no bfloat16
     return digest.hexdigest()
 
 
@@ -82,7 +83,7 @@ def load_cart(path: Path, device: torch.device) -> tuple[WorldModel, dict[str, A
         raise UserError(f"{path} was changed after it was made (its fingerprint does not fit); fetch it again.")
     try:
         return _world(path, tensors, meta, device), meta
-    except (KeyError, TypeError, ValueError, StopIteration):
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):  # signed, but made by other code
         raise UserError(f"{path} lacks what a cart needs, or its parts do not fit together; fetch another one.") from None
 
 
@@ -94,6 +95,8 @@ def _world(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any], d
         parts[part] = load_weights(make(meta[part], path), own, path)
     starts = {name: tensors[f"start.{name}"].numpy() for name in meta["starts"]}
     spec, seen_as = GameSpec.from_dict(meta["game"]), seen_as_of(meta, tensors["median"].shape)
+    if not fit_together(spec, parts["representation"], parts["dynamics"], starts, tensors["median"]):
+        raise ValueError("the parts are of different models")
     return WorldModel(spec, parts["representation"], parts["dynamics"], starts, seen_as, device)
 
 

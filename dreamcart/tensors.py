@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
 from dreamcart.errors import UserError
 from dreamcart.files import replace_atomically
@@ -29,14 +29,22 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[st
     replace_atomically(temporary, path)
 
 
+def file_size(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> int:
+    """Bytes of the file that `save_tensors` would write."""
+    return len(save({name: tensor.contiguous() for name, tensor in tensors.items()}, {"json": json.dumps(metadata)}))
+
+
 def read_metadata(path: Path, remedy: str) -> dict[str, Any]:
     """The JSON metadata of what `save_tensors` wrote, without its tensors. Raises UserError as `load_tensors` does."""
     try:
         with safe_open(path, framework="pt") as handle:
-            return json.loads((handle.metadata() or {}).get("json", "{}"))
+            metadata = json.loads((handle.metadata() or {}).get("json", "{}"))
+        if not isinstance(metadata, dict):
+            raise TypeError("metadata are an object with names")
+        return metadata
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` to train it.") from None
-    except (SafetensorError, json.JSONDecodeError):
+    except (SafetensorError, TypeError, json.JSONDecodeError):
         raise UserError(f"{path} is damaged (truncated or no safetensors file); {remedy}.") from None
 
 

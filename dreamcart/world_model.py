@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from dreamcart.config import PreprocessConfig, build
-from dreamcart.dynamics.base import Dynamics, load_dynamics
+from dreamcart.dynamics.base import UNTOLD, Dynamics, load_dynamics
 from dreamcart.errors import UserError
 from dreamcart.games.spec import GameSpec
 from dreamcart.hardware import autocast
@@ -80,14 +80,18 @@ class WorldModel:
         temperature: float = 0.0,
         generator: torch.Generator | None = None,
         truth: np.ndarray | None = None,
+        told: np.ndarray | None = None,
     ) -> tuple[np.ndarray, Any]:
         """Press `action`, multi-hot [B, buttons]. Returns the next frames, uint8 [B, H, W, C], and the new state.
 
-        `truth`, the real next frames, tells a dynamics of tokens what happened where it is in doubt, and only there.
+        `truth`, the real next frames, tells a dynamics of tokens what happened where it is in doubt, and only there; with
+        `told`, bool [B], in those rows only.
         """
         with autocast(self.device):
-            told = {} if truth is None else {"oracle": self.encode(truth)}
-            latent, state = self.dynamics.step(state, torch.from_numpy(action).to(self.device), temperature, generator, **told)
+            help = {} if truth is None else {"oracle": self.encode(truth)}
+            if help and told is not None:
+                help["oracle"][torch.from_numpy(~told)] = UNTOLD
+            latent, state = self.dynamics.step(state, torch.from_numpy(action).to(self.device), temperature, generator, **help)
             frames = self.representation.decode(latent)
         return frames.cpu().numpy(), state
 
@@ -114,6 +118,18 @@ def seen_as_of(meta: dict[str, Any], shape: tuple[int, ...]) -> PreprocessConfig
     return build(PreprocessConfig, meta.get("preprocess", told), "preprocess.")
 
 
+def fit_together(
+    spec: GameSpec, representation: Representation, dynamics: Dynamics, starts: dict[str, np.ndarray], median: torch.Tensor
+) -> bool:
+    """Whether the parts of a model are of one game, frame size and latent."""
+    return (
+        bool(starts)
+        and all(frame.shape == tuple(representation.shape) for frame in (*starts.values(), median))
+        and dynamics.latent_shape == tuple(representation.latent_shape)
+        and dynamics.buttons == len(spec.buttons)
+    )
+
+
 def load_world(folder: Path, device: torch.device) -> WorldModel:
     """Load a trained dream. Raises UserError where a part is missing, damaged or does not fit the others."""
     if not (folder / "world.safetensors").is_file():
@@ -124,12 +140,7 @@ def load_world(folder: Path, device: torch.device) -> WorldModel:
     try:
         starts = {name: tensors[f"start.{name}"].numpy() for name in meta["starts"]}
         spec, seen_as = GameSpec.from_dict(meta["game"]), seen_as_of(meta, tensors["median"].shape)
-        fits = (
-            bool(starts)
-            and all(frame.shape == tuple(representation.shape) for frame in (*starts.values(), tensors["median"]))
-            and dynamics.latent_shape == tuple(representation.latent_shape)
-            and dynamics.buttons == len(spec.buttons)
-        )
+        fits = fit_together(spec, representation, dynamics, starts, tensors["median"])
     except KeyError:
         raise UserError(f"{folder / 'world.safetensors'} is damaged; delete it and run `dvc repro` again.") from None
     if not fits:

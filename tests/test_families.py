@@ -315,6 +315,7 @@ def test_the_oracle_tells_only_what_is_in_doubt():
     """Sure cells stay as decided, others are as told."""
     logits = torch.tensor([[[9.0, 0.0], [0.1, 0.0]]])
     assert choose(logits, None, torch.tensor([[1, 1]])).tolist() == [[0, 1]]
+    assert choose(logits, None, torch.tensor([[-1, -1]])).tolist() == [[0, 0]]
     assert choose(logits, None, None).tolist() == [[0, 0]]
 
 

@@ -12,6 +12,7 @@ from synthetic import BUTTONS, make_params, make_spec
 from torch import nn
 
 from dreamcart.data.processed import Split, history, index_dtype
+from dreamcart.dynamics.base import UNTOLD
 from dreamcart.dynamics.tokens import layout as layouts
 from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE, State, Summary, advance, ages, delay, hold
 from dreamcart.dynamics.tokens.layout import Layout, find_layout, pack
@@ -501,6 +502,12 @@ def test_an_oracle_settles_every_doubt():
     frame, after = model.step(state, action, oracle=truth)
     assert torch.equal(frame.long(), truth)
     assert torch.equal(after.frames[:, -1], frame)
+    partly = truth.clone()
+    partly[5:] = UNTOLD
+    frame = model.step(state, action, oracle=partly)[0]
+    assert torch.equal(frame[:5].long(), truth[:5])
+    assert torch.equal(frame[5:], model.step(state, action)[0][5:]), "what is not told is left to the dream"
+    assert not torch.equal(frame[5:].long(), truth[5:])
 
 
 @torch.inference_mode()

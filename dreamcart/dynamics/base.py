@@ -14,6 +14,8 @@ from dreamcart.errors import UserError
 from dreamcart.representation.base import load_weights
 from dreamcart.tensors import load_tensors, save_tensors
 
+UNTOLD = -1  # a token that no frame has: an oracle's rows of it tell nothing
+
 
 @dataclass(frozen=True)
 class History:

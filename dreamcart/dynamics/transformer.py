@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from dreamcart.dynamics.attention import Block, Cache
-from dreamcart.dynamics.base import Dynamics, History
+from dreamcart.dynamics.base import UNTOLD, Dynamics, History
 from dreamcart.dynamics.tokens.history import ages
 from dreamcart.dynamics.tokens.layout import Layout
 
@@ -167,7 +167,7 @@ class TransformerDynamics(Dynamics):
 
         Args:
             temperature: 0 takes the most probable tokens; above, those that are not SURE are drawn.
-            oracle: true next frames: what is not SURE is taken from them instead of drawn.
+            oracle: true next frames, UNTOLD in rows of which it says nothing: what is not SURE is taken from them instead.
         """
         now, cells, condition, _ = self.look_back(latents, actions)
         scene, guess, caches = self.read(now, cells, condition)
@@ -259,7 +259,8 @@ def choose(logits: torch.Tensor, noise: torch.Tensor | None, truth: torch.Tensor
     if noise is None and truth is None:
         return best
     sure = logits.softmax(2).amax(2) >= SURE
-    return torch.where(sure, best, (logits + noise).argmax(2) if truth is None else truth)
+    other = (logits + noise).argmax(2) if truth is None else torch.where(truth == UNTOLD, best, truth)
+    return torch.where(sure, best, other)
 
 
 def streak(same: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,6 @@ cell is decided first, drawn or by its maximum, told back to the network, and th
 piece is one choice and never a mixture of pieces.
 """
 
-from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
 from typing import Any
@@ -17,18 +16,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from dreamcart.dynamics.base import Dynamics
+from dreamcart.dynamics.base import UNTOLD, Dynamics
 from dreamcart.dynamics.tokens.history import MOST_HELD, State, advance, begin
 from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.moves import Known, Moves
 from dreamcart.dynamics.tokens.network import Network
-from dreamcart.dynamics.tokens.regions import Regions
+from dreamcart.dynamics.tokens.regions import ALWAYS, Regions
 
 SURE = 0.9  # a choice at least this probable needs no second look
 MOST_ROUNDS = 12  # cells decided one by one in a step, at most
 CERTAIN = 50.0  # nats
-
-Oracle = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class TokenDynamics(Dynamics):
@@ -42,21 +39,19 @@ class TokenDynamics(Dynamics):
         backdrops: int,
         depth: int,
         regions: tuple[int, int, int] = (0, 0, 0),
+        cuts: bool = False,
         moves: tuple[int, int] = (0, 0),
         **sizes: Any,
     ) -> None:
-        """window: [h, w], the size of the layout's active window; depth: past steps it sees; regions: R, K and S of `Regions`;
-        moves: M and S of `Moves`; sizes: see `Network`."""
+        """window: [h, w], the size of the layout's active window; depth: past steps it sees; regions: R, K and S of `Regions`,
+        cuts: whether some of them hold after cuts only; moves: M and S of `Moves`; sizes: see `Network`."""
         context = 2 * max(depth, MOST_HELD) + 1  # twice: the clock may stop; and as long as a button's hold is counted
         super().__init__(latent_shape, buttons, context, context)
         self.depth = depth
         self.register_buffer("cells", torch.zeros(window, dtype=torch.int64))
         self.register_buffer("mask", torch.zeros(window, dtype=torch.bool))
         self.register_buffer("backdrops", torch.zeros(backdrops, *latent_shape, dtype=torch.int16))
-        count, contents, size = regions
-        self.set_regions(
-            Regions(torch.zeros(count, size, dtype=torch.int64), torch.zeros(count, contents, size, dtype=torch.int16))
-        )
+        self.set_regions(Regions.empty(*regions), cuts)
         self.set_moves(Moves.empty(*moves))
         self.network = Network(*window, buttons=buttons, backdrops=backdrops, depth=depth, **sizes)
 
@@ -69,10 +64,12 @@ class TokenDynamics(Dynamics):
         for name in ("cells", "mask", "backdrops"):
             getattr(self, name).copy_(getattr(layout, name))
 
-    def set_regions(self, regions: Regions) -> None:
-        """After training: parts of the window that show nothing but their known contents. (Older models' files have none.)"""
+    def set_regions(self, regions: Regions, cuts: bool | None = None) -> None:
+        """After training: parts of the window that show nothing but their known contents. (Older models' files have none, or
+        none of cuts.) cuts: whether their file tells which hold after cuts only; where not given, if any does."""
         for name in ("places", "contents"):
             self.register_buffer(name, getattr(regions, name), persistent=len(regions.places) > 0)
+        self.register_buffer("after", regions.after, persistent=bool((regions.after >= 0).any()) if cuts is None else cuts)
 
     def set_moves(self, moves: Moves) -> None:
         """After training: what a step may change. (Older models' files have none.)"""
@@ -111,8 +108,8 @@ class TokenDynamics(Dynamics):
 
         Args:
             temperature: 0 takes the most probable choice; above, choices of which the network is less than SURE are drawn.
-            oracle: true next frames, int [B, H, W]: what the network is not sure of is taken from them instead of
-                drawn, to score a rollout with the random events given.
+            oracle: true next frames, int [B, H, W], UNTOLD in the rows in which it says nothing: what the network is not
+                sure of is taken from them instead of drawn, to score a rollout with the random events given.
         """
         with torch.autocast(action.device.type, enabled=False):  # half precision would decide otherwise than training did
             return self._step(state, action.float(), temperature, generator, oracle)
@@ -130,7 +127,7 @@ class TokenDynamics(Dynamics):
         current = state.frames[:, -1]
         happens = _decide(event, temperature, generator)
         if truth is not None:
-            unsure = (event.sigmoid() - 0.5).abs() < SURE - 0.5
+            unsure = ((event.sigmoid() - 0.5).abs() < SURE - 0.5) & (oracle != UNTOLD).flatten(1).all(1)
             happens = torch.where(unsure, (truth != current).flatten(1).any(1), happens)
         window, backdrop = current.clone(), state.backdrop.clone()
         rows = happens.nonzero().squeeze(1)
@@ -140,7 +137,8 @@ class TokenDynamics(Dynamics):
             painted, *beliefs = self._paint(
                 state.rows(rows), action[rows], gate[rows], features[rows], temperature, generator, told
             )
-            window[rows] = self._settle(painted, current[rows], gate[rows], features[rows])
+            cut = torch.where(backdrop[rows] == state.backdrop[rows], ALWAYS, backdrop[rows])
+            window[rows] = self._settle(painted, cut, current[rows], gate[rows], features[rows])
         latent = self.layout.compose(window, backdrop)
         if len(rows):
             latent[rows] = self._keep_to_moves(latent[rows], current[rows], backdrop[rows], *beliefs)
@@ -157,7 +155,8 @@ class TokenDynamics(Dynamics):
         generator: torch.Generator | None,
         truth: torch.Tensor | None,
     ) -> tuple[torch.Tensor, ...]:
-        """The next windows of frames that change, int16 [B, h, w]; doubtful cells one by one.
+        """The next windows of frames that change, int16 [B, h, w]; doubtful cells one by one, as `truth` has them (int16
+        [B, h, w]) tells or else drawn.
 
         With them what was believed at last: gate, features, and the cells that were decided by themselves, int64 [B, h, w],
         0 or 1 + their token.
@@ -179,29 +178,24 @@ class TokenDynamics(Dynamics):
                 return result, gates, looks, known
             rows = rows[open_rows]
             cell = doubt.indices[open_rows]
+            decided = self._draw(current[rows], gate[open_rows], features[open_rows], cell, temperature, generator)
             if truth is not None:
-                decided = truth[rows].flatten(1).gather(1, cell[:, None]).squeeze(1)
-            else:
-                decided = self._draw(current[rows], gate[open_rows], features[open_rows], cell, temperature, generator)
+                said = truth[rows].flatten(1).gather(1, cell[:, None]).squeeze(1)
+                decided = torch.where(said == UNTOLD, decided, said)
             known[rows] = known[rows].flatten(1).scatter(1, cell[:, None], decided[:, None].long() + 1).view_as(known[rows])
             _, _, gate, features = self.network(state.rows(rows), action[rows], known[rows])
             gates[rows], looks[rows] = gate, features
         raise AssertionError("unreachable")
 
-    def _settle(self, window: torch.Tensor, current: torch.Tensor, gate: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        """Windows [B, h, w] in which every region shows a known content: the one that most of its cells agree with, of several
-        such the most probable one (cells taken one by one)."""
+    def _settle(
+        self, window: torch.Tensor, cut: torch.Tensor, current: torch.Tensor, gate: torch.Tensor, features: torch.Tensor
+    ) -> torch.Tensor:
+        """Windows [B, h, w] in which every region shows a known content, see `Regions.settle`."""
         if not len(self.places):
             return window
-        unknown, alike = Regions(self.places, self.contents).unknown(window)
         cells = current.flatten(1), gate.flatten(1), features.flatten(1, 2)
-        for row, number in unknown.nonzero().tolist():
-            places = self.places[number][self.places[number] >= 0]
-            best = (alike[row, number] == alike[row, number].max()).nonzero().squeeze(1)
-            contents = self.contents[number][best][:, : len(places)]
-            chances = self._chances(*(part[row, places] for part in cells)).gather(1, contents.T.long()).sum(0)
-            window[row].view(-1)[places] = contents[chances.argmax()]
-        return window
+        regions = Regions(self.places, self.contents, self.after)
+        return regions.settle(window, cut, lambda row, places: self._chances(*(part[row, places] for part in cells)))
 
     def _keep_to_moves(
         self,

@@ -5,8 +5,12 @@ each of them early in several episodes, there is hardly another one to come (wha
 seen once, Good 1953; a counter, which would go on, shows its last contents late and seldom). A dream may then show nothing else
 there: what it decided cell by cell becomes the nearest known content.
 A board has thousands of contents, and is left alone.
+
+Right after a cut to another scene more is known: a new game begins with an empty board and one of a few pieces on it. There a
+region is what differs between the screens to which the recordings have cut, and holds at that one step.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -19,15 +23,26 @@ MOST_CONTENTS = 64
 EARLY = 1 / 3  # of an episode
 LEAST = 2  # episodes that show each content early
 CHUNK = 4096
+ALWAYS = -1
+
+Found = tuple[np.ndarray, np.ndarray, int]  # a region's cells in the window, its contents, and the backdrop or ALWAYS
 
 
 @dataclass(frozen=True)
 class Regions:
     """places: int64 [R, S], the flat numbers of a region's cells in the window, -1 where it has no more; contents: int16
-    [R, K, S], the tokens that they showed together, -1 where there are no more."""
+    [R, K, S], the tokens that they showed together, -1 where there are no more; after: int64 [R], the backdrop of which it
+    holds for the first frame, or ALWAYS."""
 
     places: torch.Tensor
     contents: torch.Tensor
+    after: torch.Tensor
+
+    @staticmethod
+    def empty(regions: int = 0, contents: int = 0, cells: int = 0) -> "Regions":
+        """A table of this size that knows nothing yet."""
+        places, after = torch.zeros(regions, cells, dtype=torch.int64), torch.full((regions,), ALWAYS)
+        return Regions(places, torch.zeros(regions, contents, cells, dtype=torch.int16), after)
 
     def unknown(self, window: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Of windows [B, h, w]: bool [B, R], regions with a content that is not known; and how many cells of each known
@@ -37,6 +52,24 @@ class Regions:
         alike = ((shown[:, :, None] == self.contents) & own[:, None]).sum(3)
         alike = alike.masked_fill(self.contents[:, :, 0] < 0, -1)
         return alike.amax(2) < own.sum(1), alike
+
+    def settle(self, window: torch.Tensor, cut: torch.Tensor, chances: Callable[[int, torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """Windows [B, h, w] in which every region shows a known content: the one that most of its cells agree with, of several
+        such the most probable one (cells taken one by one). Changed in place.
+
+        Args:
+            cut: int64 [B], the backdrop to which a step cuts, ALWAYS where it cuts to none.
+            chances: log-probabilities of the tokens at places of a row, [S, vocabulary].
+        """
+        unknown, alike = self.unknown(window)
+        unknown &= (self.after == ALWAYS) | (self.after == cut[:, None])
+        for row, number in unknown.nonzero().tolist():
+            places = self.places[number][self.places[number] >= 0]
+            best = (alike[row, number] == alike[row, number].max()).nonzero().squeeze(1)
+            contents = self.contents[number][best][:, : len(places)]
+            likely = chances(row, places).gather(1, contents.T.long()).sum(0)
+            window[row].view(-1)[places] = contents[likely.argmax()]
+        return window
 
 
 def find_regions(tokens: np.ndarray, index: np.ndarray, layout: Layout) -> Regions:
@@ -48,29 +81,48 @@ def find_regions(tokens: np.ndarray, index: np.ndarray, layout: Layout) -> Regio
     cells = layout.cells[layout.mask].numpy()
     place = np.full(tokens[0].size, -1)
     place[cells] = layout.mask.flatten().nonzero().squeeze(1).numpy()
-    active = (place >= 0).reshape(tokens.shape[1:])
-    count, labels = cv2.connectedComponents(active.astype(np.uint8), connectivity=8)
+    place = place.reshape(tokens.shape[1:])
     last = np.zeros(index["episode"].max() + 1, np.int64)
     np.maximum.at(last, index["episode"], index["step"])
     early = index[index["step"] <= EARLY * last[index["episode"]]]
-    found = []
-    for number in range(1, count):
-        contents = contents_of(tokens, early, labels == number)
-        if contents is not None:
-            found.append((place[(labels == number).flatten()], contents))
-    most, largest = (max((size(part) for part in found), default=0) for size in (lambda p: len(p[1]), lambda p: len(p[0])))
-    places = torch.full((len(found), largest), -1, dtype=torch.int64)
-    known = torch.full((len(found), most, largest), -1, dtype=torch.int16)
-    for number, (where, contents) in enumerate(found):
-        places[number, : len(where)] = torch.from_numpy(where)
-        known[number, : len(contents), : len(where)] = torch.from_numpy(contents)
-    return Regions(places, known)
+    found: list[Found] = [(*region, ALWAYS) for region in connected(tokens, early["frame"], early["episode"], place >= 0, place)]
+    found += after_cuts(tokens, index, layout, place)
+    return table_of(found)
 
 
-def contents_of(tokens: np.ndarray, early: np.ndarray, region: np.ndarray) -> np.ndarray | None:
+def after_cuts(tokens: np.ndarray, index: np.ndarray, layout: Layout, place: np.ndarray) -> list[Found]:
+    """The regions of the first frames after a cut. place: int [H, W], a cell's place in the window, -1 for none."""
+    backdrop = np.concatenate(
+        [
+            layout.backdrop_of(torch.from_numpy(np.array(tokens[first : first + CHUNK]).astype(np.int16))).numpy()
+            for first in range(0, len(tokens), CHUNK)
+        ]
+    )
+    scene = backdrop[index["frame"]]
+    cut = index[np.r_[False, scene[1:] != scene[:-1]] & (index["step"] > 0)]
+    found: list[Found] = []
+    for target in np.unique(backdrop[cut["frame"]]):
+        some = cut[backdrop[cut["frame"]] == target]
+        distinct, rows = np.unique(some["frame"], return_inverse=True)
+        frames = tokens[distinct]
+        differs = (frames != frames[0]).any(0) & (place >= 0)
+        found += [(*region, int(target)) for region in connected(frames, rows, some["episode"], differs, place)]
+    return found
+
+
+def connected(
+    tokens: np.ndarray, rows: np.ndarray, episodes: np.ndarray, area: np.ndarray, place: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of the parts of `area`, bool [H, W], whose cells touch: those with few contents: places and contents."""
+    count, labels = cv2.connectedComponents(area.astype(np.uint8), connectivity=8)
+    parts = [(labels == number, contents_of(tokens, rows, episodes, labels == number)) for number in range(1, count)]
+    return [(place[part], contents) for part, contents in parts if contents is not None]
+
+
+def contents_of(tokens: np.ndarray, rows: np.ndarray, episodes: np.ndarray, region: np.ndarray) -> np.ndarray | None:
     """What a region, bool [H, W], shows in all of the frames: int16 [K, S]; None where that is much, or may go on.
 
-    early: the records of the first part of each episode.
+    rows, episodes: int [N], the records that must show each content, in LEAST episodes or more.
     """
     shown: dict[bytes, int] = {}
     which = np.zeros(len(tokens), np.int64)
@@ -79,7 +131,18 @@ def contents_of(tokens: np.ndarray, early: np.ndarray, region: np.ndarray) -> np
             which[row] = shown.setdefault(content.tobytes(), len(shown))
             if len(shown) > MOST_CONTENTS:
                 return None
-    pairs = np.unique(np.stack([which[early["frame"]], early["episode"].astype(np.int64)], 1), axis=0)
+    pairs = np.unique(np.stack([which[rows], episodes.astype(np.int64)], 1), axis=0)
     if len(shown) < 2 or np.bincount(pairs[:, 0], minlength=len(shown)).min() < LEAST:
         return None
     return np.stack([np.frombuffer(content, np.int16) for content in shown])
+
+
+def table_of(found: list[Found]) -> Regions:
+    """Regions of unlike size as one table."""
+    most, largest = (max((size(part) for part in found), default=0) for size in (lambda p: len(p[1]), lambda p: len(p[0])))
+    places = torch.full((len(found), largest), -1, dtype=torch.int64)
+    known = torch.full((len(found), most, largest), -1, dtype=torch.int16)
+    for number, (where, contents, _) in enumerate(found):
+        places[number, : len(where)] = torch.from_numpy(where)
+        known[number, : len(contents), : len(where)] = torch.from_numpy(contents)
+    return Regions(places, known, torch.tensor([after for *_, after in found], dtype=torch.int64))
