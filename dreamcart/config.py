@@ -159,6 +159,11 @@ class DynamicsConfig:
     validate_every: Positive
     checkpoint_every: Positive
 
+    @property
+    def start_cart(self) -> Path | None:
+        """The cart of init_from, CART@FINGERPRINT."""
+        return ROOT / (self.init_from.rpartition("@")[0] or self.init_from) if self.init_from else None
+
 
 @dataclass(frozen=True)
 class RolloutConfig:
@@ -238,27 +243,14 @@ class Params:
                 "representation of vectors or grids ('ae' or 'vae')."
             )
         if own.init_from:
-            self._check_cart()
+            from dreamcart.start_cart import check_start  # torch, which other params do without
+
+            check_start(self)
         if self.dynamics_kind == "transformer" and own.hidden % own.heads:
             near = max(own.heads, own.hidden // own.heads * own.heads)
             raise UserError(
                 f"dynamics.hidden is {own.hidden}, but with dynamics.heads {own.heads} it must be a multiple of that, as {near} is."
             )
-
-    def _check_cart(self) -> None:
-        """Refuse to begin from what cannot be begun from, as far as its first lines tell. Raises UserError."""
-        from dreamcart.tensors import read_metadata  # torch, which other params do without
-
-        said, path = f"dynamics.init_from is {self.dynamics.init_from!r}, but", ROOT / self.dynamics.init_from
-        if self.dynamics_kind != "tokens" or self.representation.kind != "tiles":
-            raise UserError(f"{said} only dynamics of kind 'tokens' over 'tiles' begin from a cart; leave it empty.")
-        if not path.is_file():
-            raise UserError(f"{said} there is no such cart; `ls carts` shows those here.")
-        cart = read_metadata(path, "choose a cart")
-        kind = cart.get("dynamics", {}).get("kind")
-        if "cart" not in cart or kind != "tokens":
-            what = f"a dream of kind {kind!r}" if kind else "no cart"
-            raise UserError(f"{said} that is {what}; choose a cart with one of kind 'tokens', or leave it empty.")
 
 
 def load_params(path: Path | None = None) -> Params:

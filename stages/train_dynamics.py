@@ -14,7 +14,7 @@ from dreamcart.data.processed import load_split, start_frames
 from dreamcart.dynamics.base import save_dynamics
 from dreamcart.dynamics.tokens.train import train_tokens
 from dreamcart.dynamics.train import train_dynamics
-from dreamcart.errors import ROOT, run_stage
+from dreamcart.errors import run_stage
 from dreamcart.evaluation.pictures import curve_picture
 from dreamcart.evaluation.single_step import single_step_report
 from dreamcart.files import fingerprint, read_array, write_csv, write_json
@@ -30,7 +30,7 @@ def main() -> None:
     paths = Paths(params.game)
     train, val = load_split(paths.processed, "train"), load_split(paths.processed, "val")
     latents = {name: read_array(paths.latents / f"{name}.npy") for name in ("train", "val")}
-    start = [ROOT / params.dynamics.init_from] if params.dynamics.init_from else []
+    start = [params.dynamics.start_cart] if params.dynamics.start_cart else []
     files = [*start, *sorted(paths.processed.glob("*/index.npy")), *sorted(paths.latents.glob("*.npy"))]
     key = fingerprint(params.dynamics_kind, params.dynamics.__dict__, params.seed, *files)
     checkpoint = paths.checkpoint("train_dynamics", key)

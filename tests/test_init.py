@@ -19,6 +19,8 @@ from dreamcart.dynamics.tokens.train import train_tokens
 from dreamcart.errors import UserError
 from dreamcart.representation.base import save_representation
 from dreamcart.representation.tiles import Tiles
+from dreamcart.start_cart import PIN
+from dreamcart.tensors import read_metadata
 from dreamcart.world_model import save_world
 
 SHAPE = (12, 12, 1)
@@ -32,10 +34,21 @@ def tiles() -> torch.Tensor:
     return torch.stack([torch.zeros(2, 2, 1, dtype=torch.uint8), torch.full((2, 2, 1), 200, dtype=torch.uint8)])
 
 
+def pinned(path: str) -> str:
+    """A cart with its fingerprint, as in dynamics.init_from."""
+    return f"{path}@{read_metadata(Path(path), '')['fingerprint'][:PIN]}" if path else ""
+
+
 def train(folder: Path, steps: int, rate: float = 0.01, init_from: str = "", flipped: bool = False):
     """Train on walks, at a size of toys; `flipped`: what is token 0 elsewhere is token 1."""
     size = {"channels": 16, "blocks": 1, "memory": 32, "history_frames": 2, "batch_size": 64}
-    often = {"validate_every": steps, "checkpoint_every": steps, "steps": steps, "learning_rate": rate, "init_from": init_from}
+    often = {
+        "validate_every": steps,
+        "checkpoint_every": steps,
+        "steps": steps,
+        "learning_rate": rate,
+        "init_from": pinned(init_from),
+    }
     values = {f"dynamics__{key}": value for key, value in (size | often).items()}
     params = make_params(**TOKENS, **values)
     (split, tokens), (val, val_tokens) = walk(60, 60, 0), walk(10, 52, 1)
@@ -171,6 +184,8 @@ def test_backdrops_keep_the_carts_numbers():
         ({"dynamics__init_from": "carts/blockfall.cart", "representation__kind": "vq"}, "over 'tiles'"),
         ({"dynamics__init_from": "README.md", **TOKENS}, "no safetensors file"),
         ({"dynamics__init_from": "tests/golden/world_v1/dynamics.safetensors", **TOKENS}, "no cart"),
+        ({"dynamics__init_from": "carts/blockfall.cart", **TOKENS}, "write carts/blockfall.cart@[0-9a-f]{12} "),
+        ({"dynamics__init_from": "carts/blockfall.cart@0123456789ab", **TOKENS}, "write carts/blockfall.cart@[0-9a-f]{12} "),
     ],
 )
 def test_params_say_at_once_what_cannot_begin(change, what):

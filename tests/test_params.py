@@ -15,7 +15,10 @@ VALUES = yaml.safe_load((ROOT / "params.yaml").read_text())
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 KEYS = [f"{k}.{inner}" if isinstance(v, dict) else k for k, v in VALUES.items() for inner in (v if isinstance(v, dict) else [k])]
 
-PLUMBING = {f"dreamcart/{name}.py" for name in ("errors", "files", "tensors", "tables", "paths", "config", "dynamics/registry")}
+PLUMBING = {
+    f"dreamcart/{name}.py"
+    for name in ("errors", "files", "tensors", "tables", "paths", "config", "start_cart", "dynamics/registry")
+}
 # Imported, but without influence on what the stage writes; each with its reason.
 WITHOUT_INFLUENCE = {
     # evaluation/pictures.py imports the models for other pictures than preprocess's pairs.

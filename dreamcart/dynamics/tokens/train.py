@@ -16,7 +16,6 @@ from dreamcart.dynamics.tokens.model import MOST_ROUNDS, SURE, TokenDynamics, co
 from dreamcart.dynamics.tokens.moves import find_moves
 from dreamcart.dynamics.tokens.regions import find_regions
 from dreamcart.dynamics.tokens.samples import Samples
-from dreamcart.errors import ROOT
 from dreamcart.hardware import autocast, keep_memory, make_repeatable, pick_device
 from dreamcart.training import Plan, fit, step_rng
 
@@ -138,7 +137,7 @@ def train_tokens(
     keep_memory()
     make_repeatable(params.seed)
     layout = find_layout(tokens["train"], train.index["frame"], train.transitions)
-    device, start = pick_device(), ROOT / own.init_from if own.init_from else None
+    device, start = pick_device(), own.start_cart
     if start:
         trained = load_trained(start, pictures, train.spec.buttons)
         layout = fit_layout(layout, trained, start)
