@@ -17,6 +17,7 @@ import numpy as np
 
 from dreamcart.config import load_params
 from dreamcart.data.scripts import make_policy
+from dreamcart.errors import run_stage
 from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
 from dreamcart.games.spec import GameSpec
@@ -61,7 +62,8 @@ def main() -> None:
         told = pool.map(emulate, tasks, chunksize=1)
     real = sum(steps for steps, _ in told) / max(seconds for _, seconds in told)
     presses = np.array([buttons(spec, args.steps, seed) for seed in range(args.batch)], np.uint8)
-    first = next(iter(world.starts.values()))[None, None].repeat(args.batch, 0)
+    begins = next((name for name in spec.start_states if name in world.starts), next(iter(world.starts)))  # as the emulators
+    first = world.starts[begins][None, None].repeat(args.batch, 0)
     state = world.start(first, np.zeros((args.batch, 0, presses.shape[2]), np.uint8))
     for step in range(args.steps + 10):
         if step == 10:  # ten steps warm up
@@ -74,4 +76,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

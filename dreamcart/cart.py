@@ -13,6 +13,7 @@ import torch
 
 from dreamcart.dynamics.base import make_dynamics
 from dreamcart.errors import ROOT, UserError
+from dreamcart.files import fingerprint
 from dreamcart.games.spec import GameSpec
 from dreamcart.representation.base import load_weights, make_representation
 from dreamcart.tensors import file_size, load_tensors, save_tensors
@@ -23,6 +24,12 @@ OLDEST = 2
 MOST_BYTES = 8_000_000
 FOLDER = ROOT / "carts"
 PARTS = ("representation", "dynamics")
+
+
+def model_print(folder: Path) -> str:
+    """Which trained model lies in `folder`: a hash of its two networks, by which its metrics are known to be its own."""
+    missing = [part for part in PARTS if not (folder / f"{part}.safetensors").is_file()]
+    return "" if missing else fingerprint(*(folder / f"{part}.safetensors" for part in PARTS))
 
 
 def save_cart(path: Path, folder: Path, metrics: dict[str, Any]) -> None:

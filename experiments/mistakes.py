@@ -1,6 +1,6 @@
 """What a token dream gets wrong in one step, by what happened: for choosing what to improve, never on test episodes.
 
-python experiments/mistakes.py [--cart FILE] [--every N] [--split train] [--event rotate --by piece_type piece_rot]
+python experiments/mistakes.py [--cart FILE] [--every N] [--split train] [--event rotate_left --by piece_type piece_rot]
 
 Every step of the validation (or training) episodes that counts (each Nth) is predicted from its real past and compared
 in all cells. The events are those that the game's reader reads from the real screens. With --by, one event's steps are
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--cart", type=Path, help="a cart instead of the trained model")
     parser.add_argument("--every", type=int, default=3, help="look at each Nth step")
     parser.add_argument("--split", choices=["train", "val"], default="val", help="train: to tell overfitting from underfitting")
-    parser.add_argument("--event", default="all", help="with --by: whose steps (rotate, shift, …)")
+    parser.add_argument("--event", default="all", help="with --by: whose steps (rotate_left, shift_right, …)")
     parser.add_argument("--by", nargs="+", default=[], metavar="VARIABLE", help="RAM variables by which to tell them apart")
     args = parser.parse_args()
     params = load_params()

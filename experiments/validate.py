@@ -16,6 +16,7 @@ from dreamcart.cart import load_cart
 from dreamcart.config import load_params
 from dreamcart.data.processed import load_split
 from dreamcart.errors import run_stage
+from dreamcart.evaluation.judge import check_same
 from dreamcart.evaluation.rollout import curve_rows, evaluate_rollouts
 from dreamcart.files import read_array
 from dreamcart.hardware import make_repeatable, pick_device
@@ -34,6 +35,7 @@ def main() -> None:
     make_repeatable(params.seed)
     world = load_cart(args.cart, pick_device())[0] if args.cart else load_world(paths.models, pick_device())
     val, median = load_split(paths.processed, "val"), read_array(paths.processed / "median.npy")
+    check_same(world, val.frames.shape[1:], params)
     longest = int(val.index["step"].max())
     config = replace(params.rollout_eval, starts=args.starts, horizons=[h for h in params.rollout_eval.horizons if h < longest])
     table, _ = evaluate_rollouts(world, val, median, config, params.seed)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dreamcart.cart import carts
 from dreamcart.cart_source import cart_path
 from dreamcart.config import load_params
 from dreamcart.errors import ROOT, UserError, run_stage
@@ -42,11 +43,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, help="steps to play headless (actions end early or go on with nothing pressed)")
     parser.add_argument("--gif", type=Path, help="save what was played as a GIF")
     parser.add_argument("--scale", type=int, help="whole-number enlargement of the window's picture")
-    parser.add_argument("--seed", type=int, default=0, help="seed of random events")
+    parser.add_argument("--seed", type=int, default=0, help="seed of random events, 0 to 2147483647")
     parser.add_argument(
         "--temperature",
         type=float,
-        help="0: the likeliest event; 1: drawn as often as in the game (default: 1 where it is random); [ and ] change it in play",
+        help="0: what the model thinks likeliest; 1 (default where the game is random): drawn by its probabilities where it is "
+        "less than 90 %% sure, so that what is rarer than one time in ten stays out; [ and ] change it in play",
     )
     return parser.parse_args()
 
@@ -60,6 +62,10 @@ def main() -> None:
         return
     if (args.actions or args.frames) and not args.headless:
         raise UserError("--actions and --frames play by themselves, which needs --headless; in a window you play.")
+    if args.menu and args.headless:
+        raise UserError("--menu is a window to choose in; leave --headless out, or name the game with --game.")
+    if not 0 <= args.seed < 2**31:
+        raise UserError(f"--seed is {args.seed}; allowed: 0 to {2**31 - 1}.")
     if args.game and args.cart:
         raise UserError("--cart plays the game that the cart holds; leave --game out.")
     if args.gif:
@@ -73,6 +79,7 @@ def main() -> None:
         if title is None:
             return
     while play(args, title, args.game or params.game):
+        args.start = args.temperature = None  # they were meant for the first game
         title = choose(titles())
         if title is None:
             return
@@ -88,6 +95,8 @@ def play(args: argparse.Namespace, title: Title | None, game: str) -> bool:
         title = title or find(game)
         source = Dream(title.load(pick_device()), args.start, args.temperature, args.seed)
         print(f"Dreaming {title.label}.")
+        if title.cart is None and title.game in carts():
+            print(f"The cart of this game: python stages/play.py --cart {carts()[title.game].relative_to(ROOT)}")
         if args.side_by_side:
             source = SideBySide(Real(source.spec, source.start_name, args.seed, source.seen_as), source)
     menu = False

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from synthetic import GOLDEN, assert_sentence, empty, foreign, garbage, make_spec, make_tiles_world, truncate
 
-from dreamcart.cart import FORMAT, MOST_BYTES, OLDEST, carts, load_cart, save_cart, write_cart
+from dreamcart.cart import FORMAT, MOST_BYTES, OLDEST, carts, load_cart, model_print, save_cart, write_cart
 from dreamcart.errors import UserError, run_stage
 from dreamcart.play.library import Title, find, titles
 from dreamcart.play.loop import Input
@@ -320,13 +320,14 @@ def stage(home, monkeypatch, capsys):
 def test_from_a_trained_model_to_a_played_cart(home, stage):
     """The way of a cart: made, with the metrics of the last evaluation; listed; and played where nothing was trained."""
     (home / "metrics" / "blockfall").mkdir(parents=True)
-    (home / "metrics" / "blockfall" / "rollout.json").write_text(json.dumps(METRICS))
+    report = METRICS | {"of": {"starts": 1, "model": model_print(home / "models" / "blockfall")}}
+    (home / "metrics" / "blockfall" / "rollout.json").write_text(json.dumps(report))
     code, printed, _ = stage("cart", "--game", "blockfall")
-    path = home / "carts" / "blockfall.cart"
+    path = home / "carts" / "my_blockfall.cart"
     assert (code, printed.startswith("Blockfall is on "), f"--cart {path}" in printed) == (0, True, True)
-    assert load_cart(path, CPU)[1]["metrics"] == METRICS
+    assert load_cart(path, CPU)[1]["metrics"] == report
     shutil.rmtree(home / "models")
-    assert stage("play", "--list")[:2] == (0, "blockfall (cart)\n")
+    assert stage("play", "--list")[:2] == (0, "my_blockfall (cart)\n")
     mine = path.rename(home / "mine.cart")
     gif = home / "dream.gif"
     arguments = ["--headless", "--actions", "LEFT*3 . A", "--temperature", "1", "--gif", str(gif)]
@@ -342,8 +343,17 @@ def test_from_a_trained_model_to_a_played_cart(home, stage):
 def test_a_cart_without_an_evaluation_has_no_metrics(home, stage):
     """A model may be played before it is measured."""
     out = home / "elsewhere" / "my.cart"
-    assert stage("cart", "--game", "blockfall", "--out", str(out))[0] == 0
+    code, printed, _ = stage("cart", "--game", "blockfall", "--out", str(out))
+    assert (code, "not been evaluated" in printed) == (0, True)
     assert load_cart(out, CPU)[1]["metrics"] == {}
+
+
+def test_a_cart_has_no_other_models_metrics(home, stage):
+    """The metrics that lie there may be those that came with the repository, of another training."""
+    (home / "metrics" / "blockfall").mkdir(parents=True)
+    (home / "metrics" / "blockfall" / "rollout.json").write_text(json.dumps(METRICS | {"of": {"starts": 1, "model": "another"}}))
+    assert stage("cart", "--game", "blockfall", "--out", str(home / "my.cart"))[0] == 0
+    assert load_cart(home / "my.cart", CPU)[1]["metrics"] == {}
 
 
 def test_play_falls_back_to_the_cart(home, stage):
@@ -359,6 +369,9 @@ def test_play_falls_back_to_the_cart(home, stage):
     [
         ("cart", ["--game", "pacman"], "pacman"),
         ("play", ["--cart", "gone.cart", "--headless", "--frames", "2"], "gone.cart"),
+        ("play", ["--menu", "--headless", "--frames", "2"], "--menu is a window"),
+        ("play", ["--seed", str(10**25), "--headless", "--frames", "2"], "allowed: 0 to 2147483647"),
+        ("play", ["--seed", "-1", "--headless", "--frames", "2"], "allowed: 0 to 2147483647"),
     ],
 )
 def test_what_is_not_there_is_one_line_and_exit_code_2(stage, name, arguments, named):
@@ -450,6 +463,7 @@ def test_a_damaged_cart_does_not_stop_the_menu(shelf):
 
         def tick(self, rate):
             drawn.append(pygame.surfarray.array3d(pygame.display.get_surface()))
+            pygame.event.post(key(pygame.K_RETURN))  # nothing happens on the damaged one
             pygame.event.post(key(pygame.K_RIGHT))
             pygame.event.post(key(pygame.K_RETURN))
 
@@ -490,7 +504,10 @@ def test_the_menu_can_be_the_first_thing(shelf, stage, monkeypatch):
     monkeypatch.setattr(play, "choose", lambda titles: None)
     assert stage("play", "--menu")[:2] == (0, "")
     monkeypatch.setattr(play, "choose", lambda titles: titles[1])
-    assert stage("play", "--menu", "--headless", "--frames", "1")[1].startswith("Dreaming other (cart).")
+    played = []
+    monkeypatch.setattr(play, "play", lambda args, title, game: played.append(title))  # and then nothing more
+    assert stage("play", "--menu")[0] == 0
+    assert played == [shelf[1]]
 
 
 def test_the_menu_without_a_display_is_refused(shelf, monkeypatch):

@@ -171,6 +171,10 @@ def test_wrong_pixels_are_counted_once():
     predicted[1, 0, 0] = (1, 0, 255)
     predicted[1, 7, 3, 1] = 9
     assert frame_metrics(predicted, true, true)["wrong_pixels"].tolist() == [0, 2 / 64]
+    assert "field_wrong_pixels" not in frame_metrics(predicted, true, true)
+    half = frame_metrics(predicted, true, true, (slice(0, 4), slice(0, 8)))
+    wrong = (predicted != true).any(3)
+    assert half["field_wrong_pixels"].tolist() == wrong[:, :4].mean((1, 2)).tolist()
 
 
 def test_sharpness_is_one_for_equal_frames_less_for_blur_and_nothing_for_one_colour():
@@ -340,17 +344,18 @@ class Chance(World):
         super().__init__(perfect=False)
         self.spec, self.temperature = make_spec(seed_variable="rng"), 1.0
         self.representation = SimpleNamespace(latent_dtype=latent_dtype)
-        self.asked = []
+        self.asked, self.told = [], []
 
-    def step(self, state, action, temperature=0.0, generator=None, truth=None):
+    def step(self, state, action, temperature=0.0, generator=None, truth=None, told=None):
         self.asked.append((temperature, generator is not None, truth is not None))
         if truth is not None:
+            self.told.append(told)
             return truth.copy(), state
         return np.stack([draw(int(torch.randint(SIZE, (1,), generator=generator))) for _ in state]), state
 
 
 @pytest.mark.usefixtures("no_lpips")
-def test_a_dream_counts_up_to_the_games_next_draw():
+def test_a_dream_counts_up_to_the_games_next_draw(monkeypatch):
     """Nobody can foresee a draw: what comes with it or after it must not count, and what comes before must."""
     infos = [json.dumps({"rng": value}) for value in (5, 5, 5, 7, 7, 8, 8, 8, 8)]  # draws at records 3 and 5
     frames, wrong = np.zeros((4, 2, 2, 1), np.uint8), np.ones((1, 2, 2, 1), np.uint8)
@@ -359,20 +364,45 @@ def test_a_dream_counts_up_to_the_games_next_draw():
     draws.see(1, frames, frames)
     draws.see(2, np.concatenate([frames[:1], wrong, wrong, frames[:1]]), frames)
     draws.see(3, np.concatenate([wrong, wrong, wrong, wrong]), frames)
-    assert draws.report() == {"rollouts": 3, "steps": 2.0, "exact": pytest.approx(2 / 3, abs=1e-6)}
+    report = draws.report()
+    assert {name: report.pop(name) for name in ("rollouts", "steps", "exact")} == {
+        "rollouts": 3,
+        "steps": 2.0,
+        "exact": pytest.approx(2 / 3, abs=1e-6),
+    }
+    assert report == {"far_rollouts": 0, "far_steps": None, "far_exact": None}
+    monkeypatch.setattr("dreamcart.evaluation.draws.FAR", 3)
+    report = draws.report()
+    assert (report["far_rollouts"], report["far_steps"], report["far_exact"]) == (1, 3.0, 0.0)
 
 
 def test_a_game_of_chance_is_also_scored_with_the_chances_given():
     """Nobody can foretell the next piece: beside the dream that draws stands one that is told, and both are repeatable."""
     world = Chance()
     table, shown = evaluate_rollouts(world, walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0)
-    assert list(table) == [*SOURCES, "given"]
-    assert {scores["exact"] for scores in table["given"].values()} == {1}
+    assert list(table) == [*SOURCES, "told"]
+    assert {scores["exact"] for scores in table["told"].values()} == {1}
+    assert world.told == [None] * 15, "at every step, for where the game draws is not known"
     assert max(scores["exact"] for scores in table["model"].values()) < 1
     assert set(world.asked) == {(1.0, True, False), (0.0, False, True)}
     assert (shown.real != shown.dream).any()
     assert table == evaluate_rollouts(Chance(), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0)[0]
-    assert table["given"] != evaluate_rollouts(Chance(), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=1)[0]["model"]
+    assert table["told"] != evaluate_rollouts(Chance(), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=1)[0]["model"]
+
+
+@pytest.mark.usefixtures("no_lpips")
+def test_only_the_games_own_draws_are_given():
+    """Where the game tells when it draws, what is given is what it drew, and not the way out of the dream's own doubts."""
+    world, test = Chance(), walk([20, 20, 20])
+    draws = Draws([json.dumps({"rng": number // 7}) for number in range(len(test.index))], "rng", 5)
+    table, _ = evaluate_rollouts(world, test, MEDIAN, ROLLOUTS, 0, draws=draws)
+    assert list(table) == [*SOURCES, "given"]
+    starts = np.random.default_rng([0, 8]).permutation(choose_starts(test, 12, 5, 0))
+    batches = [starts[first : first + ROLLOUTS.batch_size] for first in range(0, 12, ROLLOUTS.batch_size)]
+    wanted = [(at + step) % 7 == 0 for at in batches for step in range(1, 6)]
+    assert [told.tolist() for told in world.told] == [told.tolist() for told in wanted]
+    assert any(told.any() for told in wanted)
+    assert not all(told.all() for told in wanted)
 
 
 @pytest.mark.usefixtures("no_lpips")
@@ -389,6 +419,7 @@ class BlockReader:
     """Reads the made-up game: where the block stands. It notes how often it was asked."""
 
     shape = (SIZE, SIZE, 1)
+    field = (slice(0, 4), slice(0, SIZE))
 
     def __init__(self) -> None:
         self.count = 0
@@ -451,7 +482,7 @@ def test_a_screen_that_stays_is_read_once():
 
 
 def test_screens_are_followed_for_a_time_only(monkeypatch):
-    """Events of a long rollout would drown in what chance made of it; horizons beyond are not scored."""
+    """Events of a long rollout would drown in what chance made of it; of later screens those at the horizons are read."""
     monkeypatch.setattr("dreamcart.evaluation.screens.STEPS", 4)
     test = walk([30])
     screens = screens_of(test, [2, 9])
@@ -459,14 +490,8 @@ def test_screens_are_followed_for_a_time_only(monkeypatch):
     for step in range(1, 10):
         screens.see(step, draw(1)[None], None)
     report = screens.report()
-    assert (report["legality"]["steps"], list(report["states"])) == (4, ["2"])
-
-
-def test_screens_without_a_near_horizon_are_printed(capsys):
-    """rollout_eval.horizons of [1000] is allowed: the stage must not fail at its very end."""
-    from stages.rollout_eval import print_screens
-
-    print_screens({"states": {}, "events": {}, "legality": {"illegal": 0, "steps": 0, "until_first": None, "reasons": {}}})
+    assert (report["legality"]["steps"], list(report["states"])) == (4, ["2", "9"])
+    assert list(report["states_persistence"]) == ["2", "9"]
 
 
 def test_the_real_game_is_read_back_as_right(tmp_path):
@@ -498,7 +523,7 @@ def test_the_real_game_is_read_back_as_right(tmp_path):
         assert set(scores.values()) <= {1.0, None}
         assert 1.0 in scores.values()
     assert {scores["f1"] for scores in report["events"].values()} == {1.0}
-    assert {"lock", "spawn", "shift"} <= set(report["events"])
+    assert {"lock", "spawn", "shift_left", "shift_right"} <= set(report["events"])
     assert (report["legality"]["illegal"], report["legality"]["until_first"]) == (0, 80)
 
 
@@ -595,3 +620,19 @@ def test_controllability_counts_effects_that_the_game_lacks():
     assert report["false_effect"] == 1
     assert report["by_button"]["RIGHT"] == 1
     assert report["by_button"]["LEFT"] < 1
+
+
+def test_a_button_that_should_do_nothing_counts():
+    """At a wall LEFT does nothing in the game: a dream in which it does something there is not controlled by it."""
+
+    class Walled(Emulator):
+        def step(self, action):
+            return super().step([0] * len(action))
+
+    class Wallless(World):
+        def step(self, state, action):
+            state = (state + action.sum(1, dtype=int)) % SIZE
+            return np.stack([draw(x) for x in state]), state
+
+    report = controllability(Walled(), SPEC, Wallless(perfect=True), CONFIG, count=3, seed=0)
+    assert (report["iou"], report["cases"], report["false_effect"]) == (0, 3 * len(SPEC.buttons), 1)

@@ -11,7 +11,7 @@ from test_evaluation import SIZE, World, walk
 
 from dreamcart.data.processed import Split
 from dreamcart.dynamics.base import History
-from dreamcart.evaluation.diversity import HORIZONS, SAMPLES, STARTS, choose_moments, diversity, pairwise, repeated
+from dreamcart.evaluation.diversity import HORIZONS, SAMPLES, STARTS, choose_moments, diversity, pairwise, rows_of
 from dreamcart.evaluation.motion import SPAN, Motion, change
 from dreamcart.world_model import load_world
 
@@ -79,7 +79,7 @@ def test_pairs_are_all_pairs():
 
 def test_states_are_repeated_row_by_row():
     """Ten samples of the first moment come before those of the second."""
-    state = repeated(History(torch.arange(2.0).view(2, 1, 1), torch.zeros(2, 3, 8)), 3)
+    state = rows_of(History(torch.arange(2.0).view(2, 1, 1), torch.zeros(2, 3, 8)), torch.tensor([0, 0, 0, 1, 1, 1]))
     assert state.latents.flatten().tolist() == [0, 0, 0, 1, 1, 1]
     assert state.actions.shape == (6, 3, 8)
 

@@ -212,12 +212,13 @@ def test_rollout_table_has_every_source_horizon_and_metric(killed):
     screens, spread = table.pop("screens"), table.pop("diversity")
     assert set(table.pop("motion")) == {"10"}
     assert spread["pairwise_l1"].keys() == {"1", "10", "20"}
+    assert table.pop("of")["starts"] == 6
     assert set(table) == {"model", "persistence", "median", "reconstruction"}
     for by_horizon in table.values():
         assert set(by_horizon) == {"1", "5", "10"}
-        assert {frozenset(scores) for scores in by_horizon.values()} == {frozenset(METRICS)}
-    assert set(screens) == {"states", "events", "legality"}
-    assert set(screens["states"]) == {"1", "5", "10"}
+        assert {frozenset(scores) for scores in by_horizon.values()} == {frozenset(METRICS | {"field_wrong_pixels"})}
+    assert set(screens) == {"states", "states_persistence", "events", "legality"}
+    assert set(screens["states"]) == set(screens["states_persistence"]) == {"1", "5", "10"}
     assert screens["legality"]["steps"] == 6 * 10
 
 
@@ -254,6 +255,7 @@ def test_the_autoencoder_goes_through_the_pipeline(autoencoder):
     assert set(table.pop("controllability")) == {"iou", "cases", "false_effect", "by_button"}
     assert set(table.pop("motion")) == {"10"}
     assert set(table.pop("diversity")["pairwise_l1"].values()) == {0}
+    assert table.pop("of")["starts"] == 6
     assert set(table) == {"model", "persistence", "median", "reconstruction"}
     assert set(table["model"]["10"]) == METRICS
 

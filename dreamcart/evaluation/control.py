@@ -28,8 +28,8 @@ def controllability(
 ) -> dict[str, Any]:
     """Mean IoU a button over `count` saved states, and over all buttons.
 
-    Only cases count in which the button changes the real picture; `false_effect` is the share of the other
-    cases in which it changes the dream.
+    A case counts where the button changes the real picture or the dreamed one: what a button does that it should not do
+    counts as what it fails to do. `false_effect` is the share of the cases without a real change in which the dream changes.
     """
     rng = np.random.default_rng([seed, SEEDS])
     scripts = [script for script in spec.scripts if script.policy != "menu"]
@@ -57,9 +57,9 @@ def controllability(
             pressed = spec.vector({name})
             real = _differs(_real(emulator, config, pressed), real_idle)
             dreamed = _differs(_dream(world, dream, pressed), dream_idle)
-            if real.any():
+            if (real | dreamed).any():
                 scores[name].append(float((real & dreamed).sum() / (real | dreamed).sum()))
-            else:
+            if not real.any():
                 quiet.append(float(dreamed.any()))
         emulator.restore(saved)
     every = [score for values in scores.values() for score in values]

@@ -38,11 +38,11 @@ def choose_moments(test: Split, draws: np.ndarray | None, seed: int) -> np.ndarr
     return np.sort(chosen)
 
 
-def repeated(state: Any, times: int) -> Any:
-    """A dream's state with every row of its batch `times` times."""
+def rows_of(state: Any, rows: torch.Tensor) -> Any:
+    """Some rows of the batch of a dream's state, int64 [N]."""
     if is_dataclass(state):
-        return type(state)(*(repeated(getattr(state, field.name), times) for field in fields(state)))
-    return state.repeat_interleave(times, 0)
+        return type(state)(*(rows_of(getattr(state, field.name), rows) for field in fields(state)))
+    return state[rows.to(state.device)]
 
 
 def diversity(world: WorldModel, test: Split, seed: int, draws: np.ndarray | None = None) -> dict[str, Any]:
@@ -57,22 +57,22 @@ def diversity(world: WorldModel, test: Split, seed: int, draws: np.ndarray | Non
         return {}
     temperature = 1.0 if world.dynamics.random else 0.0
     generator = torch.Generator(world.device).manual_seed(seed)
-    state = start_at(world, test, at)[1]
+    moments = start_at(world, test, at)[1]
     pressed = torch.from_numpy(test.index["action"][at]).to(world.device)
     steps = tqdm(total=HORIZONS[-1] * len(at), desc="diversity", unit="step", delay=2)
     report: dict[str, Any] = {"temperature": temperature, "samples": SAMPLES, "moments": len(at), "game_draws": test.spec.random}
-    report |= {name: round(value, 6) for name, value in world.dynamics.diagnose(state, pressed).items()}
+    report |= {name: round(value, 6) for name, value in world.dynamics.diagnose(moments, pressed).items()}
     spread: dict[int, list[float]] = {step: [] for step in HORIZONS}
     parted = []
-    for some in np.split(at, range(AT_ONCE, len(at), AT_ONCE)):
-        state = repeated(start_at(world, test, some)[1], SAMPLES)
+    for few in torch.arange(len(at)).split(AT_ONCE):
+        some, state = at[few.numpy()], rows_of(moments, few.repeat_interleave(SAMPLES))
         for step in range(1, HORIZONS[-1] + 1):
             action = test.index["action"][some + step - 1].repeat(SAMPLES, 0)
             frames, state = world.step(state, action, temperature, generator)
             if step in HORIZONS:
-                spread[step] += [pairwise(few) for few in np.split(frames, len(some))]
+                spread[step] += [pairwise(futures) for futures in np.split(frames, len(some))]
             steps.update(len(some))
-        parted += [bool((np.ptp(few, 0) > VISIBLE * 255).any()) for few in np.split(frames, len(some))]
+        parted += [bool((np.ptp(futures, 0) > VISIBLE * 255).any()) for futures in np.split(frames, len(some))]
     steps.close()
     report["pairwise_l1"] = {str(step): round(float(np.mean(values)), 6) for step, values in spread.items()}
     report["parted"] = round(float(np.mean(parted)), 6)

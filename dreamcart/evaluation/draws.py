@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 STEPS = 60  # a rollout counts up to the step before the first draw, and no further than this
+FAR = 30  # steps: some rollouts have a draw so near that little is asked of them
 
 
 class Draws:
@@ -34,14 +35,17 @@ class Draws:
         self.exact[-1] &= right | (step > self.before[-1])
 
     def report(self) -> dict[str, Any]:
-        """Share of the rollouts that are exact in every frame before the draw, and how many steps that is on average.
+        """Share of the rollouts that are exact in every frame before the draw, and how many steps that is on average; `far`:
+        of those alone that have FAR steps or more before it.
 
         Rollouts in which the very next step draws say nothing, and do not count.
         """
         before, exact = np.concatenate(self.before), np.concatenate(self.exact)
-        counts = before > 0
-        return {
-            "rollouts": int(counts.sum()),
-            "steps": round(float(before[counts].mean()), 2) if counts.any() else None,
-            "exact": round(float(exact[counts].mean()), 6) if counts.any() else None,
-        }
+        report = {}
+        for name, counts in (("", before > 0), ("far_", before >= FAR)):
+            report |= {
+                f"{name}rollouts": int(counts.sum()),
+                f"{name}steps": round(float(before[counts].mean()), 2) if counts.any() else None,
+                f"{name}exact": round(float(exact[counts].mean()), 6) if counts.any() else None,
+            }
+        return report

@@ -14,10 +14,16 @@ LPIPS_PIXELS = 64  # AlexNet cannot take much less: smaller frames are enlarged
 MAX_PSNR = 100.0  # reported for equal frames, whose PSNR is infinite and would spoil a mean
 
 
-def frame_metrics(predicted: np.ndarray, true: np.ndarray, context: np.ndarray) -> dict[str, np.ndarray]:
+Field = tuple[slice, slice]  # rows and columns of a frame
+
+
+def frame_metrics(
+    predicted: np.ndarray, true: np.ndarray, context: np.ndarray, field: Field | None = None
+) -> dict[str, np.ndarray]:
     """l1, psnr (dB), ssim (scikit-image, data_range 255), exact (0 or 1), wrong_pixels, changed_l1 and sharpness, float64 [B] each.
 
-    `wrong_pixels` is the share of pixels that differ in any channel.
+    `wrong_pixels` is the share of pixels that differ in any channel, `field_wrong_pixels` that of the playfield's own where
+    `field` tells where it is: the rest of most screens hardly changes.
     `changed_l1` is the L1 over pixels in which `true` differs from the last `context` frame; NaN where none
     does. `sharpness` is the gradient energy (`fidelity.gradient_energy`) of `predicted` over that of `true`: below 1 it is
     blurred, above noisy; NaN where `true` is of one colour.
@@ -37,15 +43,17 @@ def frame_metrics(predicted: np.ndarray, true: np.ndarray, context: np.ndarray) 
         1.0 if same else structural_similarity(p, t, channel_axis=2, data_range=255)
         for p, t, same in zip(predicted, true, exact, strict=True)
     ]
-    return {
+    wrong = error.any(3)
+    report = {
         "l1": error.mean(axes),
         "psnr": psnr,
         "ssim": np.array(ssim),
         "exact": exact.astype(np.float64),
-        "wrong_pixels": error.any(3).mean((1, 2)),
+        "wrong_pixels": wrong.mean((1, 2)),
         "changed_l1": changed_l1,
         "sharpness": sharpness,
     }
+    return report if field is None else report | {"field_wrong_pixels": wrong[:, *field].mean((1, 2))}
 
 
 class Lpips:

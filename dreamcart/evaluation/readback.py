@@ -9,7 +9,7 @@ business of its own reader, games/<game>/reader.py, loaded as its bot is; here a
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -39,10 +39,11 @@ class Reader(Protocol):
     """A game's reader: `make_reader()` of its reader.py.
 
     Attributes:
-        shape: (H, W, C) of the frames that it reads, uint8.
+        shape: (H, W, C) of the frames that it reads, uint8; field: rows and columns of the playfield in them.
     """
 
     shape: tuple[int, int, int]
+    field: tuple[slice, slice]
 
     def read(self, frame: np.ndarray) -> Read:
         """What a frame shows."""
@@ -73,29 +74,19 @@ def load_reader(spec: GameSpec) -> Reader | None:
     return module.make_reader() if module else None
 
 
-def read_frames(reader: Reader, frames: np.ndarray) -> list[list[Read]]:
-    """Read uint8 [B, T, H, W, C]: B lists of T. Raises UserError where the frames do not have the reader's shape."""
-    if frames.shape[2:] != tuple(reader.shape) or frames.dtype != np.uint8:
-        has, wants = (" x ".join(map(str, shape)) for shape in (frames.shape[2:], reader.shape))
-        raise UserError(
-            f"The game's reader wants frames of {wants} and these have {has}; train at the game's own resolution, in colour."
-        )
-    return [[reader.read(frame) for frame in sequence] for sequence in frames]
-
-
 def state_scores(
     reader: Reader,
-    real: Sequence[Sequence[Read]],
-    dream: Sequence[Sequence[Read]],
+    real: Sequence[Mapping[int, Read]],
+    dream: Sequence[Mapping[int, Read]],
     horizons: Iterable[int],
-    variables: Sequence[Sequence[dict[str, Any]]] | None = None,
+    variables: Sequence[Mapping[int, dict[str, Any]]] | None = None,
 ) -> dict[str, dict[str, float | None]]:
     """Mean scores over B rollouts at each horizon.
 
     Args:
-        real, dream: B lists of T reads; entry t is step t + 1 of the rollout.
-        variables: B lists of T dicts, the RAM variables of the real steps. Without them, metrics that need more
-            than the real frame shows are None.
+        real, dream: B rollouts, their reads by step (from 1).
+        variables: likewise, the RAM variables of the real steps. Without them, metrics that need more than the real frame
+            shows are None.
 
     Returns:
         {horizon: {metric: mean}} and "count", the number of rollouts that had anything to compare there.
@@ -104,10 +95,10 @@ def state_scores(
     for horizon in sorted(set(horizons)):
         rows = []
         for number, (true, shown) in enumerate(zip(real, dream, strict=True)):
-            wanted = true[horizon - 1]
+            wanted = true[horizon]
             if variables:  # they know best, but not everything: an Atari game's bricks are not among them
-                wanted = wanted | reader.truth(variables[number][horizon - 1])
-            rows.append(reader.score(wanted, shown[horizon - 1]))
+                wanted = wanted | reader.truth(variables[number][horizon])
+            rows.append(reader.score(wanted, shown[horizon]))
         means: dict[str, float | None] = {}
         for name in rows[0] if rows else ():
             values = [row[name] for row in rows if row[name] is not None]
@@ -201,36 +192,3 @@ def summarise(counts: Iterable[dict[str, dict[str, int]]]) -> dict[str, dict[str
             "f1": round(2 * matched / (real + dream), 4) if real + dream else None,
         }
     return table
-
-
-def score_rollouts(
-    reader: Reader,
-    context: np.ndarray,
-    real: np.ndarray,
-    dream: np.ndarray,
-    horizons: Iterable[int],
-    variables: Sequence[Sequence[dict[str, Any]]] | None = None,
-    tolerance: int = 1,
-) -> dict[str, Any]:
-    """All scores of B rollouts of T steps.
-
-    Args:
-        context: the real frames before them, uint8 [B, F, H, W, C], F >= 1.
-        real, dream: uint8 [B, T, H, W, C]; frame t is step t + 1.
-        variables: as for `state_scores`.
-
-    Returns:
-        {"states": state_scores, "events": summarise, "legality": legality of the dreams}.
-
-    Raises:
-        UserError: the frames do not have the reader's shape.
-    """
-    before, true, shown = (read_frames(reader, frames) for frames in (context, real, dream))
-    judged_real = [judge(reader, reads, first) for reads, first in zip(true, before, strict=True)]
-    judged_dream = [judge(reader, reads, first) for reads, first in zip(shown, before, strict=True)]
-    pairs = zip(judged_real, judged_dream, strict=True)
-    return {
-        "states": state_scores(reader, true, shown, horizons, variables),
-        "events": summarise(match_events(one.events, other.events, tolerance) for one, other in pairs),
-        "legality": legality(judged_dream),
-    }

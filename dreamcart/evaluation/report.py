@@ -2,14 +2,56 @@
 
 from typing import Any
 
+from scipy.stats import binomtest
+
+from dreamcart.evaluation.judge import sources_of
+from dreamcart.evaluation.rollout import curve_rows
 from dreamcart.tables import print_table
+
+
+def print_report(title: str, report: dict[str, Any]) -> None:
+    """All that `judge` found."""
+    rows = curve_rows(sources_of(report))
+    if "lpips_untrained" in rows[0]:
+        print("AlexNet's weights could not be downloaded: lpips_untrained, of a random backbone, stands in for LPIPS.")
+    print_table(title, list(rows[0]), [[row.get(name) for name in rows[0]] for row in rows])
+    print_exact(report)
+    print_table(
+        "Change a step (1 of the game's own: it goes on; 0: it stands still)",
+        ["step", "real", "dream", "ratio"],
+        [[step, *change.values()] for step, change in report["motion"].items()],
+    )
+    spread = report["diversity"]
+    if spread:
+        print(
+            f"{spread['samples']} dreams of one moment, temperature {spread['temperature']:.0f}: they differ by a mean L1 of "
+            f"{', '.join(f'{value} at +{step}' for step, value in spread['pairwise_l1'].items())}."
+        )
+    if "screens" in report:
+        print_screens(report["screens"])
+    if "until_draw" in report:
+        until = report["until_draw"]
+        print_table("Every frame exact up to the game's next random draw", list(until), [list(until.values())])
+    if "controllability" in report:
+        print_control(report["controllability"])
+
+
+def print_exact(report: dict[str, Any]) -> None:
+    """The share of exact frames with the interval in which it lies by 95 %: as many starts as there are say no more."""
+    starts = report["of"]["starts"]
+    rows = []
+    for step, scores in report["model"].items():
+        found = binomtest(round(scores["exact"] * starts), starts).proportion_ci(method="wilson")
+        rows.append([step, scores["exact"], round(found.low, 3), round(found.high, 3)])
+    print_table(f"Exact frames of {starts} starts, and where that may lie (95 %, Wilson)", ["step", "exact", "from", "to"], rows)
 
 
 def print_screens(report: dict[str, Any]) -> None:
     """What was read back from the dreamed frames, as tables."""
-    states = [[horizon, *scores.values()] for horizon, scores in report["states"].items()]
-    if states:
-        print_table("Read back from the dream: share right", ["step", *next(iter(report["states"].values()))], states)
+    for name, what in (("states", "the dream"), ("states_persistence", "the last real frame, as a baseline")):
+        states = [[horizon, *scores.values()] for horizon, scores in report[name].items()]
+        if states:
+            print_table(f"Read back from {what}: share right", ["step", *next(iter(report[name].values()))], states)
     events = [[name, *numbers.values()] for name, numbers in report["events"].items()]
     print_table("Events", ["event", "real", "dreamed", "matched", "recall", "precision", "f1"], events)
     legal = report["legality"]
@@ -19,4 +61,5 @@ def print_screens(report: dict[str, Any]) -> None:
 
 def print_control(report: dict[str, Any]) -> None:
     """Controllability: over all buttons, and of each."""
-    print_table("Controllability, IoU", ["all", *report["by_button"]], [[report["iou"], *report["by_button"].values()]])
+    row = [report["iou"], report["false_effect"], *report["by_button"].values()]
+    print_table("Controllability, IoU", ["all", "effect where the game has none", *report["by_button"]], [row])

@@ -61,10 +61,11 @@ def choose_starts(test: Split, count: int, horizon: int, seed: int) -> np.ndarra
 
 @dataclass
 class Rollouts:
-    """What a batch of rollouts leaves for pictures: uint8 frames of the first few starts."""
+    """What a batch of rollouts leaves for pictures: uint8 frames of the first few starts, of `count` in all."""
 
     real: np.ndarray  # [S, T, H, W, C]
     dream: np.ndarray
+    count: int
 
 
 def evaluate_rollouts(
@@ -80,9 +81,10 @@ def evaluate_rollouts(
 ) -> tuple[dict[str, dict[str, dict[str, float | None]]], Rollouts]:
     """Score `world` and the baselines at every horizon, playing as people do.
 
-    In a game with random events the dream draws them; then `given` is a second rollout, in which the dream is told
-    what happened where it is in doubt, and only there. `screens`, `draws` and `motion` look at the dreamed frames as they
-    come.
+    In a game with random events the dream draws them. Then there is a second rollout in which it is told what happened, where
+    it is in doubt and only there: `given` at the steps at which the game has drawn, where `draws` knows them; otherwise
+    `told` at every step, which mends the dream's own doubts as well. `screens`, `draws` and `motion` look at the dreamed
+    frames as they come.
 
     Returns {source: {horizon: {metric: mean over the starts}}} and the frames of the first `keep` of a spread
     of the starts. `changed_l1` averages over starts at which something changed.
@@ -92,7 +94,9 @@ def evaluate_rollouts(
     starts = np.random.default_rng([seed, 8]).permutation(starts)
     lpips = Lpips()
     random = world.spec.random and world.representation.latent_dtype == torch.int16
-    sources = (*SOURCES, "given") if random else SOURCES
+    helped = ("given" if draws else "told") if random else None
+    sources = (*SOURCES, helped) if helped else SOURCES
+    field = screens.reader.field if screens else None
     generator = torch.Generator(world.device).manual_seed(seed)
     values: dict[str, dict[int, dict[str, list[np.ndarray]]]] = {s: {h: {} for h in horizons} for s in sources}
     kept: list[tuple[np.ndarray, np.ndarray]] = []
@@ -101,7 +105,7 @@ def evaluate_rollouts(
         for first in range(0, len(starts), config.batch_size):
             at = starts[first : first + config.batch_size]
             last, dream = start_at(world, test, at)
-            told = dream
+            other = dream
             for watcher in (screens, draws, motion):
                 if watcher:
                     watcher.begin(at)
@@ -117,8 +121,8 @@ def evaluate_rollouts(
                     frames.append(predicted[:keep])
                 if k in horizons or random or draws:
                     true = test.frames[test.index["frame"][at + k]]
-                if random:
-                    given, told = world.step(told, action, truth=true)
+                if helped:
+                    given, other = world.step(other, action, truth=true, told=draws.draws[at + k] if draws else None)
                 if draws:
                     draws.see(k, predicted, true)
                 if k in horizons:
@@ -128,14 +132,14 @@ def evaluate_rollouts(
                         "median": np.broadcast_to(median, true.shape),
                         "reconstruction": world.reconstruct(true),
                     }
-                    if random:
-                        shown["given"] = given
+                    if helped:
+                        shown[helped] = given
                     for source, picture in shown.items():
-                        scores = frame_metrics(picture, true, last) | {lpips.key: lpips(picture, true)}
+                        scores = frame_metrics(picture, true, last, field) | {lpips.key: lpips(picture, true)}
                         for name, value in scores.items():
                             values[source][k].setdefault(name, []).append(value)
                 bar.update()
-            dream = told = None
+            dream = other = None
             if first == 0:
                 rows = test.index["frame"][at[:keep, None] + np.arange(1, min(SHOWN, horizons[-1]) + 1)]
                 kept = [(test.frames[rows], np.stack(frames, 1))]
@@ -143,7 +147,7 @@ def evaluate_rollouts(
         source: {str(h): {name: _mean(np.concatenate(v)) for name, v in scores.items()} for h, scores in by_horizon.items()}
         for source, by_horizon in values.items()
     }
-    return table, Rollouts(*kept[0])
+    return table, Rollouts(*kept[0], len(starts))
 
 
 def _mean(values: np.ndarray) -> float | None:

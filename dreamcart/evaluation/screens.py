@@ -10,7 +10,7 @@ from dreamcart.data.processed import Split
 from dreamcart.data.reader import read_episodes
 from dreamcart.evaluation.readback import Reader, judge, legality, match_events, state_scores, summarise
 
-STEPS = 300  # events are followed for so many steps of a rollout
+STEPS = 300  # events are followed for so many steps of a rollout, and every screen is read; later ones at the horizons
 
 
 def load_infos(raw: Path) -> list[str]:
@@ -22,41 +22,46 @@ class Screens:
     """Collects the reads of all rollouts of an evaluation."""
 
     def __init__(self, reader: Reader, test: Split, infos: list[str], horizons: list[int]) -> None:
-        self.reader, self.test, self.infos = reader, test, infos
-        self.horizons = [h for h in horizons if h <= STEPS]
+        self.reader, self.test, self.infos, self.horizons = reader, test, infos, sorted(set(horizons))
         self.known: dict[int, Any] = {}  # reads of real frames, by their row: most come again
         self.records: list[int] = []
-        self.dreams: list[list[Any]] = []
+        self.dreams: list[dict[int, Any]] = []  # of each rollout, reads by step
 
     def begin(self, at: np.ndarray) -> None:
         """A batch of rollouts starts after the records `at`."""
         self.first = len(self.dreams)
         self.records += at.tolist()
-        self.dreams += [[] for _ in at]
+        self.dreams += [{} for _ in at]
 
     def see(self, step: int, frames: np.ndarray, before: np.ndarray | None) -> None:
         """The batch's frames at a step (from 1), uint8 [B, H, W, C]; `before` are those of the step before."""
-        if step > STEPS:
+        if step > STEPS and step not in self.horizons:
             return
         for number, frame in enumerate(frames):
             reads = self.dreams[self.first + number]
-            same = before is not None and np.array_equal(frame, before[number])
-            reads.append(reads[-1] if same else self.reader.read(frame))
+            same = before is not None and step - 1 in reads and np.array_equal(frame, before[number])
+            reads[step] = reads[step - 1] if same else self.reader.read(frame)
 
     def report(self) -> dict[str, Any]:
-        """States at the horizons, events and legality over the first STEPS steps; see `readback`."""
+        """States at the horizons, beside those of copying the last real frame; events and legality over the first STEPS steps;
+        see `readback`."""
         real, context, variables = [], [], []
         for record, reads in zip(self.records, self.dreams, strict=True):
-            following = range(record + 1, record + 1 + len(reads))
             context.append(self._real(record))
-            real.append([self._real(i) for i in following])
-            variables.append({h - 1: json.loads(self.infos[record + h]) for h in self.horizons})
+            real.append({step: self._real(record + step) for step in reads})
+            variables.append({h: json.loads(self.infos[record + h]) for h in self.horizons})
         judged = [
-            [judge(self.reader, reads, [first]) for reads, first in zip(side, context, strict=True)] for side in (real, self.dreams)
+            [
+                judge(self.reader, [read for step, read in reads.items() if step <= STEPS], [first])
+                for reads, first in zip(side, context, strict=True)
+            ]
+            for side in (real, self.dreams)
         ]
         told = variables if all(v for one in variables for v in one.values()) else None
+        copies = [dict.fromkeys(self.horizons, first) for first in context]
         return {
             "states": state_scores(self.reader, real, self.dreams, self.horizons, told),
+            "states_persistence": state_scores(self.reader, real, copies, self.horizons, told),
             "events": summarise(match_events(one.events, other.events) for one, other in zip(*judged, strict=True)),
             "legality": legality(judged[1]),
         }

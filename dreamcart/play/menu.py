@@ -10,13 +10,15 @@ from dreamcart.play.library import Title
 THUMB, GAP, COLUMNS, LABEL = 180, 24, 4, 22
 BACKGROUND, TEXT, BRIGHT, BROKEN = (16, 16, 24), (150, 150, 165), (255, 210, 90), (200, 90, 90)
 
+DAMAGED = "damaged"
+
 
 def thumbnail(title: Title) -> tuple[np.ndarray, str]:
     """Start screen, uint8 [H, W, 3], and what to write under it; a damaged cart shows an empty picture and says so."""
     try:
         world = title.load(torch.device("cpu"))
     except UserError:
-        return np.zeros((8, 8, 3), np.uint8), f"{title.game}: damaged"
+        return np.zeros((8, 8, 3), np.uint8), f"{title.game}: {DAMAGED}"
     names = [*(name for name in world.spec.start_states if name in world.starts), *world.starts]
     frame = world.starts[names[0]]
     return np.ascontiguousarray(np.broadcast_to(frame, (*frame.shape[:2], 3))), title.label
@@ -60,7 +62,9 @@ def choose(titles: list[Title]) -> Title | None:
                 if event.type == pygame.MOUSEBUTTONDOWN and event.button == 1 and box.collidepoint(event.pos)
             ]
             if clicked or (event.type == pygame.KEYDOWN and event.key in (pygame.K_RETURN, pygame.K_SPACE)):
-                return titles[clicked[0] if clicked else at]
+                at = clicked[0] if clicked else at
+                if not pictures[at][1].endswith(DAMAGED):
+                    return titles[at]
         screen.fill(BACKGROUND)
         for n, (box, (picture, label)) in enumerate(zip(boxes, pictures, strict=True)):
             fit = min(THUMB / picture.shape[0], THUMB / picture.shape[1])
@@ -70,7 +74,7 @@ def choose(titles: list[Title]) -> Title | None:
             screen.blit(small, small.get_rect(center=box.center))
             if n == at:
                 pygame.draw.rect(screen, BRIGHT, box.inflate(8, 8), 2)
-            colour = BROKEN if label.endswith("damaged") else BRIGHT if n == at else TEXT
+            colour = BROKEN if label.endswith(DAMAGED) else BRIGHT if n == at else TEXT
             words = font.render(label, True, colour)
             screen.blit(words, words.get_rect(midtop=(box.centerx, box.bottom + 6)))
         screen.blit(font.render("arrows or mouse: choose   RETURN: play   ESC: quit", True, TEXT), (GAP, size[1] - LABEL))

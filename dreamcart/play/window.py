@@ -30,7 +30,7 @@ class Window:
     """Opens on construction. Raises UserError where there is no display, or keys conflict."""
 
     own_keys = taken_keys = OWN_KEYS  # those the help shows; those that no button may have
-    without_display = "--headless --gif FILE"
+    without_display = "--headless --frames 300 --gif dream.gif"
 
     def __init__(
         self, spec: GameSpec, width: int, height: int, title: str, scale: int | None = None, without_display: str | None = None

@@ -31,7 +31,7 @@ REASONS = (
     "static",  # a still cell is wrong, or the mode's letter unreadable or changed
     "text",  # the panel says neither PAUSED nor GAME OVER nor nothing
 )
-EVENTS = ("shift", "rotate", "lock", "spawn", "clear", "game_over")
+EVENTS = ("shift_left", "shift_right", "rotate_left", "rotate_right", "rotate", "lock", "spawn", "clear", "game_over")
 
 
 class Verdict(NamedTuple):
@@ -51,7 +51,8 @@ def scored(numbers: tuple[int, int, int], vanished: int) -> tuple[int, int, int]
 class Checker:
     """Judges one sequence: `step` with one read a step of an unattended dream, or of the real game.
 
-    Events, all as the screens show them: "shift" and "rotate" (the piece stands a column or a turn further),
+    Events, all as the screens show them: "shift_left" and "shift_right" (the piece stands a column further), "rotate_left",
+    "rotate_right" (anticlockwise and clockwise) and "rotate" (a turn of a piece of two pictures, which looks alike either way),
     "lock" (the piece turns out to be part of the stack: the next one comes, rows show full or the game ends),
     "spawn" (a new piece comes), "clear" (full rows begin to show) and "game_over". A screen with a fault in the
     well shows none, nor does the first.

@@ -72,7 +72,7 @@ class Reader:
     """Turns frames into dicts. Stateless: one serves many sequences.
 
     Attributes:
-        shape: of the frames that it reads, (224, 240, 3).
+        shape: of the frames that it reads, (224, 240, 3); field: where in them the well is.
     """
 
     shape = SHAPE
@@ -94,6 +94,8 @@ class Reader:
 
         pieces = list(tile)[: CLEAR + 1]  # empty, the seven, the full row: what the game counts on
         self.board = Slot(area(assets.BOARD, 10, 20), pictures(pieces, assets.WELL))
+        left, top = (8 * (cell - 1) for cell in assets.BOARD)
+        self.field = (slice(top, top + 160), slice(left, left + 80))
         self.following = Slot(area(assets.NEXT, 4, 2), pictures(pieces[:CLEAR], assets.WELL))
         self.mode = Slot(area(assets.TYPE, 1), pictures(["'A", "'B"], assets.WHITE))
         numbers = ((assets.SCORE, 5), (assets.LINES, 3), (assets.LEVEL, 2))
@@ -249,11 +251,6 @@ class Reader:
     def checker(self):
         """A fresh judge of one sequence of reads, see checker.py."""
         return self.checkers.Checker()
-
-    def event_sequence(self, reads: list[dict[str, Any]]) -> list[set[str]]:
-        """The events that each read shows when compared with the ones before, see checker.py; none at the first."""
-        checker = self.checker()
-        return [set(checker.step(read).events) for read in reads]
 
 
 def make_reader() -> Reader:

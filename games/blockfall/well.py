@@ -197,7 +197,15 @@ def _ended(guess: Guess, board: np.ndarray, nexts: set[int]) -> list[Move]:
 
 
 def _steered(one: Placement, other: Placement) -> set[str]:
-    return {name for name, moved in (("shift", one.x != other.x), ("rotate", one.rot != other.rot)) if moved}
+    """Which way it was shifted and turned; a piece of two pictures looks alike either way."""
+    turns = len(PIECES["cells"][one.kind])
+    turn = (other.rot - one.rot) % turns
+    events = set()
+    if other.x != one.x:
+        events.add("shift_right" if other.x > one.x else "shift_left")
+    if turn:
+        events.add("rotate" if turns == 2 else "rotate_left" if turn == turns - 1 else "rotate_right")
+    return events
 
 
 def _fallen(guess: Guess, board: np.ndarray, nexts: set[int]) -> list[Move]:

@@ -42,10 +42,11 @@ class Reader:
     """Turns frames into dicts. Stateless: one serves many sequences.
 
     Attributes:
-        shape: of the frames that it reads, (208, 160, 3).
+        shape: of the frames that it reads, (208, 160, 3); field: what is between the walls.
     """
 
     shape = SHAPE
+    field = (slice(TOP, BOTTOM), slice(LEFT, RIGHT))
 
     def __init__(self) -> None:
         colours = row_colours()

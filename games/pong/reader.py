@@ -30,10 +30,11 @@ class Reader:
     """Turns frames into dicts. Stateless: one serves many sequences.
 
     Attributes:
-        shape: of the frames that it reads, (208, 160, 3).
+        shape: of the frames that it reads, (208, 160, 3); field: what is between the bars.
     """
 
     shape = SHAPE
+    field = (slice(TOP, BOTTOM), slice(0, WIDTH))
 
     def read(self, frame: np.ndarray) -> dict[str, Any]:
         """What a frame, uint8 [208, 160, 3], shows.
