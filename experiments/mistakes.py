@@ -27,6 +27,7 @@ from dreamcart.dynamics.tokens.model import TokenDynamics
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.errors import UserError, run_stage
 from dreamcart.evaluation.readback import load_reader
+from dreamcart.experiments.tokens import tokens_of
 from dreamcart.hardware import make_repeatable, pick_device
 from dreamcart.paths import Paths
 from dreamcart.tables import print_table
@@ -118,12 +119,6 @@ def events_of(val: Split) -> list[set[str]]:
         checker = reader.checker()
         events += [set(checker.step(reads[row]).events) for row in rows]
     return events
-
-
-def tokens_of(world: WorldModel, split: Split) -> np.ndarray:
-    """The distinct frames of a split as tokens, int [U, H, W]."""
-    chunks = (torch.from_numpy(split.frames[first : first + BATCH]) for first in range(0, len(split.frames), BATCH))
-    return np.concatenate([world.representation.encode(chunk).numpy() for chunk in chunks])
 
 
 @torch.inference_mode()

@@ -13,7 +13,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 import torch
-from mistakes import tokens_of
 
 from dreamcart.cart import load_cart, write_cart
 from dreamcart.config import load_params
@@ -21,6 +20,7 @@ from dreamcart.data.processed import load_split, start_frames
 from dreamcart.dynamics.tokens.model import TokenDynamics
 from dreamcart.dynamics.tokens.train import keep_to
 from dreamcart.errors import UserError, run_stage
+from dreamcart.experiments.tokens import tokens_of
 from dreamcart.hardware import pick_device
 from dreamcart.paths import Paths
 from dreamcart.tensors import load_tensors

@@ -22,6 +22,7 @@ import yaml
 from synthetic import copy_checkout
 
 from dreamcart.errors import ROOT
+from dreamcart.tensors import load_tensors
 
 pytest.importorskip("stable_retro")
 pytest.importorskip("dvc")
@@ -294,6 +295,59 @@ def test_recordings_take_the_place_of_the_emulator(tmp_path, env, by_hand):
     assert set(table["model"]) == {"1", "5", "10"}
     assert "controllability" not in table
     assert all(title in output for title in ("Processed", "One step ahead", "dream against game"))
+
+
+# What the bars are measured with, each as a person calls it; in one process, as above
+TOOLS = """
+import json, runpy, sys
+for script, *arguments in json.loads(sys.argv[1]):
+    sys.argv = [script, *arguments]
+    runpy.run_path(script, run_name="__main__")
+"""
+
+
+@pytest.fixture
+def workshop(by_hand):
+    """The checkout with a trained model, and with what measures it."""
+    for folder in ("experiments", "benchmarks"):
+        shutil.copytree(ROOT / folder, by_hand.checkout / folder, ignore=shutil.ignore_patterns("results"), dirs_exist_ok=True)
+    return by_hand.checkout
+
+
+def test_what_measures_dreams_runs_from_a_trained_model(tmp_path, env, workshop):
+    """Its cart is made, renewed, judged, rolled out for validation, left alone and timed; its mistakes are told."""
+    place, cart, renewed = workshop, str(tmp_path / "toy.cart"), str(tmp_path / "renewed.cart")
+    calls = [
+        ["stages/cart.py", "--out", cart],
+        ["experiments/renew.py", cart, "--out", renewed],
+        ["experiments/judge.py", renewed, "--starts", "3"],
+        ["experiments/judge.py", renewed, "--write"],
+        ["experiments/validate.py", "--cart", renewed, "--starts", "3"],
+        ["experiments/unattended.py", "--cart", renewed, "--dreams", "2", "--minutes", "0.05"],
+        ["experiments/mistakes.py", "--cart", renewed],
+        ["benchmarks/play.py", "--cart", renewed, "--steps", "20"],
+    ]
+    told = json.dumps([[str(place / script), *rest] for script, *rest in calls])
+    output = run_it([sys.executable, "-c", TOOLS, told], tmp_path, env)
+    assert output.count("Exact frames of 3 starts") == 1
+    assert output.count("Exact frames of 6 starts") == 1
+    assert all(
+        title in output for title in ("validation episodes", "2 dreams of 0.05 minutes", "one step ahead", "dream / emulator")
+    )
+    before, after = (load_tensors(Path(name))[1]["metrics"] for name in (cart, renewed))
+    assert before["of"]["model"]
+    assert after["model"] == before["model"]  # the same dream, the same episodes: the same figures
+    report = json.loads((place / "metrics" / GAME / "unattended_cart.json").read_text())
+    assert report["steps"] == 2 * (1 + round(0.05 * 60 * 30))
+
+
+def test_a_batch_of_dreams_is_timed_beside_emulators(tmp_path, env, workshop):
+    """And a cart that is not there is one sentence."""
+    script = str(workshop / "benchmarks" / "batch.py")
+    output = run_it([sys.executable, script, "--batch", "4", "--steps", "10", "--workers", "1"], tmp_path, env)
+    assert re.search(r"dream / emulator: \d", output)
+    done = subprocess.run([sys.executable, script, "--cart", "gone.cart"], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.startswith("error: There is no cart gone.cart")) == (2, True)
 
 
 # A person's mistakes, through a stage
