@@ -1,6 +1,6 @@
 """Stage 0: look up the game, so that the stages after it depend on this game alone and not on all of games/.
 
-python -m stages.game  →  data/<game>/game.json (what recordings depend on), reader.json (what judges dreams)
+python -m stages.game  →  data/<game>/game.json (what recordings depend on), reader.json (reader*.py: what judges dreams)
 """
 
 import sys
@@ -19,7 +19,7 @@ def main() -> None:
     params = load_params()
     paths = Paths(params.game)
     spec, contents = load_game(params.game), game_contents(params.game)
-    reader = {name: contents.pop(name) for name in list(contents) if name.endswith("/reader.py")}
+    reader = {name: contents.pop(name) for name in list(contents) if Path(name).name.startswith("reader")}
     write_json(paths.spec, {"spec": spec.to_dict(), "contents": contents})
     write_json(paths.reader, reader)
     print(f"{spec.title}: {spec.env}, buttons {', '.join(spec.buttons)}, {spec.step_rate:g} steps a second")

@@ -211,7 +211,8 @@ def test_contents_change_with_what_a_recording_depends_on(own_games, tmp_path):
     assert set(game_contents("mine")) == {"games/mine/game.yaml", "games/mine/bot.py"}
 
 
-def test_another_game_leaves_this_ones_stage_output_as_it_was(tmp_path):
+@pytest.mark.parametrize("changed", ["reader.py", "reader_well.py"])
+def test_another_game_leaves_this_ones_stage_output_as_it_was(tmp_path, changed):
     """`collect` depends on data/<game>/game.json: that a game is added must not record all others again."""
     checkout = copy_checkout(tmp_path / "checkout")
     outputs = []
@@ -222,7 +223,7 @@ def test_another_game_leaves_this_ones_stage_output_as_it_was(tmp_path):
         (checkout / "games" / "new").mkdir(exist_ok=True)
         (checkout / "games" / "new" / "game.yaml").write_text("extends: ALE/Pong-v5")
     assert outputs[0] == outputs[1]
-    reader = checkout / "games" / "blockfall" / "reader.py"
+    reader = checkout / "games" / "blockfall" / changed
     reader.write_text(reader.read_text() + "# changed\n")
     subprocess.run([sys.executable, "stages/game.py"], cwd=checkout, check=True, capture_output=True)
     assert (checkout / "data/blockfall/game.json").read_text() == outputs[0][0]

@@ -1,7 +1,7 @@
 """Reads Blockfall's screen back into game terms, from pixels alone, as a person would.
 
 The pictures of the tiles come from src/ (tiles.txt and the screens in assets.py), the colours are the
-emulator's. No emulator is needed. `checker.py` beside it judges sequences of what this reads.
+emulator's. No emulator is needed. `reader_checker.py` beside it judges sequences of what this reads.
 """
 
 import importlib.util
@@ -80,7 +80,7 @@ class Reader:
     def __init__(self, tolerance: float = TOLERANCE) -> None:
         self.limit = tolerance**2 * 192
         self.cells = json.loads((HERE / "pieces.json").read_text())["cells"]
-        self.checkers = load_sibling(HERE / "checker.py")
+        self.checkers = load_sibling(HERE / "reader_checker.py")
         assets = load_sibling(HERE / "src" / "assets.py")
         tile, chars = assets.read_tiles(HERE / "src" / "tiles.txt")
         planes = np.unpackbits(np.frombuffer(chars, np.uint8)).reshape(-1, 2, 8, 8)
@@ -249,7 +249,7 @@ class Reader:
         return scores | {"next": float(dream["next"] == real["next"])}
 
     def checker(self):
-        """A fresh judge of one sequence of reads, see checker.py."""
+        """A fresh judge of one sequence of reads, see reader_checker.py."""
         return self.checkers.Checker()
 
 

@@ -1,7 +1,7 @@
 """Is a sequence of Blockfall's screens legal? Follows the game by what `reader.py` reads, knowing no buttons.
 
 A single screen cannot tell the falling piece from the stack, nor a piece that lies from one that has locked.
-So the checker keeps every guess (see well.py) that explains the screens so far. At each step a guess lives on
+So the checker keeps every guess (see reader_well.py) that explains the screens so far. At each step a guess lives on
 in all that the rules allow the next screen to be; a screen that no guess allows is a fault. Timers are hardly
 judged: a dream may lock a little early, but not hang for twice as long as the game can.
 
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-_SPEC = importlib.util.spec_from_file_location("blockfall_well", Path(__file__).resolve().parent / "well.py")
+_SPEC = importlib.util.spec_from_file_location("blockfall_well", Path(__file__).resolve().parent / "reader_well.py")
 well = importlib.util.module_from_spec(_SPEC)  # the folders of games are no packages
 _SPEC.loader.exec_module(well)
 

@@ -1,6 +1,6 @@
 """What may happen in Blockfall's well from one screen to the next, without knowing the buttons.
 
-A *guess* says what may stand behind a screen: which cells are locked, which piece falls. `checker.py` keeps
+A *guess* says what may stand behind a screen: which cells are locked, which piece falls. `reader_checker.py` keeps
 all guesses that explain the screens so far. The well's cells are flat here: y * 10 + x.
 """
 
@@ -63,7 +63,7 @@ class Guess(NamedTuple):
 
 
 class Move(NamedTuple):
-    """What a guess may have become, and what happened on the way (events as in checker.py)."""
+    """What a guess may have become, and what happened on the way (events as in reader_checker.py)."""
 
     guess: Guess
     events: frozenset[str] = frozenset()
