@@ -49,7 +49,12 @@ def renumber(dynamics: TokenDynamics, order: torch.Tensor) -> None:
     network = dynamics.network
     nowhere = dynamics.cells < 0  # places of the window that stand for no cell always show token 0
     network.place[nowhere] += sum(table.weight[0] - table.weight[order[0]] for table in (network.token, network.before))
-    for table in (network.token, network.before, network.paint[2]):
+    tables = [network.token, network.before, network.paint[2]]
+    if network.glance is not None:
+        value, where = network.glance.value.weight, network.glance.where[nowhere].sum(0)
+        network.glance.tell.bias += network.glance.tell.weight @ (where * (value[0] - value[order[0]]))
+        tables.append(network.glance.value)
+    for table in tables:
         table.weight.copy_(table.weight[order])
     network.paint[2].bias.copy_(network.paint[2].bias[order])
     network.known.weight[1:] = network.known.weight[1:][order]  # row 0 is "not known"
@@ -76,11 +81,13 @@ def fit_layout(layout: Layout, trained: TokenDynamics, path: Path) -> Layout:
 
 
 def take_weights(model: TokenDynamics, trained: TokenDynamics, path: Path) -> None:
-    """Copy the trained network into a fresh one, whose looks begin at nothing: the trained tables hold theirs already.
+    """Copy the trained network into a fresh one, whose looks begin at nothing: the trained tables hold theirs already. Its
+    glance stays fresh, and tells nothing yet, where the trained one has none.
 
     Raises UserError where the networks are not of one size.
     """
-    sizes = {name: weight.shape for name, weight in model.network.state_dict().items() if not name.startswith("looks.")}
+    fresh = ("looks.", "glance.") if trained.network.glance is None else "looks."
+    sizes = {name: weight.shape for name, weight in model.network.state_dict().items() if not name.startswith(fresh)}
     weights = trained.network.state_dict()
     if sizes != {name: weight.shape for name, weight in weights.items()}:
         raise _misfit(path, "is a network of another size (dynamics.channels, blocks, memory, history_frames)")

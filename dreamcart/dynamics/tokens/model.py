@@ -26,6 +26,7 @@ from dreamcart.dynamics.tokens.regions import ALWAYS, Regions
 SURE = 0.9  # a choice at least this probable needs no second look
 MOST_ROUNDS = 12  # cells decided one by one in a step, at most
 CERTAIN = 50.0  # nats
+GLANCES = 32
 
 
 class TokenDynamics(Dynamics):
@@ -296,4 +297,5 @@ def config_for(layout: Layout, vocabulary: int, buttons: int, own: Any) -> dict[
         "blocks": own.blocks,
         "depth": own.history_frames,
         "memory": own.memory,
+        "glances": GLANCES,
     }

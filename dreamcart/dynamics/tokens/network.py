@@ -29,6 +29,26 @@ class Looks(nn.Module):
         return F.linear(self.pictures, self.read.weight.chunk(4)[part])
 
 
+class Glance(nn.Module):
+    """What stands at a few places: the digit that sets the pace, the word that stops the clock.
+
+    Numbers, each a sum over the window of what its token says times how much its place counts; both are learned. Blocks would
+    have to carry such a digit through sums over all cells, and a timer that depends on it was a step early or late (LOG.md).
+    """
+
+    def __init__(self, vocabulary: int, height: int, width: int, numbers: int, memory: int) -> None:
+        super().__init__()
+        self.value = nn.Embedding(vocabulary, numbers)
+        self.where = nn.Parameter(torch.randn(height, width, numbers) * 0.02)
+        self.tell = nn.Linear(numbers, memory)
+        nn.init.normal_(self.value.weight, std=0.5)
+        nn.init.zeros_(self.tell.weight)  # so that it can join a trained network
+
+    def forward(self, window: torch.Tensor) -> torch.Tensor:
+        """int [B, h, w] → [B, memory]."""
+        return self.tell((self.value(window.long()) * self.where).sum((1, 2)))
+
+
 class Line(nn.Module):
     """What a row (or column) holds, and what lies on either side of it: sees full lines, and how many lie below.
 
@@ -91,9 +111,11 @@ class Network(nn.Module):
         blocks: int,
         depth: int,
         memory: int,
+        glances: int = 0,
         pictures: torch.Tensor | None = None,
     ) -> None:
-        """pictures: uint8 [vocabulary, ...], what the tokens look like; for training, see `Looks`."""
+        """glances: numbers of `Glance`, 0 for none; pictures: uint8 [vocabulary, ...], what the tokens look like; for
+        training, see `Looks`."""
         super().__init__()
         self.summary = Summary(vocabulary, height, width)
         self.token, self.before = nn.Embedding(vocabulary, channels), nn.Embedding(vocabulary, channels)
@@ -105,6 +127,7 @@ class Network(nn.Module):
         self.idle = nn.Embedding(MOST_IDLE + 1, memory)
         self.scene = nn.Embedding(backdrops, memory)
         self.press = nn.Embedding(buttons * 2 * (MOST_HELD + 1), memory)  # by button, down or up, and for how long
+        self.glance = Glance(vocabulary, height, width, glances, memory) if glances else None
         self.mix = nn.Sequential(nn.ReLU(), nn.Linear(memory, memory), nn.ReLU())
         self.blocks = nn.ModuleList(Block(channels, memory, buttons) for _ in range(blocks))
         self.gate = nn.Linear(channels, 1)
@@ -152,9 +175,8 @@ class Network(nn.Module):
         slots = torch.cat([torch.relu(self.slot(moved)), changed[:, :, None], state.actions], 2)
         button = torch.arange(action.shape[1], device=action.device)
         pressed = (2 * button + action.long()) * (MOST_HELD + 1) + hold(state, action)
-        return self.mix(
-            self.past(slots.flatten(1)) + self.idle(state.idle) + self.scene(state.backdrop) + self.press(pressed).sum(1)
-        )
+        seen = self.past(slots.flatten(1)) + self.idle(state.idle) + self.scene(state.backdrop) + self.press(pressed).sum(1)
+        return self.mix(seen if self.glance is None else seen + self.glance(state.frames[:, -1]))
 
     @staticmethod
     def presses(state: State, action: torch.Tensor) -> torch.Tensor:
