@@ -62,8 +62,7 @@ def main() -> None:
         told = pool.map(emulate, tasks, chunksize=1)
     real = sum(steps for steps, _ in told) / max(seconds for _, seconds in told)
     presses = np.array([buttons(spec, args.steps, seed) for seed in range(args.batch)], np.uint8)
-    begins = next((name for name in spec.start_states if name in world.starts), next(iter(world.starts)))  # as the emulators
-    first = world.starts[begins][None, None].repeat(args.batch, 0)
+    first = world.starts[world.first_start][None, None].repeat(args.batch, 0)
     state = world.start(first, np.zeros((args.batch, 0, presses.shape[2]), np.uint8))
     for step in range(args.steps + 10):
         if step == 10:  # ten steps warm up

@@ -45,6 +45,11 @@ class WorldModel:
         self.shape = next(iter(starts.values())).shape
 
     @property
+    def first_start(self) -> str:
+        """The start state from which it is played unless the player says otherwise: the game's first that the model has."""
+        return next(name for name in [*self.spec.start_states, *self.starts] if name in self.starts)
+
+    @property
     def temperature(self) -> float:
         """At which it is played unless the player says otherwise: as the game's, where its dynamics can draw at all."""
         return self.spec.temperature if self.dynamics.random else 0.0

@@ -49,18 +49,18 @@ def looks(frames: np.ndarray, before: np.ndarray, median: np.ndarray) -> np.ndar
     return np.array([distance, gradient_energy(frames).mean(), change(frames, before).mean()])
 
 
-def play_game(world: WorldModel, start: str, script: list[set[str]], seed: int) -> tuple[np.ndarray, np.ndarray]:
+def play_game(world: WorldModel, script: list[set[str]], seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The game under these buttons: a frame a second [S, H, W, 3], and those of the last END seconds and one before."""
-    real = Real(world.spec, start, seed, world.seen_as)
+    real = Real(world.spec, world.first_start, seed, world.seen_as)
     real.reset()
     frames = [real.step(pressed) for pressed in script]
     last = round(END * world.spec.step_rate) + 1
     return np.array(frames[:: round(world.spec.step_rate)]), np.array(frames[-last:])
 
 
-def dream_looks(world: WorldModel, start: str, scripts: list[list[set[str]]], median: np.ndarray) -> np.ndarray:
+def dream_looks(world: WorldModel, scripts: list[list[set[str]]], median: np.ndarray) -> np.ndarray:
     """`looks` of the last END seconds of dreams, one a script."""
-    first = np.repeat(world.starts[start][None, None], len(scripts), 0)
+    first = np.repeat(world.starts[world.first_start][None, None], len(scripts), 0)
     state = world.start(first, np.zeros((len(scripts), 0, len(world.spec.buttons)), np.uint8))
     generator = torch.Generator(world.device).manual_seed(SEED)
     frames, seen = first[:, 0], []
@@ -94,14 +94,13 @@ def main() -> None:
     title = Title(args.cart.stem, args.cart) if args.cart else find(args.game or load_params().game)
     make_repeatable(0)
     world = title.load(pick_device())
-    start = next(name for name in [*world.spec.start_states, *world.starts] if name in world.starts)
     steps = max(round(args.seconds * world.spec.step_rate), round(END * world.spec.step_rate) + 1)
     scripts = [held(world, steps, SEED + number) for number in range(args.dreams)]
-    games = [play_game(world, start, script, SEED + number) for number, script in enumerate(scripts)]
-    channels = world.starts[start].shape[-1]  # a grey model's frames come coloured, three times the same
+    games = [play_game(world, script, SEED + number) for number, script in enumerate(scripts)]
+    channels = world.shape[-1]  # a grey model's frames come coloured, three times the same
     median = np.median(np.concatenate([often for often, _ in games]), 0)[..., :channels]
     own = np.mean([looks(last[1:, ..., :channels], last[:-1, ..., :channels], median) for _, last in games], 0)
-    ratios = dream_looks(world, start, scripts, median) / own
+    ratios = dream_looks(world, scripts, median) / own
     report = {"dreams": args.dreams, "seconds": args.seconds}
     report |= {name: round(float(value), 4) for name, value in zip(("distance", "sharpness", "motion"), ratios, strict=True)}
     report["replays"] = round(replays(world), 6)

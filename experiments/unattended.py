@@ -46,8 +46,7 @@ def main() -> None:
     if reader is None:
         raise UserError(f"games/{world.spec.name} has no reader.py to judge its screens with.")
     steps = round(args.minutes * 60 * world.spec.step_rate)
-    start = next((name for name in world.spec.start_states if name in world.starts), next(iter(world.starts)))
-    first = np.repeat(world.starts[start][None, None], args.dreams, 0)
+    first = np.repeat(world.starts[world.first_start][None, None], args.dreams, 0)
     state = world.start(first, np.zeros((args.dreams, 0, len(world.spec.buttons)), np.uint8))
     rngs = [np.random.default_rng(SEED + number) for number in range(args.dreams)]
     policies = [make_policy("held", world.spec) for _ in range(args.dreams)]

@@ -16,7 +16,7 @@ from dreamcart.dynamics.base import UNTOLD
 from dreamcart.dynamics.tokens import layout as layouts
 from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE, State, Summary, advance, ages, delay, hold
 from dreamcart.dynamics.tokens.layout import Layout, find_layout, pack
-from dreamcart.dynamics.tokens.model import TokenDynamics, config_for
+from dreamcart.dynamics.tokens.model import GLANCES, TokenDynamics, config_for
 from dreamcart.dynamics.tokens.moves import Moves
 from dreamcart.dynamics.tokens.network import Network
 from dreamcart.dynamics.tokens.samples import MOST_WEIGHT, REFRESH, Samples
@@ -593,7 +593,7 @@ def test_a_models_file_holds_its_layout():
     split, tokens = scenes_game()
     model = make_model(find_layout(tokens, split.index["frame"], split.transitions), 6)
     state = model.state_dict()
-    sizes = {"vocabulary": 6, "channels": 8, "blocks": 1, "memory": 16}
+    sizes = {"vocabulary": 6, "channels": 8, "blocks": 1, "memory": 16, "glances": GLANCES}
     fresh = TokenDynamics([8, 9], len(BUTTONS), list(model.mask.shape), 3, 4, **sizes)
     loaded = load_weights(fresh, state, "memory")
     whole = torch.from_numpy(tokens)

@@ -19,8 +19,7 @@ def thumbnail(title: Title) -> tuple[np.ndarray, str]:
         world = title.load(torch.device("cpu"))
     except UserError:
         return np.zeros((8, 8, 3), np.uint8), f"{title.game}: {DAMAGED}"
-    names = [*(name for name in world.spec.start_states if name in world.starts), *world.starts]
-    frame = world.starts[names[0]]
+    frame = world.starts[world.first_start]
     return np.ascontiguousarray(np.broadcast_to(frame, (*frame.shape[:2], 3))), title.label
 
 

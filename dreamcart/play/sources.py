@@ -47,8 +47,7 @@ class Dream:
     def __init__(self, world: WorldModel, start: str | None, temperature: float | None = None, seed: int = 0) -> None:
         self.world, self.spec, self.seen_as = world, world.spec, world.seen_as
         self.generator = torch.Generator(world.device).manual_seed(seed)
-        names = [*(name for name in world.spec.start_states if name in world.starts), *world.starts]
-        self.start_name = start or names[0]
+        self.start_name = start or world.first_start
         if self.start_name not in world.starts:
             raise UserError(f"{world.spec.title} has no start state {start!r}; the model has {', '.join(world.starts)}.")
         if temperature is not None and not 0 <= temperature <= WARMEST:
