@@ -13,8 +13,9 @@ from dreamcart.cart import save_cart
 from dreamcart.config import load_params
 from dreamcart.dynamics.base import make_dynamics, save_dynamics
 from dreamcart.dynamics.tokens.init import fit_layout, load_trained, renumber, take_weights
-from dreamcart.dynamics.tokens.layout import Layout
+from dreamcart.dynamics.tokens.layout import Layout, find_layout
 from dreamcart.dynamics.tokens.model import config_for
+from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.dynamics.tokens.train import train_tokens
 from dreamcart.errors import UserError
 from dreamcart.representation.base import save_representation
@@ -106,6 +107,26 @@ def test_a_fresh_network_believes_what_the_trained_one_does(trained):
     nothing = torch.zeros(4, 0, len(SPEC.buttons))
     with torch.inference_mode():
         one, other = (m.network(m.start(first, nothing), action) for m in (model, fresh))
+    for a, b in zip(one, other, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_an_older_network_is_believed_alike():
+    """Carts from before glances and deeds: what is new in the network says nothing of its own until it is trained."""
+    torch.manual_seed(0)
+    split, tokens = walk(4, 9, 3)
+    layout = find_layout(tokens, split.index["frame"], split.transitions)
+    own = SimpleNamespace(channels=16, blocks=1, history_frames=5, memory=32)
+    config = config_for(layout, 2, len(SPEC.buttons), own)
+    older = make_dynamics({key: value for key, value in config.items() if key not in ("glances", "deeds")}).eval()
+    fresh = make_dynamics(config | {"pictures": tiles()}).eval()
+    for model in (older, fresh):
+        model.set_layout(layout)
+    take_weights(fresh, older, Path("old.cart"))
+    samples = Samples(split, tokens, layout, older.network, 5)
+    state, action, *_ = samples.get(samples.all)
+    with torch.inference_mode():
+        one, other = (model.network(state, action) for model in (older, fresh))
     for a, b in zip(one, other, strict=True):
         torch.testing.assert_close(a, b)
 

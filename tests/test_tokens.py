@@ -16,7 +16,7 @@ from dreamcart.dynamics.base import UNTOLD
 from dreamcart.dynamics.tokens import layout as layouts
 from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE, State, Summary, advance, ages, delay, hold
 from dreamcart.dynamics.tokens.layout import Layout, find_layout, pack
-from dreamcart.dynamics.tokens.model import GLANCES, TokenDynamics, config_for
+from dreamcart.dynamics.tokens.model import CONTEXT, DEEDS, GLANCES, TokenDynamics, config_for
 from dreamcart.dynamics.tokens.moves import Moves
 from dreamcart.dynamics.tokens.network import Network
 from dreamcart.dynamics.tokens.samples import MOST_WEIGHT, REFRESH, Samples
@@ -317,17 +317,16 @@ def test_a_still_begin_without_buttons_starts_as_training_saw():
 
 
 @pytest.mark.parametrize("depth", [16, 6])
-def test_a_context_from_the_middle_starts_as_training_saw(depth):
-    """Far from the begin, where the clock has not stopped, twice the depth is context enough."""
+def test_a_context_reaches_back_before_a_pause(depth):
+    """Far from the begin, and after a pause much longer than the history: the timers of play are those from before it."""
     rng = np.random.default_rng(0)
-    split, tokens = scenes_game()
-    for start in np.flatnonzero(split.index["step"] == 0):  # no picture lasts longer than four steps, but presses do
-        episode = split.index[start : start + 100]
-        episode["frame"] = np.repeat(episode["frame"], 4)[:100]
-        episode["action"] = np.repeat(episode["action"], rng.integers(1, 50, 100), 0)[:100]
-    model = make_model(find_layout(tokens, split.index["frame"], split.transitions), 6, depth)
+    _, tokens, model = still_game(depth)
+    shown = [*rng.integers(len(tokens), size=CONTEXT), *[0] * 300, *rng.integers(len(tokens), size=20)]
+    pressed = np.repeat(rng.random((len(shown), len(BUTTONS))) < 0.15, rng.integers(1, 50, len(shown)), 0)[: len(shown) - 1]
+    split, tokens = record([([tokens[row] for row in shown], pressed.astype(int))])
     samples = Samples(split, tokens, model.layout, model.network, depth)
-    at = rng.choice(samples.all[split.index["step"][samples.all] > 2 * depth], 60)
+    at = samples.all[split.index["step"][samples.all] > CONTEXT + 2 * PATIENCE]
+    assert samples.idle[at].max() > PATIENCE
     assert_same_state(start_at(split, tokens, model, at), samples.get(at)[0])
 
 
@@ -593,7 +592,7 @@ def test_a_models_file_holds_its_layout():
     split, tokens = scenes_game()
     model = make_model(find_layout(tokens, split.index["frame"], split.transitions), 6)
     state = model.state_dict()
-    sizes = {"vocabulary": 6, "channels": 8, "blocks": 1, "memory": 16, "glances": GLANCES}
+    sizes = {"vocabulary": 6, "channels": 8, "blocks": 1, "memory": 16, "glances": GLANCES, "deeds": DEEDS}
     fresh = TokenDynamics([8, 9], len(BUTTONS), list(model.mask.shape), 3, 4, **sizes)
     loaded = load_weights(fresh, state, "memory")
     whole = torch.from_numpy(tokens)

@@ -14,6 +14,7 @@ from dreamcart.cart import load_cart
 from dreamcart.dynamics.tokens.history import Summary
 from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.model import TokenDynamics
+from dreamcart.dynamics.tokens.network import Deed
 from dreamcart.errors import UserError
 
 
@@ -58,8 +59,9 @@ def renumber(dynamics: TokenDynamics, order: torch.Tensor) -> None:
         table.weight.copy_(table.weight[order])
     network.paint[2].bias.copy_(network.paint[2].bias[order])
     network.known.weight[1:] = network.known.weight[1:][order]  # row 0 is "not known"
-    sums = network.slot.weight.unflatten(1, (-1, len(order)))  # three for each kind of token, see `Summary`
-    network.slot.weight.copy_(sums[:, :, order].flatten(1))
+    reads = (network.slot.look if isinstance(network.slot, Deed) else network.slot).weight[:, : network.summary.size]
+    sums = reads.unflatten(1, (-1, len(order)))  # three for each kind of token, see `Summary`
+    reads.copy_(sums[:, :, order].flatten(1))
     dynamics.backdrops.copy_(order.argsort()[dynamics.backdrops.long()])
 
 
@@ -81,17 +83,20 @@ def fit_layout(layout: Layout, trained: TokenDynamics, path: Path) -> Layout:
 
 
 def take_weights(model: TokenDynamics, trained: TokenDynamics, path: Path) -> None:
-    """Copy the trained network into a fresh one, whose looks begin at nothing: the trained tables hold theirs already. Its
-    glance stays fresh, and tells nothing yet, where the trained one has none.
+    """Copy the trained network into a fresh one, whose looks begin at nothing: the trained tables hold theirs already. Where an
+    older one has no glance, the fresh one tells nothing yet; where it has no `Deed`, the fresh one says what it said.
 
     Raises UserError where the networks are not of one size.
     """
-    fresh = ("looks.", "glance.") if trained.network.glance is None else "looks."
+    older = {"glance.": trained.network.glance is None, "slot.": isinstance(trained.network.slot, nn.Linear)}
+    fresh = ("looks.", *(name for name, lacking in older.items() if lacking))
     sizes = {name: weight.shape for name, weight in model.network.state_dict().items() if not name.startswith(fresh)}
-    weights = trained.network.state_dict()
+    weights = {name: weight for name, weight in trained.network.state_dict().items() if not name.startswith(fresh)}
     if sizes != {name: weight.shape for name, weight in weights.items()}:
         raise _misfit(path, "is a network of another size (dynamics.channels, blocks, memory, history_frames)")
     model.network.load_state_dict(weights, strict=False)
+    if older["slot."]:
+        model.network.slot.become(trained.network.slot)
     if model.network.looks is not None:
         nn.init.zeros_(model.network.looks.read.weight)
 

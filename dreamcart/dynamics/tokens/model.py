@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from dreamcart.dynamics.base import UNTOLD, Dynamics
-from dreamcart.dynamics.tokens.history import MOST_HELD, State, advance, begin
+from dreamcart.dynamics.tokens.history import State, advance, begin
 from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.moves import Known, Moves
 from dreamcart.dynamics.tokens.network import Network
@@ -26,7 +26,8 @@ from dreamcart.dynamics.tokens.regions import ALWAYS, Regions
 SURE = 0.9  # a choice at least this probable needs no second look
 MOST_ROUNDS = 12  # cells decided one by one in a step, at most
 CERTAIN = 50.0  # nats
-GLANCES = 32
+GLANCES, DEEDS = 32, 64
+CONTEXT = 1024  # frames: what the clock of `history` counts may lie before a pause, and a pause may be long
 
 
 class TokenDynamics(Dynamics):
@@ -46,8 +47,7 @@ class TokenDynamics(Dynamics):
     ) -> None:
         """window: [h, w], the size of the layout's active window; depth: past steps it sees; regions: R, K and S of `Regions`,
         cuts: whether some of them hold after cuts only; moves: M and S of `Moves`; sizes: see `Network`."""
-        context = 2 * max(depth, MOST_HELD) + 1  # twice: the clock may stop; and as long as a button's hold is counted
-        super().__init__(latent_shape, buttons, context, context)
+        super().__init__(latent_shape, buttons, CONTEXT, CONTEXT)
         self.depth = depth
         self.register_buffer("cells", torch.zeros(window, dtype=torch.int64))
         self.register_buffer("mask", torch.zeros(window, dtype=torch.bool))
@@ -87,10 +87,11 @@ class TokenDynamics(Dynamics):
         layout = self.layout
         actions = actions[:, actions.shape[1] - latents.shape[1] + 1 :].float()
         windows = layout.window(latents.to(torch.int16))
-        before = torch.zeros(len(latents), device=latents.device) if real is None else latents.shape[1] - real
-        for step in range(latents.shape[1]):
+        before = torch.zeros(len(latents), dtype=torch.int64, device=latents.device) if real is None else latents.shape[1] - real
+        first = int(before.min())
+        for step in range(first, latents.shape[1]):
             seen = windows[:, step], self.network.summary(windows[:, step]), layout.backdrop_of(latents[:, step])
-            if step == 0:
+            if step == first:
                 state = begin(*seen, self.depth, self.buttons)
             else:
                 state = advance(state, actions[:, step - 1], *seen)
@@ -298,4 +299,5 @@ def config_for(layout: Layout, vocabulary: int, buttons: int, own: Any) -> dict[
         "depth": own.history_frames,
         "memory": own.memory,
         "glances": GLANCES,
+        "deeds": DEEDS,
     }

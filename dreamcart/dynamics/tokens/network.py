@@ -42,11 +42,42 @@ class Glance(nn.Module):
         self.where = nn.Parameter(torch.randn(height, width, numbers) * 0.02)
         self.tell = nn.Linear(numbers, memory)
         nn.init.normal_(self.value.weight, std=0.5)
-        nn.init.zeros_(self.tell.weight)  # so that it can join a trained network
+        for part in self.tell.parameters():
+            nn.init.zeros_(part)  # so that it can join a trained network
 
     def forward(self, window: torch.Tensor) -> torch.Tensor:
         """int [B, h, w] → [B, memory]."""
         return self.tell((self.value(window.long()) * self.where).sum((1, 2)))
+
+
+class Deed(nn.Module):
+    """What a past step did, from what it changed and what was pressed: a fall, a shift, a turn, a turn and a fall at once.
+
+    Two layers, because each turn of each piece changes the sums in its own way: with one, a fall that came with a turn was
+    not seen to be one, and the timers that count from it were a step early or late (LOG.md).
+    """
+
+    def __init__(self, sums: int, buttons: int, hidden: int) -> None:
+        super().__init__()
+        self.sums = sums
+        self.look = nn.Linear(sums + 2 * buttons, hidden)
+        self.tell = nn.Linear(hidden, SLOT)
+
+    def forward(self, moved: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """Changes of the summary [B, K, S], and what was pressed in each step [B, K, n] → [B, K, SLOT]."""
+        fresh = actions - F.pad(actions[:, :-1], (0, 0, 1, 0))
+        return self.tell(torch.relu(self.look(torch.cat([moved, actions, fresh], 2))))
+
+    @torch.no_grad()
+    def become(self, one: nn.Linear) -> None:
+        """Say just what one layer of the changes alone says, as older networks have it; what is left of the hidden units says
+        nothing yet."""
+        self.look.weight[: 2 * SLOT] = 0
+        self.look.weight[: 2 * SLOT, : self.sums] = torch.cat([one.weight, -one.weight])
+        self.look.bias[: 2 * SLOT] = torch.cat([one.bias, -one.bias])
+        self.tell.weight.zero_()
+        self.tell.weight[:, : 2 * SLOT] = torch.cat([torch.eye(SLOT), -torch.eye(SLOT)], 1)
+        self.tell.bias.zero_()
 
 
 class Line(nn.Module):
@@ -112,17 +143,18 @@ class Network(nn.Module):
         depth: int,
         memory: int,
         glances: int = 0,
+        deeds: int = 0,
         pictures: torch.Tensor | None = None,
     ) -> None:
-        """glances: numbers of `Glance`, 0 for none; pictures: uint8 [vocabulary, ...], what the tokens look like; for
-        training, see `Looks`."""
+        """glances: numbers of `Glance`, 0 for none; deeds: hidden units of `Deed`, 0 for one layer in its place; pictures:
+        uint8 [vocabulary, ...], what the tokens look like; for training, see `Looks`."""
         super().__init__()
         self.summary = Summary(vocabulary, height, width)
         self.token, self.before = nn.Embedding(vocabulary, channels), nn.Embedding(vocabulary, channels)
         self.age = nn.Embedding(depth + 1, channels)
         self.known = nn.Embedding(vocabulary + 1, channels)  # 0: not known
         self.place = nn.Parameter(torch.randn(height, width, channels) * 0.5)
-        self.slot = nn.Linear(self.summary.size, SLOT)
+        self.slot = Deed(self.summary.size, buttons, deeds) if deeds else nn.Linear(self.summary.size, SLOT)
         self.past = nn.Linear(depth * (SLOT + 1 + buttons), memory)
         self.idle = nn.Embedding(MOST_IDLE + 1, memory)
         self.scene = nn.Embedding(backdrops, memory)
@@ -172,7 +204,8 @@ class Network(nn.Module):
     def remember(self, state: State, action: torch.Tensor, changed: torch.Tensor) -> torch.Tensor:
         """State and the buttons [B, n] pressed now → memory [B, M]."""
         moved = (state.sums[:, 1:] - state.sums[:, :-1]).clamp(-MOST_CHANGE, MOST_CHANGE)
-        slots = torch.cat([torch.relu(self.slot(moved)), changed[:, :, None], state.actions], 2)
+        did = self.slot(moved, state.actions) if isinstance(self.slot, Deed) else self.slot(moved)
+        slots = torch.cat([torch.relu(did), changed[:, :, None], state.actions], 2)
         button = torch.arange(action.shape[1], device=action.device)
         pressed = (2 * button + action.long()) * (MOST_HELD + 1) + hold(state, action)
         seen = self.past(slots.flatten(1)) + self.idle(state.idle) + self.scene(state.backdrop) + self.press(pressed).sum(1)
