@@ -9,9 +9,10 @@ from synthetic import BUTTONS
 from test_tokens import in_doubt, make_model, plain_layout, record, some_state
 
 from dreamcart.dynamics.base import load_dynamics, save_dynamics
+from dreamcart.dynamics.tokens.known import Known
 from dreamcart.dynamics.tokens.layout import find_layout
 from dreamcart.dynamics.tokens.model import config_for
-from dreamcart.dynamics.tokens.moves import MOST_CELLS, Known, Moves, find_moves, groups_of, without_place
+from dreamcart.dynamics.tokens.moves import MOST_CELLS, Moves, find_moves, groups_of, without_place
 
 LEFT_OR_RIGHT = (-1, 1)
 
@@ -170,9 +171,9 @@ def test_a_dream_makes_no_others_and_its_file_knows(temperature, tmp_path):
     fills = [[0, column, 0, 1] for column in range(4)]
     table = torch.tensor([fills, [[y, x, new, old] for y, x, old, new in fills]], dtype=torch.int16)
     open_sizes = torch.zeros(MOST_CELLS + 1, dtype=torch.bool)
-    model.set_moves(Moves(table[:, :, :2], table[:, :, 2], table[:, :, 3], open_sizes, torch.tensor(True)))
+    model.set_moves(Moves(table[:, :, :2], table[:, :, 2], table[:, :, 3], open_sizes, torch.tensor(True), torch.tensor(True)))
     own = SimpleNamespace(channels=8, blocks=1, history_frames=4, memory=16)
-    config = config_for(model.layout, 4, len(BUTTONS), own) | {"moves": list(model.moves.old.shape)}
+    config = config_for(model.layout, 4, len(BUTTONS), own) | {"moves": list(model.moves.old.shape), "apart": True}
     save_dynamics(tmp_path / "dynamics.safetensors", model, config)
     again = load_dynamics(tmp_path / "dynamics.safetensors")
     state, action = some_state(model, 200, vocabulary=2)
@@ -199,7 +200,7 @@ def test_what_was_drawn_is_kept():
 
 
 def plainly(known: Known, free: np.ndarray, undone: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    """What `Known._likeliest` is to find, every move tried at every place."""
+    """What `Known.likeliest` is to find, every move tried at every place."""
     best, after = 0.0, undone
     for line in known.table:
         line = line[line[:, 2] >= 0].astype(int)
@@ -229,7 +230,7 @@ def test_the_likeliest_move_is_found_without_trying_all(level):
         gain = (level + rng.normal(size=(14, 30, 5)) * 3).astype(np.float32).round(1)
         gain[rng.random(now.shape) < 0.1] = -np.inf
         np.put_along_axis(gain, now[:, :, None].astype(int), 0.0, 2)
-        found = known._likeliest(free, now, gain)
+        found = known.likeliest(free, now, gain)
         np.testing.assert_array_equal(found, plainly(known, free, now, gain))
         changed += (found != now).any()
     assert changed > 0

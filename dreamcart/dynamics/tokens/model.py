@@ -18,8 +18,9 @@ import torch
 
 from dreamcart.dynamics.base import UNTOLD, Dynamics
 from dreamcart.dynamics.tokens.history import State, advance, begin
+from dreamcart.dynamics.tokens.known import Known
 from dreamcart.dynamics.tokens.layout import Layout
-from dreamcart.dynamics.tokens.moves import Known, Moves
+from dreamcart.dynamics.tokens.moves import Moves
 from dreamcart.dynamics.tokens.network import Network
 from dreamcart.dynamics.tokens.regions import ALWAYS, Regions
 
@@ -43,17 +44,19 @@ class TokenDynamics(Dynamics):
         regions: tuple[int, int, int] = (0, 0, 0),
         cuts: bool = False,
         moves: tuple[int, int] = (0, 0),
+        apart: bool = False,
         **sizes: Any,
     ) -> None:
         """window: [h, w], the size of the layout's active window; depth: past steps it sees; regions: R, K and S of `Regions`,
-        cuts: whether some of them hold after cuts only; moves: M and S of `Moves`; sizes: see `Network`."""
+        cuts: whether some of them hold after cuts only; moves: M and S of `Moves`, apart: whether a step may
+        be several; sizes: see `Network`."""
         super().__init__(latent_shape, buttons, CONTEXT, CONTEXT)
         self.depth = depth
         self.register_buffer("cells", torch.zeros(window, dtype=torch.int64))
         self.register_buffer("mask", torch.zeros(window, dtype=torch.bool))
         self.register_buffer("backdrops", torch.zeros(backdrops, *latent_shape, dtype=torch.int16))
         self.set_regions(Regions.empty(*regions), cuts)
-        self.set_moves(Moves.empty(*moves))
+        self.set_moves(Moves.empty(*moves, apart))
         self.network = Network(*window, buttons=buttons, backdrops=backdrops, depth=depth, **sizes)
 
     @property
@@ -73,9 +76,10 @@ class TokenDynamics(Dynamics):
         self.register_buffer("after", regions.after, persistent=bool((regions.after >= 0).any()) if cuts is None else cuts)
 
     def set_moves(self, moves: Moves) -> None:
-        """After training: what a step may change. (Older models' files have none.)"""
+        """After training: what a step may change. (Older models' files have none, or do not tell that it may be several.)"""
         for field in fields(moves):
-            self.register_buffer(f"moves_{field.name}", getattr(moves, field.name), persistent=len(moves.old) > 0)
+            kept = len(moves.old) > 0 and (field.name != "apart" or bool(moves.apart))
+            self.register_buffer(f"moves_{field.name}", getattr(moves, field.name), persistent=kept)
         self._known: Known | None = None  # made from them at the first step
 
     @property

@@ -4,15 +4,14 @@ A step changes some cells from old tokens to new ones; those cells, without the 
 turns left", "a 3 becomes a 4". With them go the cells of the same thing that stay as they are (touching cells of the same
 tokens): what turns a T must find the whole T. A game has few moves (Blockfall's pieces, walls and digits make some hundred)
 and uses them all the time, but for changes of some sizes, such as the fall of what lay above a full row, of which hardly any
-comes twice. How often a change of so many cells is a new one is told by how many would be new to an episode if all others
-were known (a leave-one-out estimate, after Good 1953, "The population frequencies of species"). Where that is rare, a dream
-that would change the screen as no recording does makes the likeliest known move instead: half a piece is no move, so pieces
-stay whole.
+comes twice. How often a change of so many touching cells is a new one, and not several known ones at once, is told by how many
+would be new to an episode if all others were known (a leave-one-out estimate, after Good 1953, "The population frequencies of
+species"). Where that is rare, a dream that would change the screen as no recording does makes the likeliest known moves instead
+(`known.py`): half a piece is no move, so pieces stay whole.
 
-In games where several things move on their own, a step is several moves: cells that touch belong to one.
+In games where several things move on their own, each does by itself: cells that touch are a move.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +20,7 @@ from scipy import ndimage
 from skimage.measure import label
 from tqdm import tqdm
 
+from dreamcart.dynamics.tokens.apart import largest, pieces_of, unexplained
 from dreamcart.dynamics.tokens.layout import CUT, Layout
 
 MOST_CELLS = 32  # of a move: larger changes are left alone
@@ -29,7 +29,6 @@ MOST_MOVES = 8192
 MOST_NEW = 0.05  # share of the steps with a new change, above which whole steps are no moves, and connected parts are tried
 COMMON = 0.05  # of the changes of a size: where more are new, none of that size is taken for impossible
 CHUNK = 4096
-ROUNDING = 1e-3  # nats: no hope is given up for the order of a sum
 
 
 @dataclass(frozen=True)
@@ -38,21 +37,23 @@ class Moves:
 
     offsets: int16 [M, S, 2], rows and columns of a move's cells from its first one's: those that change, then those that must be
     there, each in reading order; old, new: int16 [M, S], their tokens, -1 where it has no more cells; open: bool
-    [MOST_CELLS + 1], by the number of cells, whether a change of so many may be a new one; whole: bool [], a step is one move,
-    else one for each group of cells that touch."""
+    [MOST_CELLS + 1], by the number of cells that touch, whether a change of so many may be a new one (in older files of all the
+    cells of a step); whole: bool [], moves are whole steps, else groups of cells that touch; apart: bool [], a step may be several
+    moves (in older files it is one)."""
 
     offsets: torch.Tensor
     old: torch.Tensor
     new: torch.Tensor
     open: torch.Tensor
     whole: torch.Tensor
+    apart: torch.Tensor
 
     @staticmethod
-    def empty(moves: int = 0, cells: int = 0) -> "Moves":
+    def empty(moves: int = 0, cells: int = 0, apart: bool = False) -> "Moves":
         """A table of this size that knows nothing yet."""
         old, new = torch.full((2, moves, cells), -1, dtype=torch.int16)
         offsets, unlimited = torch.zeros(moves, cells, 2, dtype=torch.int16), torch.ones(MOST_CELLS + 1, dtype=torch.bool)
-        return Moves(offsets, old, new, unlimited, torch.tensor(True))
+        return Moves(offsets, old, new, unlimited, torch.tensor(True), torch.tensor(apart))
 
 
 def groups_of(before: np.ndarray, after: np.ndarray, whole: bool) -> list[tuple[int, np.ndarray]]:
@@ -160,21 +161,32 @@ def count(tokens: np.ndarray, index: np.ndarray, at: np.ndarray, active: np.ndar
     return seen
 
 
-def table_of(seen: dict[bytes, Seen], whole: bool) -> Moves:
-    """The moves seen, but for those of a size of which many are new. (No change of a size that was never seen is one.)"""
-    times, new = np.zeros((2, MOST_CELLS + 1))
+def sizes_of(seen: dict[bytes, Seen]) -> tuple[dict[bytes, int], np.ndarray]:
+    """Of each change the most of its cells that touch and are new; or touch, where it is known or several known ones at once. And
+    by that number whether many are new: bool [MOST_CELLS + 1]. (No change of a size that was never seen is one.)"""
+    several = {move for move, own in seen.items() if not own.lonely}
+    sizes, (times, new) = {}, np.zeros((2, MOST_CELLS + 1))
     for move, own in seen.items():
-        times[cells_in(move)] += own.times
-        new[cells_in(move)] += own.times * own.lonely
-    unlimited = new > COMMON * times
-    lines = [(move, rest) for move, own in seen.items() if not unlimited[cells_in(move)] for rest in surroundings(own)]
+        group = np.frombuffer(move, np.int16).reshape(-1, 4)
+        left = unexplained(group, lambda some: without_place(some).tobytes() in several) if own.lonely else []
+        sizes[move] = largest(left or list(pieces_of(group)))
+        times[sizes[move]] += own.times
+        new[sizes[move]] += own.times * bool(left)
+    return sizes, new > COMMON * times
+
+
+def table_of(seen: dict[bytes, Seen], whole: bool) -> Moves:
+    """The moves seen, but for new ones of a size of which many are."""
+    sizes, unlimited = sizes_of(seen)
+    kept = [(move, own) for move, own in seen.items() if not unlimited[sizes[move]] or (whole and not own.lonely)]
+    lines = [(move, rest) for move, own in kept for rest in surroundings(own)]
     lines = sorted(lines, key=lambda line: (-seen[line[0]].around[line[1]].times if line[1] else 0, line))[:MOST_MOVES]
     lines = [move + rest for move, rest in lines]
     table = np.full((len(lines), max(map(cells_in, lines), default=0), 4), -1, np.int16)
     for row, line in zip(table, lines, strict=True):
         row[: cells_in(line)] = np.frombuffer(line, np.int16).reshape(-1, 4)
     parts = (torch.from_numpy(part.copy()) for part in (table[:, :, :2], table[:, :, 2], table[:, :, 3]))
-    return Moves(*parts, torch.from_numpy(unlimited), torch.tensor(whole))
+    return Moves(*parts, torch.from_numpy(unlimited), torch.tensor(whole), torch.tensor(True))
 
 
 def surroundings(own: Seen) -> list[bytes]:
@@ -191,87 +203,3 @@ def surroundings(own: Seen) -> list[bytes]:
 
 def cells_in(move: bytes) -> int:
     return len(move) // 8  # four int16 a cell
-
-
-class Known:
-    """The known moves, ready for play."""
-
-    def __init__(self, moves: Moves) -> None:
-        table = torch.cat([moves.offsets, moves.old[:, :, None], moves.new[:, :, None]], 2)
-        self.table = table.cpu().numpy()  # int16 [M, S, 4], a cell a line as in `groups_of`
-        self.moves: dict[bytes, list[np.ndarray]] = {}  # what changes, and what may be around it
-        for line in self.table:
-            line = line[line[:, 2] >= 0]
-            changes = line[:, 2] != line[:, 3]
-            self.moves.setdefault(line[changes].tobytes(), []).append(line[~changes].astype(np.int64))
-        self.open = moves.open.tolist()
-        self.whole = bool(moves.whole)
-
-    def mend(self, current: np.ndarray, dreamed: np.ndarray, gains: Callable[[], np.ndarray]) -> np.ndarray:
-        """The screen that a dream shows next: where it changes what may not be new, by the likeliest known move instead.
-
-        Args:
-            current, dreamed: int16 [H, W], the screen now, and as it was decided cell by cell.
-            gains: gives float32 [H, W, vocabulary], how much likelier it is that a cell changes to a token than that it
-                stays, as a difference of log-probabilities; -inf where it cannot.
-
-        Returns int16 [H, W]: `dreamed` itself where all that it changes is known.
-        """
-        gain = None
-        for _, group in groups_of(current[None], dreamed[None], self.whole):
-            if len(group) <= MOST_CELLS and not self.open[len(group)] and not self.knows(group, current):
-                gain = gains() if gain is None else gain
-                undone = dreamed.copy()
-                undone[group[:, 0], group[:, 1]] = group[:, 2]
-                dreamed = self._likeliest(np.where(undone == current, current, -1), undone, gain)
-        return dreamed
-
-    def knows(self, group: np.ndarray, current: np.ndarray) -> bool:
-        """Whether a group of cells as `groups_of` has it is a known move, with what must be around it."""
-        (top, left), (height, width) = group[0, :2], current.shape
-        for rest in self.moves.get(without_place(group).tobytes(), ()):
-            y, x = top + rest[:, 0], left + rest[:, 1]
-            inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-            if inside.all() and (current[y, x] == rest[:, 2]).all():
-                return True
-        return False
-
-    def _likeliest(self, free: np.ndarray, undone: np.ndarray, gain: np.ndarray) -> np.ndarray:
-        """The screen after the known move that gains most, at any place that shows what it changes, or after none.
-
-        Args:
-            free: int16 [H, W], the tokens of cells that may still change, -1 where they are settled; undone: the screen
-            to change; gain: see `mend`.
-        """
-        height, width = free.shape
-        hope = self._hope(gain)
-        # pairs of a move and a place that fit in their first cells, then of those the ones that fit in their second, …
-        hopeful = np.flatnonzero(hope[:, 0] > 0)
-        move, at = np.nonzero(self.table[hopeful, 0, 2][:, None] == free.reshape(1, -1))
-        move = hopeful[move]
-        total = np.zeros(len(move), np.float32)
-        for cell in range(self.table.shape[1]):
-            dy, dx, old, new = self.table[move, cell].astype(np.int64).T
-            y, x = at // width + dy, at % width + dx
-            inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-            y, x = np.where(inside, y, 0), np.where(inside, x, 0)
-            more = old >= 0
-            fits = ~more | (inside & (free[y, x] == old))
-            total = np.where(more, total + gain[y, x, new], total)
-            fits &= total + hope[move, cell + 1] > 0
-            move, at, total = move[fits], at[fits], total[fits]
-        best = int(total.argmax()) if len(total) else -1
-        if best < 0 or total[best] <= 0:  # that nothing changes is known too
-            return undone
-        line = self.table[move[best]]
-        dy, dx, _, new = line[line[:, 2] != line[:, 3]].T
-        after = undone.copy()
-        after[at[best] // width + dy, at[best] % width + dx] = new
-        return after
-
-    def _hope(self, gain: np.ndarray) -> np.ndarray:
-        """The most that moves can gain from their cells on, wherever they are made: float32 [M, S + 1]. Nearly all moves of a
-        game with thousands have none at all, and are looked for nowhere."""
-        old, new = self.table[:, :, 2], self.table[:, :, 3]
-        most = np.where(old != new, gain.max((0, 1))[new], 0) + ROUNDING
-        return np.pad(most[:, ::-1].cumsum(1)[:, ::-1], ((0, 0), (0, 1)), constant_values=ROUNDING).astype(np.float32)

@@ -182,4 +182,4 @@ def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split) -> dict[str,
     model.set_regions(find_regions(tokens, train.index, model.layout))
     model.set_moves(find_moves(tokens, train.index, train.transitions, model.layout))
     cuts = bool((model.after >= 0).any())
-    return {"regions": list(model.contents.shape), "cuts": cuts, "moves": list(model.moves.old.shape)}
+    return {"regions": list(model.contents.shape), "cuts": cuts, "moves": list(model.moves.old.shape), "apart": True}
