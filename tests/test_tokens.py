@@ -1,6 +1,7 @@
 """The token dynamics: where the picture lives, what it may look back on, how it decides, and what it learns."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import fields
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from torch import nn
 from dreamcart.data.processed import Split, history, index_dtype
 from dreamcart.dynamics.base import UNTOLD
 from dreamcart.dynamics.tokens import layout as layouts
+from dreamcart.dynamics.tokens.dials import Dial
 from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE, State, Summary, advance, ages, delay, hold
 from dreamcart.dynamics.tokens.layout import Layout, find_layout, pack
 from dreamcart.dynamics.tokens.model import CONTEXT, DEEDS, GLANCES, TokenDynamics, config_for
@@ -43,11 +45,11 @@ def record(episodes: list[tuple[list[np.ndarray], np.ndarray]]) -> tuple[Split, 
     return Split(np.zeros((len(distinct), 1, 1, 1), np.uint8), np.concatenate(parts), make_spec()), np.stack(distinct)
 
 
-def make_model(layout: Layout, vocabulary: int, depth: int = 4) -> TokenDynamics:
+def make_model(layout: Layout, vocabulary: int, depth: int = 4, dials: Sequence[Dial] = ()) -> TokenDynamics:
     """An untrained model for a layout."""
     torch.manual_seed(0)
     own = SimpleNamespace(channels=8, blocks=1, history_frames=depth, memory=16)
-    config = config_for(layout, vocabulary, len(BUTTONS), own)
+    config = config_for(layout, vocabulary, len(BUTTONS), own, dials)
     model = TokenDynamics(**{key: value for key, value in config.items() if key != "kind"})
     model.set_layout(layout)
     for block in model.network.blocks:
@@ -221,7 +223,8 @@ def test_ages_are_what_a_slow_count_says():
 
 
 def still_game(depth: int, seed: int = 0) -> tuple[Split, np.ndarray, TokenDynamics]:
-    """Episodes with long still stretches in which buttons are pressed, cuts among them; each begins with a press."""
+    """Episodes with long still stretches in which buttons are pressed, cuts among them; each begins with a press; two buttons
+    turn a dial."""
     rng = np.random.default_rng(seed)
     scenery = rng.integers(0, 5, (2, 5, 6)).astype(np.int16)
     episodes = []
@@ -239,7 +242,7 @@ def still_game(depth: int, seed: int = 0) -> tuple[Split, np.ndarray, TokenDynam
         actions[0][LEFT] = 1
         episodes.append((frames, np.array(actions[:-1])))
     split, tokens = record(episodes)
-    model = make_model(find_layout(tokens, split.index["frame"], split.transitions), 5, depth)
+    model = make_model(find_layout(tokens, split.index["frame"], split.transitions), 5, depth, [Dial(LEFT, RIGHT, 0.23)])
     return split, tokens, model
 
 
@@ -272,7 +275,7 @@ def test_training_sees_what_playing_remembers(depth):
         if step:
             window, backdrop = model.layout.window(whole[at]), model.layout.backdrop_of(whole[at])
             action = torch.from_numpy(split.index["action"][at - 1])
-            state = advance(state, action.float(), window, model.network.summary(window), backdrop)
+            state = advance(state, action.float(), window, model.network.summary(window), backdrop, model.network.dials)
         if step < 69:
             seen, action, window, backdrop = samples.get(at)
             assert_same_state(seen, state, note=f"step {step}")

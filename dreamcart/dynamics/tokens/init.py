@@ -84,11 +84,15 @@ def fit_layout(layout: Layout, trained: TokenDynamics, path: Path) -> Layout:
 
 def take_weights(model: TokenDynamics, trained: TokenDynamics, path: Path) -> None:
     """Copy the trained network into a fresh one, whose looks begin at nothing: the trained tables hold theirs already. Where an
-    older one has no glance, the fresh one tells nothing yet; where it has no `Deed`, the fresh one says what it said.
+    older one has no glance or no dials, the fresh one tells nothing of them yet; where it has no `Deed`, it says what that said.
 
     Raises UserError where the networks are not of one size.
     """
-    older = {"glance.": trained.network.glance is None, "slot.": isinstance(trained.network.slot, nn.Linear)}
+    older = {
+        "glance.": trained.network.glance is None,
+        "slot.": isinstance(trained.network.slot, nn.Linear),
+        "dialled.": trained.network.dialled is None,
+    }
     fresh = ("looks.", *(name for name, lacking in older.items() if lacking))
     sizes = {name: weight.shape for name, weight in model.network.state_dict().items() if not name.startswith(fresh)}
     weights = {name: weight for name, weight in trained.network.state_dict().items() if not name.startswith(fresh)}

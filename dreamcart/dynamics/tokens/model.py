@@ -9,6 +9,7 @@ cell is decided first, drawn or by its maximum, told back to the network, and th
 piece is one choice and never a mixture of pieces.
 """
 
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 
 from dreamcart.dynamics.base import UNTOLD, Dynamics
+from dreamcart.dynamics.tokens.dials import Dial
 from dreamcart.dynamics.tokens.history import State, advance, begin
 from dreamcart.dynamics.tokens.known import Known
 from dreamcart.dynamics.tokens.layout import Layout
@@ -96,9 +98,9 @@ class TokenDynamics(Dynamics):
         for step in range(first, latents.shape[1]):
             seen = windows[:, step], self.network.summary(windows[:, step]), layout.backdrop_of(latents[:, step])
             if step == first:
-                state = begin(*seen, self.depth, self.buttons)
+                state = begin(*seen, self.depth, self.buttons, self.network.dials)
             else:
-                state = advance(state, actions[:, step - 1], *seen)
+                state = advance(state, actions[:, step - 1], *seen, self.network.dials)
                 state.idle[step <= before] = 0  # the episode has not begun
         return state
 
@@ -149,7 +151,7 @@ class TokenDynamics(Dynamics):
         if len(rows):
             latent[rows] = self._keep_to_moves(latent[rows], current[rows], backdrop[rows], *beliefs)
         frame = self.layout.window(latent)
-        return latent, advance(state, action, frame, self.network.summary(frame), backdrop)
+        return latent, advance(state, action, frame, self.network.summary(frame), backdrop, self.network.dials)
 
     def _paint(
         self,
@@ -289,8 +291,8 @@ def _decide(logit: torch.Tensor, temperature: float, generator: torch.Generator 
     return torch.where((logit.sigmoid() - 0.5).abs() < SURE - 0.5, drawn, logit > 0)
 
 
-def config_for(layout: Layout, vocabulary: int, buttons: int, own: Any) -> dict[str, Any]:
-    """The self-describing config of the model for a layout; `own` holds the params."""
+def config_for(layout: Layout, vocabulary: int, buttons: int, own: Any, dials: Sequence[Dial] = ()) -> dict[str, Any]:
+    """The self-describing config of the model for a layout and a game's dials; `own` holds the params."""
     return {
         "kind": "tokens",
         "latent_shape": list(layout.backdrops.shape[1:]),
@@ -304,4 +306,5 @@ def config_for(layout: Layout, vocabulary: int, buttons: int, own: Any) -> dict[
         "memory": own.memory,
         "glances": GLANCES,
         "deeds": DEEDS,
+        "dials": [list(dial) for dial in dials],
     }

@@ -1,11 +1,12 @@
 """The network of the token dynamics: local convolutions, row and column sums, and a history that reaches every block."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from dreamcart.dynamics.tokens.dials import Dial, Dialled, turned
 from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, State, Summary, ages, hold
 
 SLOT = 16  # numbers that tell what one past step changed
@@ -144,10 +145,11 @@ class Network(nn.Module):
         memory: int,
         glances: int = 0,
         deeds: int = 0,
+        dials: Sequence[Dial] = (),
         pictures: torch.Tensor | None = None,
     ) -> None:
-        """glances: numbers of `Glance`, 0 for none; deeds: hidden units of `Deed`, 0 for one layer in its place; pictures:
-        uint8 [vocabulary, ...], what the tokens look like; for training, see `Looks`."""
+        """glances: numbers of `Glance`, 0 for none; deeds: hidden units of `Deed`, 0 for one layer in its place; dials: see
+        `dials.py`; pictures: uint8 [vocabulary, ...], what the tokens look like; for training, see `Looks`."""
         super().__init__()
         self.summary = Summary(vocabulary, height, width)
         self.token, self.before = nn.Embedding(vocabulary, channels), nn.Embedding(vocabulary, channels)
@@ -160,6 +162,8 @@ class Network(nn.Module):
         self.scene = nn.Embedding(backdrops, memory)
         self.press = nn.Embedding(buttons * 2 * (MOST_HELD + 1), memory)  # by button, down or up, and for how long
         self.glance = Glance(vocabulary, height, width, glances, memory) if glances else None
+        self.dials = [Dial(*dial) for dial in dials]
+        self.dialled = Dialled(len(dials), height, width, channels, memory) if dials else None
         self.mix = nn.Sequential(nn.ReLU(), nn.Linear(memory, memory), nn.ReLU())
         self.blocks = nn.ModuleList(Block(channels, memory, buttons) for _ in range(blocks))
         self.gate = nn.Linear(channels, 1)
@@ -202,14 +206,14 @@ class Network(nn.Module):
                 yield module.weight
 
     def remember(self, state: State, action: torch.Tensor, changed: torch.Tensor) -> torch.Tensor:
-        """State and the buttons [B, n] pressed now → memory [B, M]."""
+        """State and the buttons [B, n] pressed now → what memory is mixed from, [B, M]."""
         moved = (state.sums[:, 1:] - state.sums[:, :-1]).clamp(-MOST_CHANGE, MOST_CHANGE)
         did = self.slot(moved, state.actions) if isinstance(self.slot, Deed) else self.slot(moved)
         slots = torch.cat([torch.relu(did), changed[:, :, None], state.actions], 2)
         button = torch.arange(action.shape[1], device=action.device)
         pressed = (2 * button + action.long()) * (MOST_HELD + 1) + hold(state, action)
         seen = self.past(slots.flatten(1)) + self.idle(state.idle) + self.scene(state.backdrop) + self.press(pressed).sum(1)
-        return self.mix(seen if self.glance is None else seen + self.glance(state.frames[:, -1]))
+        return seen if self.glance is None else seen + self.glance(state.frames[:, -1])
 
     @staticmethod
     def presses(state: State, action: torch.Tensor) -> torch.Tensor:
@@ -230,7 +234,11 @@ class Network(nn.Module):
         token, earlier, told = self._tables()
         x = F.embedding(state.frames[:, -1].long(), token) + F.embedding(before.long(), earlier) + self.age(age) + self.place
         x = x + (told[0] if known is None else F.embedding(known, told))
-        memory, pressed = self.remember(state, action, changed), self.presses(state, action)
+        seen, pressed = self.remember(state, action, changed), self.presses(state, action)
+        if self.dialled is not None:
+            said, shown = self.dialled(state.dials, turned(state.dials, action, self.dials))
+            seen, x = seen + said, x + shown
+        memory = self.mix(seen)
         for block in self.blocks:
             x = block(x, memory, pressed)
         x = torch.relu(x)

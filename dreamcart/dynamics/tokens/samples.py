@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from dreamcart.data.processed import Split
+from dreamcart.dynamics.tokens.dials import positions_of
 from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE, State
 from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.network import Network
@@ -49,6 +50,7 @@ class Samples:
         # a button that has not been touched since the episode's begin has been up for ever
         held = np.where(since < self.start[:, None], MOST_HELD, np.minimum(number - since, MOST_HELD))
         self.held = held.astype(np.int16)
+        self.dials = positions_of(self.action, self.start, network.dials)
         self.all = split.transitions
         still = frame[self.all] == frame[self.all + 1]
         self.changed, self.unchanged = self.all[~still], self.all[still]
@@ -96,6 +98,7 @@ class Samples:
             torch.from_numpy(held.astype(np.int64)),
             torch.from_numpy(self.idle[at]),
             self.backdrop[now],
+            torch.from_numpy(self.dials[at]),
         )
         action = torch.from_numpy(self.action[at].astype(np.float32))
         return (

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from dreamcart.config import Params
 from dreamcart.data.processed import Split
+from dreamcart.dynamics.tokens.dials import dials_of
 from dreamcart.dynamics.tokens.history import State, delay
 from dreamcart.dynamics.tokens.init import fit_layout, load_trained, take_weights
 from dreamcart.dynamics.tokens.layout import find_layout
@@ -141,7 +142,7 @@ def train_tokens(
     if start:
         trained = load_trained(start, pictures, train.spec.buttons)
         layout = fit_layout(layout, trained, start)
-    config = config_for(layout, len(pictures), len(train.spec.buttons), own)
+    config = config_for(layout, len(pictures), len(train.spec.buttons), own, dials_of(train.spec))
     model = TokenDynamics(**{key: value for key, value in config.items() if key != "kind"}, pictures=pictures)
     model.set_layout(layout)
     if start:

@@ -1,0 +1,88 @@
+"""Dials: what a console remembers of two buttons, and no picture shows.
+
+An Atari paddle is a knob. ALE turns it for a player by a fixed step a frame, up to its two ends, and the game's bat follows it
+late and rounded: where the bat goes next depends on how far the knob was turned, which may be out of sight beyond the screen's
+edge. That is known exactly from the buttons alone (Breakout, Kaboom and Pong: LOG.md), so a dream is given it as it is given its past.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from dreamcart.games.spec import GameSpec
+
+# Of the resistance that ALE reports to the game (src/ale/emucore, `ALEState`): its ends, and the step of one frame. A game
+# begins in the middle.
+PADDLE_ENDS, PADDLE_STEP = (27_450, 790_196), 23_000
+PADDLE_GAMES = ("Breakout", "Kaboom", "Pong")
+MIDDLE = 0.5
+OCTAVES = 8
+
+
+class Dial(NamedTuple):
+    """Numbers of the buttons that turn it back and on, and the share of its whole way that a step turns it."""
+
+    back: int
+    on: int
+    step: float
+
+
+def dials_of(spec: GameSpec) -> list[Dial]:
+    """The dials of a game: one of an Atari game that is played with a paddle, none of others."""
+    name = spec.env.removeprefix("ALE/").removesuffix("-v5")
+    if spec.backend != "ale" or name not in PADDLE_GAMES or not {"LEFT", "RIGHT"} <= set(spec.buttons):
+        return []
+    step = PADDLE_STEP * spec.frame_skip / (PADDLE_ENDS[1] - PADDLE_ENDS[0])
+    return [Dial(spec.buttons.index("RIGHT"), spec.buttons.index("LEFT"), step)]
+
+
+def turned(positions: torch.Tensor, action: torch.Tensor, dials: Sequence[Dial]) -> torch.Tensor:
+    """Positions float32 [B, D], 0 to 1, after a step in which `action`, multi-hot [B, n], was pressed."""
+    if not dials:
+        return positions
+    moves = [dial.step * (action[:, dial.on] - action[:, dial.back]) for dial in dials]
+    return (positions + torch.stack(moves, 1).to(positions.dtype)).clamp(0, 1)
+
+
+def positions_of(actions: np.ndarray, starts: np.ndarray, dials: Sequence[Dial]) -> np.ndarray:
+    """Positions before the action of each record: float32 [N, D].
+
+    Args:
+        actions: uint8 [N, n]; starts: int [N], the first record of each one's episode.
+    """
+    positions = np.full((len(actions), len(dials)), MIDDLE, np.float32)
+    for number, dial in enumerate(dials):
+        moves = np.float32(dial.step) * (actions[:, dial.on].astype(np.float32) - actions[:, dial.back])
+        begins = np.arange(len(actions)) == starts
+        at = np.float32(MIDDLE)
+        for record, (move, first) in enumerate(zip(moves, begins, strict=True)):
+            at = np.float32(MIDDLE) if first else at
+            positions[record, number] = at
+            at = min(max(at + move, np.float32(0)), np.float32(1))
+    return positions
+
+
+class Dialled(nn.Module):
+    """Where the dials stand, before and after a step, for the memory and for each row and column of the window: a bat is drawn
+    where its dial points. As sines of rising frequency (Mildenhall et al. 2020), for a pixel is a small part of the way."""
+
+    def __init__(self, dials: int, height: int, width: int, channels: int, memory: int) -> None:
+        super().__init__()
+        numbers = 2 * dials * (1 + 2 * OCTAVES)
+        self.tell = nn.Linear(numbers, memory)
+        self.rows = nn.Parameter(torch.zeros(numbers, height, 1, channels))
+        self.columns = nn.Parameter(torch.zeros(numbers, 1, width, channels))
+        for part in self.tell.parameters():
+            nn.init.zeros_(part)  # so that it can join a trained network
+        self.register_buffer("angles", torch.pi * 2.0 ** torch.arange(OCTAVES), persistent=False)
+
+    def forward(self, before: torch.Tensor, after: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Positions [B, D] → [B, memory] and [B, h, w, channels]."""
+        at = torch.cat([before, after], 1)
+        waves = (at[:, :, None] * self.angles).flatten(1)
+        numbers = torch.cat([2 * at - 1, waves.sin(), waves.cos()], 1)
+        rows, columns = (torch.tensordot(numbers, part, 1) for part in (self.rows, self.columns))
+        return self.tell(numbers), rows + columns
