@@ -49,7 +49,7 @@ def main() -> None:
     meta |= {"starts": list(starts), "game": train.spec.to_dict()}
     write_cart(args.out or args.cart, tensors, meta)
     kinds = f"{told['regions'][0]} regions and {told['moves'][0]} moves"
-    print(f"{args.out or args.cart} knows {kinds} (of {'whole steps' if world.dynamics.moves_whole else 'cells that touch'}).")
+    print(f"{args.out or args.cart} knows {kinds}.")
 
 
 if __name__ == "__main__":

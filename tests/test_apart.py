@@ -69,7 +69,6 @@ def mended(moves: Moves, now: np.ndarray, dream: np.ndarray, doubts: dict[tuple[
 
 def test_several_known_moves_at_once_are_known(moves):
     """The bar at any distance while the guest comes: nothing is mended, and nothing computed."""
-    assert bool(moves.whole)
     assert bool(moves.apart)
     assert not moves.open.any()
     for x in range(1, 12):
@@ -121,7 +120,6 @@ def test_two_halves_become_two_moves(moves):
 def test_what_is_often_new_stays_free_beside_known_moves():
     """A floor of ten random cells: so many that touch are free, also with a move; fewer are not."""
     moves = play(heap=10)
-    assert bool(moves.whole)
     assert np.flatnonzero(moves.open.numpy()).tolist()[-1] >= 9
     assert not moves.open[:5].any()
     now, dream = screen(9), screen(8)

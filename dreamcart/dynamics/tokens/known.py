@@ -15,6 +15,7 @@ class Known:
     """The known moves, ready for play."""
 
     def __init__(self, moves: Moves) -> None:
+        moves = moves if moves.whole else Moves.empty()
         table = torch.cat([moves.offsets, moves.old[:, :, None], moves.new[:, :, None]], 2)
         self.table = table.cpu().numpy()  # int16 [M, S, 4], a cell a line as in `groups_of`
         self.moves: dict[bytes, list[np.ndarray]] = {}  # what changes, and what may be around it
@@ -23,7 +24,6 @@ class Known:
             changes = line[:, 2] != line[:, 3]
             self.moves.setdefault(line[changes].tobytes(), []).append(line[~changes].astype(np.int64))
         self.open = moves.open.tolist()
-        self.whole = bool(moves.whole)
         self.apart = bool(moves.apart)
 
     def mend(self, current: np.ndarray, dreamed: np.ndarray, gains: Callable[[], np.ndarray]) -> np.ndarray:
@@ -36,16 +36,9 @@ class Known:
 
         Returns int16 [H, W]: `dreamed` itself where all that it changes is known.
         """
-        gain = None
-        for _, group in groups_of(current[None], dreamed[None], self.whole):
+        for _, group in groups_of(current[None], dreamed[None]):
             if not self.may(group, current):
-                gain = gains() if gain is None else gain
-                undone = dreamed.copy()
-                undone[group[:, 0], group[:, 1]] = group[:, 2]
-                free = np.where(undone == current, current, -1)
-                dreamed = self.likeliest(free, undone, gain)
-                if self.whole and self.apart:
-                    dreamed = self._more(free, undone, dreamed, gain)
+                return self._likeliest_of_all(current, gains())
         return dreamed
 
     def may(self, group: np.ndarray, current: np.ndarray) -> bool:
@@ -57,13 +50,14 @@ class Known:
         left = unexplained(group, lambda some: self.knows(some, current))
         return not left or self.open[largest(left)]
 
-    def _more(self, free: np.ndarray, before: np.ndarray, after: np.ndarray, gain: np.ndarray) -> np.ndarray:
-        """The screen `after` the likeliest known move, and what others gain beside it, the likeliest first; see `likeliest`."""
-        for _ in range(MOST_PIECES):
-            free = np.where(before != after, -1, free)
+    def _likeliest_of_all(self, current: np.ndarray, gain: np.ndarray) -> np.ndarray:
+        """The screen after the likeliest known move, and what others gain beside it, the likeliest first."""
+        free, after = current, current
+        for _ in range(MOST_PIECES if self.apart else 1):
             before, after = after, self.likeliest(free, after, gain)
             if np.array_equal(before, after):
                 break
+            free = np.where(before != after, -1, free)
         return after
 
     def knows(self, group: np.ndarray, current: np.ndarray) -> bool:

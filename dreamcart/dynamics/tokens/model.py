@@ -149,7 +149,10 @@ class TokenDynamics(Dynamics):
             window[rows] = self._settle(painted, cut, current[rows], gate[rows], features[rows])
         latent = self.layout.compose(window, backdrop)
         if len(rows):
-            latent[rows] = self._keep_to_moves(latent[rows], current[rows], backdrop[rows], *beliefs)
+            kept = self._keep_to_moves(latent[rows], current[rows], backdrop[rows], *beliefs)
+            # moves know no words: half a word that they leave or take would stand there for ever
+            settled = self._settle(self.layout.window(kept), cut, current[rows], gate[rows], features[rows])
+            latent[rows] = self.layout.compose(settled, backdrop[rows])
         frame = self.layout.window(latent)
         return latent, advance(state, action, frame, self.network.summary(frame), backdrop, self.network.dials)
 

@@ -9,14 +9,14 @@ would be new to an episode if all others were known (a leave-one-out estimate, a
 species"). Where that is rare, a dream that would change the screen as no recording does makes the likeliest known moves instead
 (`known.py`): half a piece is no move, so pieces stay whole.
 
-In games where several things move on their own, each does by itself: cells that touch are a move.
+In games where several things move on their own most steps are new, and nothing is taken for impossible. (Of moves of cells that
+touch, which such games have, dreams of Pong and Breakout were the worse: what they forbid stays on the screen. LOG.md)
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from scipy import ndimage
 from skimage.measure import label
 from tqdm import tqdm
 
@@ -26,7 +26,7 @@ from dreamcart.dynamics.tokens.layout import CUT, Layout
 MOST_CELLS = 32  # of a move: larger changes are left alone
 MOST_THING = 12  # cells of a thing: what is larger is ground
 MOST_MOVES = 8192
-MOST_NEW = 0.05  # share of the steps with a new change, above which whole steps are no moves, and connected parts are tried
+MOST_NEW = 0.05  # share of the steps with a new change, above which nothing is known of a game's moves
 COMMON = 0.05  # of the changes of a size: where more are new, none of that size is taken for impossible
 CHUNK = 4096
 
@@ -38,8 +38,8 @@ class Moves:
     offsets: int16 [M, S, 2], rows and columns of a move's cells from its first one's: those that change, then those that must be
     there, each in reading order; old, new: int16 [M, S], their tokens, -1 where it has no more cells; open: bool
     [MOST_CELLS + 1], by the number of cells that touch, whether a change of so many may be a new one (in older files of all the
-    cells of a step); whole: bool [], moves are whole steps, else groups of cells that touch; apart: bool [], a step may be several
-    moves (in older files it is one)."""
+    cells of a step); whole: bool [], false in some older files, whose moves are of cells that touch, and are not used; apart:
+    bool [], a step may be several moves (in older files it is one)."""
 
     offsets: torch.Tensor
     old: torch.Tensor
@@ -56,24 +56,13 @@ class Moves:
         return Moves(offsets, old, new, unlimited, torch.tensor(True), torch.tensor(apart))
 
 
-def groups_of(before: np.ndarray, after: np.ndarray, whole: bool) -> list[tuple[int, np.ndarray]]:
-    """The moves of steps, int [B, H, W] each: the step's number and int16 [n, 4], a cell a line in reading order: row and
-    column, old and new token."""
-    differs = before != after
-    if whole:
-        at, y, x = np.nonzero(differs)
-        number = at
-    else:
-        together = np.zeros((3, 3, 3), bool)
-        together[1] = True  # neighbours by a side or a corner, of the same step
-        labels, _ = ndimage.label(differs, structure=together)
-        at, y, x = np.nonzero(differs)
-        number = labels[at, y, x]
-    order = np.argsort(number, kind="stable")
-    table = np.stack([y, x, before[at, y, x], after[at, y, x]], 1).astype(np.int16)[order]
-    edges = np.flatnonzero(np.diff(number[order])) + 1
-    steps = at[order][np.r_[0, edges]] if len(order) else order
-    return list(zip(steps.tolist(), np.split(table, edges) if len(order) else [], strict=True))
+def groups_of(before: np.ndarray, after: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """What steps change, int [B, H, W] each: the step's number and int16 [n, 4], a cell a line in reading order: row and column,
+    old and new token. Of a step that changes nothing there is none."""
+    at, y, x = np.nonzero(before != after)
+    table = np.stack([y, x, before[at, y, x], after[at, y, x]], 1).astype(np.int16)
+    edges = np.flatnonzero(np.diff(at)) + 1
+    return list(zip(at[np.r_[0, edges]].tolist(), np.split(table, edges), strict=True)) if len(at) else []
 
 
 def without_place(group: np.ndarray) -> np.ndarray:
@@ -121,12 +110,7 @@ def find_moves(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, l
     active = np.zeros(tokens[0].size, bool)
     active[layout.cells[layout.mask].numpy()] = True
     active = active.reshape(tokens.shape[1:])
-    for whole in (True, False):
-        seen = count(tokens, index, at, active, whole)
-        new = sum(own.times for own in seen.values() if own.lonely)
-        if new <= MOST_NEW * sum(own.times for own in seen.values()):
-            break
-    return table_of(seen, whole)
+    return table_of(count(tokens, index, at, active))
 
 
 @dataclass
@@ -143,7 +127,7 @@ class Seen:
         self.lonely = self.lonely and self.episode == episode
 
 
-def count(tokens: np.ndarray, index: np.ndarray, at: np.ndarray, active: np.ndarray, whole: bool) -> dict[bytes, Seen]:
+def count(tokens: np.ndarray, index: np.ndarray, at: np.ndarray, active: np.ndarray) -> dict[bytes, Seen]:
     """The moves of at most MOST_CELLS cells in the steps at the records `at`, but for cuts to another scene."""
     seen: dict[bytes, Seen] = {}
     for first in tqdm(range(0, len(at), CHUNK), desc="moves", unit="batch", disable=len(at) < 8 * CHUNK):
@@ -152,7 +136,7 @@ def count(tokens: np.ndarray, index: np.ndarray, at: np.ndarray, active: np.ndar
         cut = (before != after).sum((1, 2)) > CUT * active.size
         after = np.where(active & ~cut[:, None, None], after, before)
         episodes, now, then = index["episode"][some].tolist(), things(before), things(after)
-        for step, group in groups_of(before, after, whole):
+        for step, group in groups_of(before, after):
             if len(group) <= MOST_CELLS:
                 own = seen.setdefault(without_place(group).tobytes(), Seen(episodes[step]))
                 own.again(episodes[step])
@@ -161,9 +145,11 @@ def count(tokens: np.ndarray, index: np.ndarray, at: np.ndarray, active: np.ndar
     return seen
 
 
-def sizes_of(seen: dict[bytes, Seen]) -> tuple[dict[bytes, int], np.ndarray]:
-    """Of each change the most of its cells that touch and are new; or touch, where it is known or several known ones at once. And
-    by that number whether many are new: bool [MOST_CELLS + 1]. (No change of a size that was never seen is one.)"""
+def table_of(seen: dict[bytes, Seen]) -> Moves:
+    """The moves seen, but for new ones of a size of which many are; none where many steps are new.
+
+    A size is the most cells of a change that touch and are new; or touch, where it is known or several known ones at once.
+    """
     several = {move for move, own in seen.items() if not own.lonely}
     sizes, (times, new) = {}, np.zeros((2, MOST_CELLS + 1))
     for move, own in seen.items():
@@ -172,13 +158,10 @@ def sizes_of(seen: dict[bytes, Seen]) -> tuple[dict[bytes, int], np.ndarray]:
         sizes[move] = largest(left or list(pieces_of(group)))
         times[sizes[move]] += own.times
         new[sizes[move]] += own.times * bool(left)
-    return sizes, new > COMMON * times
-
-
-def table_of(seen: dict[bytes, Seen], whole: bool) -> Moves:
-    """The moves seen, but for new ones of a size of which many are."""
-    sizes, unlimited = sizes_of(seen)
-    kept = [(move, own) for move, own in seen.items() if not unlimited[sizes[move]] or (whole and not own.lonely)]
+    if new.sum() > MOST_NEW * times.sum():
+        return Moves.empty()
+    unlimited = new > COMMON * times  # no change of a size that was never seen is new
+    kept = [(move, own) for move, own in seen.items() if not (own.lonely and unlimited[sizes[move]])]
     lines = [(move, rest) for move, own in kept for rest in surroundings(own)]
     lines = sorted(lines, key=lambda line: (-seen[line[0]].around[line[1]].times if line[1] else 0, line))[:MOST_MOVES]
     lines = [move + rest for move, rest in lines]
@@ -186,7 +169,7 @@ def table_of(seen: dict[bytes, Seen], whole: bool) -> Moves:
     for row, line in zip(table, lines, strict=True):
         row[: cells_in(line)] = np.frombuffer(line, np.int16).reshape(-1, 4)
     parts = (torch.from_numpy(part.copy()) for part in (table[:, :, :2], table[:, :, 2], table[:, :, 3]))
-    return Moves(*parts, torch.from_numpy(unlimited), torch.tensor(whole), torch.tensor(True))
+    return Moves(*parts, torch.from_numpy(unlimited), torch.tensor(True), torch.tensor(True))
 
 
 def surroundings(own: Seen) -> list[bytes]:
