@@ -15,8 +15,8 @@ from torch import nn
 from dreamcart.data.processed import Split, history, index_dtype
 from dreamcart.dynamics.base import UNTOLD
 from dreamcart.dynamics.tokens import layout as layouts
-from dreamcart.dynamics.tokens.dials import Dial
-from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE, State, Summary, advance, ages, delay, hold
+from dreamcart.dynamics.tokens.dials import Dial, State, advance, delay
+from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE, Summary, ages, hold
 from dreamcart.dynamics.tokens.layout import Layout, find_layout, pack
 from dreamcart.dynamics.tokens.model import CONTEXT, DEEDS, GLANCES, TokenDynamics, config_for
 from dreamcart.dynamics.tokens.moves import Moves
@@ -275,7 +275,7 @@ def test_training_sees_what_playing_remembers(depth):
         if step:
             window, backdrop = model.layout.window(whole[at]), model.layout.backdrop_of(whole[at])
             action = torch.from_numpy(split.index["action"][at - 1])
-            state = advance(state, action.float(), window, model.network.summary(window), backdrop, model.network.dials)
+            state = advance(state, action.float(), window, model.network.summary(window), backdrop, dials=model.network.dials)
         if step < 69:
             seen, action, window, backdrop = samples.get(at)
             assert_same_state(seen, state, note=f"step {step}")

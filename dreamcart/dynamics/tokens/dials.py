@@ -6,12 +6,14 @@ edge. That is known exactly from the buttons alone (Breakout, Kaboom and Pong: L
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
+from dreamcart.dynamics.tokens import history
 from dreamcart.games.spec import GameSpec
 
 # Of the resistance that ALE reports to the game (src/ale/emucore, `ALEState`): its ends, and the step of one frame. A game
@@ -28,6 +30,42 @@ class Dial(NamedTuple):
     back: int
     on: int
     step: float
+
+
+@dataclass(frozen=True)
+class State(history.State):
+    """A dream's state with its dials: float32 [B, D], 0 to 1. (Other families use what is in `history`, and have none.)"""
+
+    dials: torch.Tensor
+
+    def to(self, device: torch.device) -> "State":
+        """The state on a device."""
+        return State(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+    def rows(self, chosen: torch.Tensor) -> "State":
+        """The state of some rows of the batch."""
+        return State(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
+def with_dials(state: history.State, dials: torch.Tensor) -> State:
+    """What `history` tells, and these positions."""
+    return State(*(getattr(state, field.name) for field in fields(history.State)), dials)
+
+
+def begin(*seen: Any, dials: Sequence[Dial] = ()) -> State:
+    """`history.begin`, with the dials in the middle."""
+    state = history.begin(*seen)
+    return with_dials(state, torch.full((len(state.idle), len(dials)), MIDDLE, device=state.idle.device))
+
+
+def advance(state: State, action: torch.Tensor, *seen: torch.Tensor, dials: Sequence[Dial] = ()) -> State:
+    """`history.advance`, with the dials turned by the buttons."""
+    return with_dials(history.advance(state, action, *seen), turned(state.dials, action, dials))
+
+
+def delay(state: State, late: torch.Tensor) -> State:
+    """`history.delay`: no button is pressed, so the dials stay."""
+    return with_dials(history.delay(state, late), state.dials)
 
 
 def dials_of(spec: GameSpec) -> list[Dial]:

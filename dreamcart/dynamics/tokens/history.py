@@ -6,12 +6,9 @@ The clock stops where the picture has stood still for PATIENCE steps (a pause, a
 froze can still be read when the game goes on.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
-
-from dreamcart.dynamics.tokens.dials import MIDDLE, Dial, turned
 
 PATIENCE = 12  # steps without a change after which the clock stops: longer than the timers of play
 MOST_HELD = 31  # steps for which a button has been down (or up) are counted up to here, whatever the clock does
@@ -25,7 +22,7 @@ class State:
     frames: int16 [B, K + 1, h, w], oldest first, the current one last; sums: float32 [B, K + 1, S], see `Summary`;
     actions: float32 [B, K, n], what was pressed between them; last: float32 [B, n], what the last step pressed, and
     held: int64 [B, n], for how many steps before it each button had been as it was then; idle: int64 [B], steps since
-    the picture last changed; backdrop: int64 [B]; dials: float32 [B, D], 0 to 1, see `dials.py`.
+    the picture last changed; backdrop: int64 [B].
     """
 
     frames: torch.Tensor
@@ -35,7 +32,6 @@ class State:
     held: torch.Tensor
     idle: torch.Tensor
     backdrop: torch.Tensor
-    dials: torch.Tensor
 
     def to(self, device: torch.device) -> "State":
         """The state on a device."""
@@ -77,10 +73,8 @@ class Summary(torch.nn.Module):
             return (self.place @ self.code[window.flatten(1).long()]).flatten(1)
 
 
-def begin(
-    frame: torch.Tensor, sums: torch.Tensor, backdrop: torch.Tensor, depth: int, buttons: int, dials: Sequence[Dial] = ()
-) -> State:
-    """The state at an episode's begin: its first frame for ever, no buttons, dials in the middle."""
+def begin(frame: torch.Tensor, sums: torch.Tensor, backdrop: torch.Tensor, depth: int, buttons: int) -> State:
+    """The state at an episode's begin: its first frame for ever, no buttons."""
     batch = len(frame)
     return State(
         frame[:, None].repeat(1, depth + 1, 1, 1),
@@ -90,18 +84,10 @@ def begin(
         torch.full((batch, buttons), MOST_HELD, dtype=torch.int64, device=frame.device),
         torch.zeros(batch, dtype=torch.int64, device=frame.device),
         backdrop,
-        torch.full((batch, len(dials)), MIDDLE, device=frame.device),
     )
 
 
-def advance(
-    state: State,
-    action: torch.Tensor,
-    frame: torch.Tensor,
-    sums: torch.Tensor,
-    backdrop: torch.Tensor,
-    dials: Sequence[Dial] = (),
-) -> State:
+def advance(state: State, action: torch.Tensor, frame: torch.Tensor, sums: torch.Tensor, backdrop: torch.Tensor) -> State:
     """The state one step later: `action` [B, n] was pressed and `frame` [B, h, w] came."""
     same = (frame == state.frames[:, -1]).flatten(1).all(1) & (backdrop == state.backdrop)
     idle = torch.where(same, (state.idle + 1).clamp(max=MOST_IDLE), 0)
@@ -119,7 +105,6 @@ def advance(
         hold(state, action),
         idle,
         backdrop,
-        turned(state.dials, action, dials),
     )
 
 
@@ -140,7 +125,6 @@ def delay(state: State, late: torch.Tensor) -> State:
         (state.held + late[:, None]).clamp(max=MOST_HELD),
         (state.idle + late).clamp(max=MOST_IDLE),
         state.backdrop,
-        state.dials,
     )
 
 

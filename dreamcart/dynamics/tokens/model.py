@@ -18,8 +18,7 @@ import numpy as np
 import torch
 
 from dreamcart.dynamics.base import UNTOLD, Dynamics
-from dreamcart.dynamics.tokens.dials import Dial
-from dreamcart.dynamics.tokens.history import State, advance, begin
+from dreamcart.dynamics.tokens.dials import Dial, State, advance, begin
 from dreamcart.dynamics.tokens.known import Known
 from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.moves import Moves
@@ -98,9 +97,9 @@ class TokenDynamics(Dynamics):
         for step in range(first, latents.shape[1]):
             seen = windows[:, step], self.network.summary(windows[:, step]), layout.backdrop_of(latents[:, step])
             if step == first:
-                state = begin(*seen, self.depth, self.buttons, self.network.dials)
+                state = begin(*seen, self.depth, self.buttons, dials=self.network.dials)
             else:
-                state = advance(state, actions[:, step - 1], *seen, self.network.dials)
+                state = advance(state, actions[:, step - 1], *seen, dials=self.network.dials)
                 state.idle[step <= before] = 0  # the episode has not begun
         return state
 
@@ -154,7 +153,7 @@ class TokenDynamics(Dynamics):
             settled = self._settle(self.layout.window(kept), cut, current[rows], gate[rows], features[rows])
             latent[rows] = self.layout.compose(settled, backdrop[rows])
         frame = self.layout.window(latent)
-        return latent, advance(state, action, frame, self.network.summary(frame), backdrop, self.network.dials)
+        return latent, advance(state, action, frame, self.network.summary(frame), backdrop, dials=self.network.dials)
 
     def _paint(
         self,

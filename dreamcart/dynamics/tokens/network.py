@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dreamcart.dynamics.tokens.dials import Dial, Dialled, turned
-from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, State, Summary, ages, hold
+from dreamcart.dynamics.tokens.dials import Dial, Dialled, State, turned
+from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, Summary, ages, hold
 
 SLOT = 16  # numbers that tell what one past step changed
 WHOLE = 32  # sums over the window are divided by this: a thing in few cells must not drown in a mean

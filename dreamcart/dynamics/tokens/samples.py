@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from dreamcart.data.processed import Split
-from dreamcart.dynamics.tokens.dials import positions_of
-from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE, State
+from dreamcart.dynamics.tokens.dials import State, positions_of
+from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE
 from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.network import Network
 

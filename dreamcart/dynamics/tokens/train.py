@@ -9,8 +9,7 @@ from torch.nn import functional as F
 
 from dreamcart.config import Params
 from dreamcart.data.processed import Split
-from dreamcart.dynamics.tokens.dials import dials_of
-from dreamcart.dynamics.tokens.history import State, delay
+from dreamcart.dynamics.tokens.dials import State, delay, dials_of
 from dreamcart.dynamics.tokens.init import fit_layout, load_trained, take_weights
 from dreamcart.dynamics.tokens.layout import find_layout
 from dreamcart.dynamics.tokens.model import MOST_ROUNDS, SURE, TokenDynamics, config_for
