@@ -224,7 +224,7 @@ def compare_default(params: Params, train: Split, tokens: np.ndarray, pictures: 
     config = config_for(layout, len(pictures), len(train.spec.buttons), own)
     ours = TokenDynamics(**{key: value for key, value in config.items() if key != "kind"}, pictures=pictures)
     ours.set_layout(layout)
-    samples = Samples(train, tokens, layout, ours.network, ours.depth)
+    samples = Samples(train, tokens, ours)
     ours.to(device).train()
     plain = PlainTokens(len(pictures), own.history_frames, len(train.spec.buttons) * own.history_actions, own.channels).to(device)
     windows = Windows(train, tokens, own.history_frames, own.history_actions)

@@ -125,7 +125,7 @@ def events_of(val: Split) -> list[set[str]]:
 def outcomes_of(world: WorldModel, val: Split, tokens: np.ndarray, at: np.ndarray) -> list[int]:
     """For the transitions at these records, the number of OUTCOMES."""
     model = world.dynamics
-    samples = Samples(val, tokens, model.layout, model.network, model.depth)
+    samples = Samples(val, tokens, model)
     found = []
     for first in tqdm(range(0, len(at), BATCH), desc="predict", unit="batch"):
         chosen = at[first : first + BATCH]
@@ -145,7 +145,7 @@ def mended(world: WorldModel, val: Split, tokens: np.ndarray, at: np.ndarray) ->
     Those whose episode ends before are left out; nothing where none is left.
     """
     model = world.dynamics
-    samples = Samples(val, tokens, model.layout, model.network, model.depth)
+    samples = Samples(val, tokens, model)
     at = at[np.isin(at + max(LATER), val.transitions)]
     right = []
     for first in range(0, len(at), BATCH):

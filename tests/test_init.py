@@ -12,6 +12,7 @@ from test_tokens import make_model, plain_layout, walk
 from dreamcart.cart import save_cart
 from dreamcart.config import load_params
 from dreamcart.dynamics.base import make_dynamics, save_dynamics
+from dreamcart.dynamics.tokens.dials import Dial
 from dreamcart.dynamics.tokens.init import fit_layout, load_trained, renumber, take_weights
 from dreamcart.dynamics.tokens.layout import Layout, find_layout
 from dreamcart.dynamics.tokens.model import config_for
@@ -123,10 +124,31 @@ def test_an_older_network_is_believed_alike():
     for model in (older, fresh):
         model.set_layout(layout)
     take_weights(fresh, older, Path("old.cart"))
-    samples = Samples(split, tokens, layout, older.network, 5)
+    samples = Samples(split, tokens, older)
     state, action, *_ = samples.get(samples.all)
     with torch.inference_mode():
         one, other = (model.network(state, action) for model in (older, fresh))
+    for a, b in zip(one, other, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_a_longer_past_of_dials_and_inertia_are_believed_alike():
+    """Carts that know where a dial stands now, and nothing of where it stood, nor of what goes on."""
+    torch.manual_seed(0)
+    layout, own = plain_layout(3, 4), SimpleNamespace(channels=16, blocks=1, history_frames=5, memory=32)
+    config = config_for(layout, 4, len(SPEC.buttons), own, [Dial(0, 1, 0.1), Dial(1, 2, 0.2)], side=2)
+    older = make_dynamics(config | {"dial_past": 1, "side": 0}).eval()
+    fresh = make_dynamics(config).eval()
+    assert fresh.network.dial_past > 1
+    for part in (older.network.dialled.rows, older.network.dialled.columns, older.network.dialled.tell.weight):
+        torch.nn.init.normal_(part)
+    for model in (older, fresh):
+        model.set_layout(layout)
+    take_weights(fresh, older, Path("old.cart"))
+    shown = torch.randint(0, 4, (5, 9, 3, 4), dtype=torch.int16)
+    held = torch.randint(0, 2, (5, 9, len(SPEC.buttons))).float()
+    with torch.inference_mode():
+        one, other = (m.network(m.start(shown, held[:, :8]), held[:, 8]) for m in (older, fresh))
     for a, b in zip(one, other, strict=True):
         torch.testing.assert_close(a, b)
 

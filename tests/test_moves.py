@@ -9,6 +9,7 @@ from synthetic import BUTTONS
 from test_tokens import in_doubt, make_model, plain_layout, record, some_state
 
 from dreamcart.dynamics.base import load_dynamics, save_dynamics
+from dreamcart.dynamics.tokens.beliefs import Beliefs
 from dreamcart.dynamics.tokens.known import Known
 from dreamcart.dynamics.tokens.layout import find_layout
 from dreamcart.dynamics.tokens.model import config_for
@@ -168,14 +169,14 @@ def test_a_dream_makes_no_others_and_its_file_knows(temperature, tmp_path):
 def test_what_was_drawn_is_kept():
     """In a game of chance the cell that was drawn decides which move it is, whatever the others thought."""
     model = make_model(plain_layout(1, 3), 4)
-    zeros = torch.zeros(1, 3, dtype=torch.int16)
-    known = torch.tensor([[0, 3, 0]])  # the middle cell: token 2, drawn
-    gains = model._gains(zeros, torch.full((1, 3), 9.0), torch.zeros(1, 3, 8), known)
+    zeros = torch.zeros(1, 1, 3, dtype=torch.int16)
+    believed = Beliefs(zeros, zeros, torch.full((1, 1, 3), 9.0), torch.zeros(1, 1, 3, 8))
+    gains = model._gains(believed, torch.tensor([[[0, 3, 0]]]), 0)  # the middle cell: token 2, drawn
     assert gains.shape == (1, 3, 4)
     assert gains[0, 1].argmax() == 2
     assert gains[0, 1, [1, 3]].max() < -40
     assert (gains[0, :, 0] == 0).all()
-    stays = model._gains(zeros, torch.full((1, 3), 9.0), torch.zeros(1, 3, 8), torch.tensor([[0, 1, 0]]))
+    stays = model._gains(believed, torch.tensor([[[0, 1, 0]]]), 0)
     assert stays[0, 1, 1:].max() < -40
 
 

@@ -10,6 +10,7 @@ from test_tokens import in_doubt, make_model, plain_layout, record, some_state
 
 from dreamcart.dynamics.base import load_dynamics, save_dynamics
 from dreamcart.dynamics.tokens import regions as found_by
+from dreamcart.dynamics.tokens.beliefs import Beliefs
 from dreamcart.dynamics.tokens.layout import find_layout
 from dreamcart.dynamics.tokens.model import config_for
 from dreamcart.dynamics.tokens.regions import ALWAYS, Regions, find_regions
@@ -115,7 +116,8 @@ def settled(model, *cells: int, likes: int = 0, cut: int = ALWAYS) -> list[int]:
     model.network.paint[2].bias.data = torch.eye(4)[likes] * 5
     features = torch.zeros(1, 2, 4, 8)
     current = torch.full((1, 2, 4), 3, dtype=torch.int16)
-    result = model._settle(window, torch.tensor([cut]), current, torch.zeros(1, 2, 4), features)
+    believed = Beliefs(current, current, torch.zeros(1, 2, 4), features)
+    result = model._settle(window, torch.tensor([cut]), believed)
     assert result[0, 1].tolist() == [3, 3, 3, 3]  # not of the region
     return result[0, 0].tolist()
 

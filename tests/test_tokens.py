@@ -15,13 +15,14 @@ from torch import nn
 from dreamcart.data.processed import Split, history, index_dtype
 from dreamcart.dynamics.base import UNTOLD
 from dreamcart.dynamics.tokens import layout as layouts
-from dreamcart.dynamics.tokens.dials import Dial, State, advance, delay
+from dreamcart.dynamics.tokens.dials import Dial
 from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE, Summary, ages, hold
 from dreamcart.dynamics.tokens.layout import Layout, find_layout, pack
 from dreamcart.dynamics.tokens.model import CONTEXT, DEEDS, GLANCES, TokenDynamics, config_for
 from dreamcart.dynamics.tokens.moves import Moves
 from dreamcart.dynamics.tokens.network import Network
 from dreamcart.dynamics.tokens.samples import MOST_WEIGHT, REFRESH, Samples
+from dreamcart.dynamics.tokens.state import State, advance, delay
 from dreamcart.dynamics.tokens.train import MOST_PULL, TELL_SHARE_RANDOM, bounded, tell, train_tokens
 from dreamcart.representation.base import load_weights
 
@@ -45,11 +46,11 @@ def record(episodes: list[tuple[list[np.ndarray], np.ndarray]]) -> tuple[Split, 
     return Split(np.zeros((len(distinct), 1, 1, 1), np.uint8), np.concatenate(parts), make_spec()), np.stack(distinct)
 
 
-def make_model(layout: Layout, vocabulary: int, depth: int = 4, dials: Sequence[Dial] = ()) -> TokenDynamics:
+def make_model(layout: Layout, vocabulary: int, depth: int = 4, dials: Sequence[Dial] = (), side: int = 0) -> TokenDynamics:
     """An untrained model for a layout."""
     torch.manual_seed(0)
     own = SimpleNamespace(channels=8, blocks=1, history_frames=depth, memory=16)
-    config = config_for(layout, vocabulary, len(BUTTONS), own, dials)
+    config = config_for(layout, vocabulary, len(BUTTONS), own, dials, side)
     model = TokenDynamics(**{key: value for key, value in config.items() if key != "kind"})
     model.set_layout(layout)
     for block in model.network.blocks:
@@ -262,7 +263,7 @@ def test_training_sees_what_playing_remembers(depth):
     That holds through stretches so long that the clock stops, and for buttons pressed while it stands.
     """
     split, tokens, model = still_game(depth)
-    samples = Samples(split, tokens, model.layout, model.network, depth)
+    samples = Samples(split, tokens, model)
     assert (samples.idle > PATIENCE).any()
     assert split.index["action"][:-1][samples.idle[:-1] > PATIENCE].any()
     assert len(model.backdrops) == 2
@@ -286,7 +287,7 @@ def test_training_sees_what_playing_remembers(depth):
 def test_samples_may_be_asked_for_in_any_order():
     """A batch is drawn from all episodes: each row must stand for itself."""
     split, tokens, model = still_game(5)
-    samples = Samples(split, tokens, model.layout, model.network, 5)
+    samples = Samples(split, tokens, model)
     at = np.random.default_rng(0).choice(samples.all, 40)
     together = samples.get(at)[0]
     for number, one in enumerate(at):
@@ -303,7 +304,7 @@ def start_at(split: Split, tokens: np.ndarray, model: TokenDynamics, at: np.ndar
 def test_a_context_padded_before_the_begin_starts_as_training_saw():
     """Evaluation pads the past before an episode with its first frame; the dream must take that for an episode's begin."""
     split, tokens, model = still_game(12)
-    samples = Samples(split, tokens, model.layout, model.network, 12)
+    samples = Samples(split, tokens, model)
     at = samples.all[split.index["step"][samples.all] < model.history_frames - 1]
     assert (samples.idle[at] > PATIENCE).any()
     assert_same_state(start_at(split, tokens, model, at), samples.get(at)[0])
@@ -314,7 +315,7 @@ def test_a_still_begin_without_buttons_starts_as_training_saw():
     _, tokens, model = still_game(12)
     frames = [tokens[0]] * 9 + [tokens[1]] * 20
     split, tokens = record([(frames, np.zeros((28, len(BUTTONS)), int))])
-    samples = Samples(split, tokens, model.layout, model.network, 12)
+    samples = Samples(split, tokens, model)
     at = np.arange(20)
     assert_same_state(start_at(split, tokens, model, at), samples.get(at)[0])
 
@@ -327,7 +328,7 @@ def test_a_context_reaches_back_before_a_pause(depth):
     shown = [*rng.integers(len(tokens), size=CONTEXT), *[0] * 300, *rng.integers(len(tokens), size=20)]
     pressed = np.repeat(rng.random((len(shown), len(BUTTONS))) < 0.15, rng.integers(1, 50, len(shown)), 0)[: len(shown) - 1]
     split, tokens = record([([tokens[row] for row in shown], pressed.astype(int))])
-    samples = Samples(split, tokens, model.layout, model.network, depth)
+    samples = Samples(split, tokens, model)
     at = samples.all[split.index["step"][samples.all] > CONTEXT + 2 * PATIENCE]
     assert samples.idle[at].max() > PATIENCE
     assert_same_state(start_at(split, tokens, model, at), samples.get(at)[0])
@@ -378,7 +379,7 @@ def test_a_press_is_counted_from_when_it_goes_down():
 def test_late_practice_is_a_longer_wait():
     """What is practised late must be the very state that a dream is in which waited so long, or the practice is for nothing."""
     split, tokens, model = still_game(8)
-    samples = Samples(split, tokens, model.layout, model.network, 8)
+    samples = Samples(split, tokens, model)
     state = samples.get(samples.all)[0]
     state = state.rows(((state.last == 0).all(1)).nonzero().squeeze(1)[:60])
     assert state.idle.max() > PATIENCE
@@ -609,7 +610,7 @@ def test_a_models_file_holds_its_layout():
 @pytest.fixture(scope="module")
 def practice():
     split, tokens, model = still_game(4)
-    samples = Samples(split, tokens, model.layout, model.network, 4)
+    samples = Samples(split, tokens, model)
     samples.learn(1, samples.all, torch.from_numpy(np.random.default_rng(0).uniform(0.1, 0.3, len(samples.all)).astype(np.float32)))
     return samples
 
@@ -647,7 +648,7 @@ def test_hard_samples_are_drawn_more_often(practice):
 def test_what_was_never_drawn_is_as_hard_as_its_kind():
     """Of many recordings most are drawn once or never: a hard kind of change must come up before each was tried."""
     split, tokens, model = still_game(4)
-    samples = Samples(split, tokens, model.layout, model.network, 4)
+    samples = Samples(split, tokens, model)
     assert len(samples.kind_loss) > 2
     kind = samples.kind[samples.changed[0]]
     alike = samples.all[samples.kind[samples.all] == kind]
@@ -676,7 +677,7 @@ def test_records_of_one_kind_are_enough(still):
     frames = [np.full((2, 2), 0 if still else step % 2, np.int16) for step in range(20)]
     split, tokens = record([(frames, np.zeros((19, len(BUTTONS)), int))])
     model = make_model(plain_layout(2, 2), 2)
-    at, weight = Samples(split, tokens, model.layout, model.network, 4).draw(np.random.default_rng(0), 16, 0.67)
+    at, weight = Samples(split, tokens, model).draw(np.random.default_rng(0), 16, 0.67)
     assert (len(at), len(weight), at.max() < 19) == (16, 16, True)
     torch.testing.assert_close(weight, torch.ones(16))
 

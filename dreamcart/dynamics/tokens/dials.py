@@ -6,14 +6,12 @@ edge. That is known exactly from the buttons alone (Breakout, Kaboom and Pong: L
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
-from dreamcart.dynamics.tokens import history
 from dreamcart.games.spec import GameSpec
 
 # Of the resistance that ALE reports to the game (src/ale/emucore, `ALEState`): its ends, and the step of one frame. A game
@@ -30,42 +28,6 @@ class Dial(NamedTuple):
     back: int
     on: int
     step: float
-
-
-@dataclass(frozen=True)
-class State(history.State):
-    """A dream's state with its dials: float32 [B, D], 0 to 1. (Other families use what is in `history`, and have none.)"""
-
-    dials: torch.Tensor
-
-    def to(self, device: torch.device) -> "State":
-        """The state on a device."""
-        return State(*(getattr(self, field.name).to(device) for field in fields(self)))
-
-    def rows(self, chosen: torch.Tensor) -> "State":
-        """The state of some rows of the batch."""
-        return State(*(getattr(self, field.name)[chosen] for field in fields(self)))
-
-
-def with_dials(state: history.State, dials: torch.Tensor) -> State:
-    """What `history` tells, and these positions."""
-    return State(*(getattr(state, field.name) for field in fields(history.State)), dials)
-
-
-def begin(*seen: Any, dials: Sequence[Dial] = ()) -> State:
-    """`history.begin`, with the dials in the middle."""
-    state = history.begin(*seen)
-    return with_dials(state, torch.full((len(state.idle), len(dials)), MIDDLE, device=state.idle.device))
-
-
-def advance(state: State, action: torch.Tensor, *seen: torch.Tensor, dials: Sequence[Dial] = ()) -> State:
-    """`history.advance`, with the dials turned by the buttons."""
-    return with_dials(history.advance(state, action, *seen), turned(state.dials, action, dials))
-
-
-def delay(state: State, late: torch.Tensor) -> State:
-    """`history.delay`: no button is pressed, so the dials stay."""
-    return with_dials(history.delay(state, late), state.dials)
 
 
 def dials_of(spec: GameSpec) -> list[Dial]:
@@ -104,12 +66,15 @@ def positions_of(actions: np.ndarray, starts: np.ndarray, dials: Sequence[Dial])
 
 
 class Dialled(nn.Module):
-    """Where the dials stand, before and after a step, for the memory and for each row and column of the window: a bat is drawn
-    where its dial points. As sines of rising frequency (Mildenhall et al. 2020), for a pixel is a small part of the way."""
+    """Where the dials stood in the last steps and stand after this one, for the memory and for each row and column of the
+    window: a bat is drawn where its dial points, or, as it comes after late, where it pointed a few steps ago. As sines of rising
+    frequency (Mildenhall et al. 2020), for a pixel is a small part of the way."""
 
-    def __init__(self, dials: int, height: int, width: int, channels: int, memory: int) -> None:
+    def __init__(self, places: int, height: int, width: int, channels: int, memory: int) -> None:
+        """places: positions in all, those after this step included."""
         super().__init__()
-        numbers = 2 * dials * (1 + 2 * OCTAVES)
+        numbers = places * (1 + 2 * OCTAVES)
+        self.places = places
         self.tell = nn.Linear(numbers, memory)
         self.rows = nn.Parameter(torch.zeros(numbers, height, 1, channels))
         self.columns = nn.Parameter(torch.zeros(numbers, 1, width, channels))
@@ -117,10 +82,22 @@ class Dialled(nn.Module):
             nn.init.zeros_(part)  # so that it can join a trained network
         self.register_buffer("angles", torch.pi * 2.0 ** torch.arange(OCTAVES), persistent=False)
 
-    def forward(self, before: torch.Tensor, after: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Positions [B, D] → [B, memory] and [B, h, w, channels]."""
-        at = torch.cat([before, after], 1)
+    def forward(self, past: torch.Tensor, after: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Positions [B, P, D] and [B, D] → [B, memory] and [B, h, w, channels]."""
+        at = torch.cat([past.flatten(1), after], 1)
         waves = (at[:, :, None] * self.angles).flatten(1)
         numbers = torch.cat([2 * at - 1, waves.sin(), waves.cos()], 1)
         rows, columns = (torch.tensordot(numbers, part, 1) for part in (self.rows, self.columns))
         return self.tell(numbers), rows + columns
+
+    @torch.no_grad()
+    def become(self, other: "Dialled") -> None:
+        """Say just what one with a shorter past says."""
+        first = self.places - other.places
+        places = torch.arange(other.places)
+        waves = (places[:, None] * OCTAVES + torch.arange(OCTAVES)).flatten()
+        own = torch.cat([first + places, *(self.places * (1 + k * OCTAVES) + first * OCTAVES + waves for k in (0, 1))])
+        self.tell.weight.zero_()[:, own] = other.tell.weight
+        self.tell.bias.copy_(other.tell.bias)
+        self.rows.zero_()[own] = other.rows
+        self.columns.zero_()[own] = other.columns

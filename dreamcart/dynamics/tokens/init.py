@@ -84,14 +84,17 @@ def fit_layout(layout: Layout, trained: TokenDynamics, path: Path) -> Layout:
 
 def take_weights(model: TokenDynamics, trained: TokenDynamics, path: Path) -> None:
     """Copy the trained network into a fresh one, whose looks begin at nothing: the trained tables hold theirs already. Where an
-    older one has no glance or no dials, the fresh one tells nothing of them yet; where it has no `Deed`, it says what that said.
+    older one has no glance, dials or inertia, the fresh one tells nothing of them yet; where it has no `Deed`, or knows less of its
+    dials' past, it says what that said.
 
     Raises UserError where the networks are not of one size.
     """
+    fewer = trained.network.dialled is not None and trained.network.dial_past < model.network.dial_past
     older = {
         "glance.": trained.network.glance is None,
         "slot.": isinstance(trained.network.slot, nn.Linear),
-        "dialled.": trained.network.dialled is None,
+        "dialled.": trained.network.dialled is None or fewer,
+        "carry.": trained.network.carry is None,
     }
     fresh = ("looks.", *(name for name, lacking in older.items() if lacking))
     sizes = {name: weight.shape for name, weight in model.network.state_dict().items() if not name.startswith(fresh)}
@@ -101,6 +104,8 @@ def take_weights(model: TokenDynamics, trained: TokenDynamics, path: Path) -> No
     model.network.load_state_dict(weights, strict=False)
     if older["slot."]:
         model.network.slot.become(trained.network.slot)
+    if fewer:
+        model.network.dialled.become(trained.network.dialled)
     if model.network.looks is not None:
         nn.init.zeros_(model.network.looks.read.weight)
 

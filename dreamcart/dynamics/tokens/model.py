@@ -10,7 +10,7 @@ piece is one choice and never a mixture of pieces.
 """
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -18,22 +18,25 @@ import numpy as np
 import torch
 
 from dreamcart.dynamics.base import UNTOLD, Dynamics
-from dreamcart.dynamics.tokens.dials import Dial, State, advance, begin
+from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, chances, choices, decide, draw
+from dreamcart.dynamics.tokens.dials import Dial
+from dreamcart.dynamics.tokens.inertia import Inertia
 from dreamcart.dynamics.tokens.known import Known
 from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.moves import Moves
 from dreamcart.dynamics.tokens.network import Network
 from dreamcart.dynamics.tokens.regions import ALWAYS, Regions
+from dreamcart.dynamics.tokens.state import State, advance, begin
 
-SURE = 0.9  # a choice at least this probable needs no second look
 MOST_ROUNDS = 12  # cells decided one by one in a step, at most
 CERTAIN = 50.0  # nats
 GLANCES, DEEDS = 32, 64
+DIAL_PAST = 4  # steps: a bat comes after its knob by some frames
 CONTEXT = 1024  # frames: what the clock of `history` counts may lie before a pause, and a pause may be long
 
 
 class TokenDynamics(Dynamics):
-    """Latents are frames of tokens, int [B, H, W]; the state is `history.State`."""
+    """Latents are frames of tokens, int [B, H, W]; the state is `state.State`."""
 
     def __init__(
         self,
@@ -46,11 +49,12 @@ class TokenDynamics(Dynamics):
         cuts: bool = False,
         moves: tuple[int, int] = (0, 0),
         apart: bool = False,
+        side: int = 0,
         **sizes: Any,
     ) -> None:
         """window: [h, w], the size of the layout's active window; depth: past steps it sees; regions: R, K and S of `Regions`,
         cuts: whether some of them hold after cuts only; moves: M and S of `Moves`, apart: whether a step may
-        be several; sizes: see `Network`."""
+        be several; side: of tiles in pixels where the dream has inertia, else 0; sizes: see `Network`."""
         super().__init__(latent_shape, buttons, CONTEXT, CONTEXT)
         self.depth = depth
         self.register_buffer("cells", torch.zeros(window, dtype=torch.int64))
@@ -58,7 +62,11 @@ class TokenDynamics(Dynamics):
         self.register_buffer("backdrops", torch.zeros(backdrops, *latent_shape, dtype=torch.int16))
         self.set_regions(Regions.empty(*regions), cuts)
         self.set_moves(Moves.empty(*moves, apart))
-        self.network = Network(*window, buttons=buttons, backdrops=backdrops, depth=depth, **sizes)
+        if side:
+            self.register_buffer("tiles", torch.zeros(sizes["vocabulary"], side, side, dtype=torch.uint8))
+        self.inertia: Inertia | None = None  # made from them at the first step
+        self.side = side
+        self.network = Network(*window, buttons=buttons, backdrops=backdrops, depth=depth, inertia=side > 0, **sizes)
 
     @property
     def layout(self) -> Layout:
@@ -94,14 +102,27 @@ class TokenDynamics(Dynamics):
         windows = layout.window(latents.to(torch.int16))
         before = torch.zeros(len(latents), dtype=torch.int64, device=latents.device) if real is None else latents.shape[1] - real
         first = int(before.min())
+        network = self.network
         for step in range(first, latents.shape[1]):
-            seen = windows[:, step], self.network.summary(windows[:, step]), layout.backdrop_of(latents[:, step])
+            seen = windows[:, step], network.summary(windows[:, step]), layout.backdrop_of(latents[:, step])
             if step == first:
-                state = begin(*seen, self.depth, self.buttons, dials=self.network.dials)
+                state = begin(*seen, self.depth, self.buttons, dials=(network.dial_past, len(network.dials)))
             else:
-                state = advance(state, actions[:, step - 1], *seen, dials=self.network.dials)
+                state = advance(state, actions[:, step - 1], *seen, dials=network.dials)
                 state.idle[step <= before] = 0  # the episode has not begun
-        return state
+        return self._carry_on(state, latents[:, max(first, latents.shape[1] - 2)], latents[:, -1])
+
+    def _carry_on(self, state: State, before: torch.Tensor, now: torch.Tensor) -> State:
+        """The state with what comes by inertia after two screens, int [B, H, W]."""
+        if not self.side:
+            return state
+        if self.inertia is None:
+            self.inertia = Inertia(self.tiles.cpu().numpy())
+        onward = now.to(torch.int16)
+        for row in (before != now).flatten(1).any(1).nonzero().squeeze(1).tolist():
+            one, other = (screen[row].cpu().numpy() for screen in (before, now))
+            onward[row] = torch.from_numpy(self.inertia.onward(one, other)).to(onward.device)
+        return replace(state, onward=self.layout.window(onward))
 
     def step(
         self,
@@ -132,7 +153,7 @@ class TokenDynamics(Dynamics):
         truth = None if oracle is None else self.layout.window(oracle).to(torch.int16)
         event, scene, gate, features = self.network(state, action)
         current = state.frames[:, -1]
-        happens = _decide(event, temperature, generator)
+        happens = decide(event, temperature, generator)
         if truth is not None:
             unsure = ((event.sigmoid() - 0.5).abs() < SURE - 0.5) & (oracle != UNTOLD).flatten(1).all(1)
             happens = torch.where(unsure, (truth != current).flatten(1).any(1), happens)
@@ -141,100 +162,89 @@ class TokenDynamics(Dynamics):
         if len(rows):
             told = None if truth is None else truth[rows]
             backdrop[rows] = scene[rows].argmax(1)
-            painted, *beliefs = self._paint(
-                state.rows(rows), action[rows], gate[rows], features[rows], temperature, generator, told
-            )
+            first = Beliefs(current, state.onward, gate, features).rows(rows)
+            painted, *last = self._paint(state.rows(rows), action[rows], first, temperature, generator, told)
             cut = torch.where(backdrop[rows] == state.backdrop[rows], ALWAYS, backdrop[rows])
-            window[rows] = self._settle(painted, cut, current[rows], gate[rows], features[rows])
+            window[rows] = self._settle(painted, cut, first)
         latent = self.layout.compose(window, backdrop)
         if len(rows):
-            kept = self._keep_to_moves(latent[rows], current[rows], backdrop[rows], *beliefs)
+            kept = self._keep_to_moves(latent[rows], backdrop[rows], *last)
             # moves know no words: half a word that they leave or take would stand there for ever
-            settled = self._settle(self.layout.window(kept), cut, current[rows], gate[rows], features[rows])
+            settled = self._settle(self.layout.window(kept), cut, first)
             latent[rows] = self.layout.compose(settled, backdrop[rows])
         frame = self.layout.window(latent)
-        return latent, advance(state, action, frame, self.network.summary(frame), backdrop, dials=self.network.dials)
+        following = advance(state, action, frame, self.network.summary(frame), backdrop, dials=self.network.dials)
+        return latent, self._carry_on(following, self.layout.compose(current, state.backdrop), latent)
 
     def _paint(
         self,
         state: State,
         action: torch.Tensor,
-        gate: torch.Tensor,
-        features: torch.Tensor,
+        believed: Beliefs,
         temperature: float,
         generator: torch.Generator | None,
         truth: torch.Tensor | None,
-    ) -> tuple[torch.Tensor, ...]:
+    ) -> tuple[torch.Tensor, Beliefs, torch.Tensor]:
         """The next windows of frames that change, int16 [B, h, w]; doubtful cells one by one, as `truth` has them (int16
         [B, h, w]) tells or else drawn.
 
-        With them what was believed at last: gate, features, and the cells that were decided by themselves, int64 [B, h, w],
-        0 or 1 + their token.
+        With them what was believed at last, and the cells that were decided by themselves, int64 [B, h, w], 0 or 1 + their
+        token.
         """
-        current = state.frames[:, -1]
-        gates, looks = gate.clone(), features.clone()
-        known = torch.zeros(current.shape, dtype=torch.int64, device=current.device)
-        result = current.clone()
-        rows = torch.arange(len(current), device=current.device)
+        last = believed
+        known = torch.zeros(believed.now.shape, dtype=torch.int64, device=believed.now.device)
+        result = believed.now.clone()
+        rows = torch.arange(len(result), device=result.device)
         for turn in range(MOST_ROUNDS + 1):
-            chance, token, certainty = self._beliefs(current[rows], gate, features)
+            chance, token, certainty = choices(self.network, believed)
             chance = torch.where(self.mask, chance, 0.0)
             certainty = torch.where(self.mask & (known[rows] == 0), certainty, 1.0)
-            settled = torch.where(known[rows] > 0, known[rows].to(torch.int16) - 1, torch.where(chance > 0.5, token, current[rows]))
+            settled = torch.where(known[rows] > 0, known[rows].to(torch.int16) - 1, torch.where(chance > 0.5, token, believed.now))
             result[rows] = settled
             doubt = certainty.flatten(1).min(1)
             open_rows = (doubt.values < SURE).nonzero().squeeze(1)
             if turn == MOST_ROUNDS or not len(open_rows):
-                return result, gates, looks, known
+                return result, last, known
             rows = rows[open_rows]
             cell = doubt.indices[open_rows]
-            decided = self._draw(current[rows], gate[open_rows], features[open_rows], cell, temperature, generator)
+            decided = draw(self.network, believed.cells(open_rows, cell), temperature, generator)
             if truth is not None:
                 said = truth[rows].flatten(1).gather(1, cell[:, None]).squeeze(1)
                 decided = torch.where(said == UNTOLD, decided, said)
             known[rows] = known[rows].flatten(1).scatter(1, cell[:, None], decided[:, None].long() + 1).view_as(known[rows])
             _, _, gate, features = self.network(state.rows(rows), action[rows], known[rows])
-            gates[rows], looks[rows] = gate, features
+            believed = believed.rows(open_rows)._replace(gate=gate, features=features)
+            last = last.put(rows, believed)
         raise AssertionError("unreachable")
 
-    def _settle(
-        self, window: torch.Tensor, cut: torch.Tensor, current: torch.Tensor, gate: torch.Tensor, features: torch.Tensor
-    ) -> torch.Tensor:
+    def _settle(self, window: torch.Tensor, cut: torch.Tensor, believed: Beliefs) -> torch.Tensor:
         """Windows [B, h, w] in which every region shows a known content, see `Regions.settle`."""
         if not len(self.places):
             return window
-        cells = current.flatten(1), gate.flatten(1), features.flatten(1, 2)
         regions = Regions(self.places, self.contents, self.after)
-        return regions.settle(window, cut, lambda row, places: self._chances(*(part[row, places] for part in cells)))
+        return regions.settle(window, cut, lambda row, places: chances(self.network, believed.cells(row, places)))
 
-    def _keep_to_moves(
-        self,
-        latent: torch.Tensor,
-        current: torch.Tensor,
-        backdrop: torch.Tensor,
-        gate: torch.Tensor,
-        features: torch.Tensor,
-        known: torch.Tensor,
-    ) -> torch.Tensor:
-        """Screens int16 [B, H, W], of which each changes the one before by known moves; `current` and what follows are windows."""
+    def _keep_to_moves(self, latent: torch.Tensor, backdrop: torch.Tensor, believed: Beliefs, known: torch.Tensor) -> torch.Tensor:
+        """Screens int16 [B, H, W], of which each changes the one before by known moves; what follows is of windows."""
         if self._known is None:
             self._known = Known(self.moves)
         if not self._known.moves:
             return latent
-        before, dreamed = self.layout.compose(current, backdrop).cpu().numpy(), latent.cpu().numpy()
+        before, dreamed = self.layout.compose(believed.now, backdrop).cpu().numpy(), latent.cpu().numpy()
         for row in range(len(dreamed)):
-            gains = partial(self._gains, current[row], gate[row], features[row], known[row])
+            gains = partial(self._gains, believed, known, row)
             dreamed[row] = self._known.mend(before[row], dreamed[row], gains)
         return torch.from_numpy(dreamed).to(latent.device)
 
-    def _gains(self, current: torch.Tensor, gate: torch.Tensor, features: torch.Tensor, known: torch.Tensor) -> np.ndarray:
+    def _gains(self, believed: Beliefs, known: torch.Tensor, row: int) -> np.ndarray:
         """See `Known.mend`. What was decided for a cell by itself is as good as certain."""
         own = self.mask.flatten()
-        old, told = current.flatten()[own], known.flatten()[own]
-        chances = self._chances(old, gate.flatten()[own], features.flatten(0, 1)[own])
-        gains = chances - chances.gather(1, old.long()[:, None])
+        cells, told = believed.cells(row, own), known[row].flatten()[own]
+        old = cells.now.long()[:, None]
+        logs = chances(self.network, cells)
+        gains = logs - logs.gather(1, old)
         decided = torch.full_like(gains, -CERTAIN).scatter(1, (told - 1).clamp(min=0)[:, None], CERTAIN)
-        gains = torch.where(told[:, None] > 0, decided, gains).scatter(1, old.long()[:, None], 0.0)
+        gains = torch.where(told[:, None] > 0, decided, gains).scatter(1, old, 0.0)
         screen = torch.full((self.backdrops[0].numel(), gains.shape[1]), -torch.inf)
         screen[self.layout.cells[self.mask].cpu()] = gains.cpu()
         return screen.view(*self.backdrops.shape[1:], -1).numpy()
@@ -242,59 +252,15 @@ class TokenDynamics(Dynamics):
     def certainty(self, state: State, action: torch.Tensor) -> torch.Tensor:
         """How sure each cell's better choice is if anything changes, float [B, h, w]; 1 where nothing is to decide."""
         _, _, gate, features = self.network(state, action)
-        _, _, certainty = self._beliefs(state.frames[:, -1], gate, features)
+        _, _, certainty = choices(self.network, Beliefs(state.frames[:, -1], state.onward, gate, features))
         return torch.where(self.mask, certainty.float(), 1.0)
 
-    def _beliefs(self, current: torch.Tensor, gate: torch.Tensor, features: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Chance that each cell changes, its most probable new token, and the probability of the better choice.
 
-        Colours are looked at only where a change is thinkable: the most of the screen is spared.
-        """
-        chance = gate.sigmoid()
-        token = current.clone()
-        certainty = torch.maximum(chance, 1 - chance)
-        where = chance > 1 - SURE
-        logits = self.network.tokens(features[where])
-        logits = logits.scatter(1, current[where].long()[:, None], -torch.inf)  # a change is never to the same token
-        best = logits.softmax(1).max(1)
-        token[where] = best.indices.to(torch.int16)
-        certainty[where] = torch.maximum(chance[where] * best.values, 1 - chance[where])
-        return chance, token, certainty
-
-    def _draw(
-        self,
-        current: torch.Tensor,
-        gate: torch.Tensor,
-        features: torch.Tensor,
-        cell: torch.Tensor,
-        temperature: float,
-        generator: torch.Generator | None,
-    ) -> torch.Tensor:
-        """Decide one cell a row: int16 [B]."""
-        each = torch.arange(len(cell), device=cell.device)
-        chances = self._chances(*(part[each, cell] for part in (current.flatten(1), gate.flatten(1), features.flatten(1, 2))))
-        if temperature == 0:
-            return chances.argmax(1).to(torch.int16)
-        return torch.multinomial((chances / temperature).softmax(1), 1, generator=generator).squeeze(1).to(torch.int16)
-
-    def _chances(self, current: torch.Tensor, gate: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        """Log-probabilities of the next tokens of cells, the present one included: [N], [N], [N, C] → [N, vocabulary]."""
-        old = current.long()[:, None]
-        logits = self.network.tokens(features).scatter(1, old, -torch.inf)
-        change, stay = (torch.nn.functional.logsigmoid(sign * gate)[:, None] for sign in (1, -1))
-        return (logits.log_softmax(1) + change).scatter(1, old, stay)
-
-
-def _decide(logit: torch.Tensor, temperature: float, generator: torch.Generator | None) -> torch.Tensor:
-    """bool [B]: whether it happens; drawn only where the network is not sure."""
-    if temperature == 0:
-        return logit > 0
-    drawn = torch.rand(logit.shape, generator=generator, device=logit.device) < (logit / temperature).sigmoid()
-    return torch.where((logit.sigmoid() - 0.5).abs() < SURE - 0.5, drawn, logit > 0)
-
-
-def config_for(layout: Layout, vocabulary: int, buttons: int, own: Any, dials: Sequence[Dial] = ()) -> dict[str, Any]:
-    """The self-describing config of the model for a layout and a game's dials; `own` holds the params."""
+def config_for(
+    layout: Layout, vocabulary: int, buttons: int, own: Any, dials: Sequence[Dial] = (), side: int = 0
+) -> dict[str, Any]:
+    """The self-describing config of the model for a layout, a game's dials, and the side of its tiles if it has inertia; `own`
+    holds the params."""
     return {
         "kind": "tokens",
         "latent_shape": list(layout.backdrops.shape[1:]),
@@ -309,4 +275,6 @@ def config_for(layout: Layout, vocabulary: int, buttons: int, own: Any, dials: S
         "glances": GLANCES,
         "deeds": DEEDS,
         "dials": [list(dial) for dial in dials],
+        "dial_past": DIAL_PAST,
+        "side": side,
     }

@@ -6,8 +6,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dreamcart.dynamics.tokens.dials import Dial, Dialled, State, turned
+from dreamcart.dynamics.tokens.dials import Dial, Dialled, turned
 from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, Summary, ages, hold
+from dreamcart.dynamics.tokens.inertia import UNKNOWN
+from dreamcart.dynamics.tokens.state import State
 
 SLOT = 16  # numbers that tell what one past step changed
 WHOLE = 32  # sums over the window are divided by this: a thing in few cells must not drown in a mean
@@ -101,6 +103,31 @@ class Line(nn.Module):
         return self.tell(torch.cat([line, before, after], 2)).unsqueeze(self.over)
 
 
+class Carry(nn.Module):
+    """What cells would show next by inertia: told to them, and trusted or not in the choice of a new token."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.show = nn.Linear(channels, channels, bias=False)
+        self.note = nn.Embedding(3, channels)  # nothing moves here, something does, or something that no tile shows
+        self.trust = nn.Linear(channels, 1)
+        for part in self.parameters():
+            nn.init.zeros_(part)  # so that it can join a trained network
+
+    def forward(self, now: torch.Tensor, onward: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
+        """int [B, h, w], twice, and the tokens' vectors [vocabulary, channels] → [B, h, w, channels]."""
+        strange = onward == UNKNOWN
+        moves = (onward != now) & ~strange
+        y, x = torch.where(moves, onward, now).long(), now.long()
+        shown = self.show(F.embedding(y, token) - F.embedding(x, token))
+        return shown + self.note(moves.long() + 2 * strange.long())
+
+    def choose(self, logits: torch.Tensor, features: torch.Tensor, onward: torch.Tensor) -> torch.Tensor:
+        """Logits of cells' new tokens [N, vocabulary], that of the token by inertia, int16 [N], raised by how far it is trusted."""
+        trust = self.trust(features) * (onward != UNKNOWN)[:, None]
+        return logits.scatter_add(1, onward.long().clamp(min=0)[:, None], trust.to(logits.dtype))
+
+
 class Block(nn.Module):
     """Residual: convolution, lines, FiLM by history and the whole picture (Perez et al. 2018), and a layer a cell.
 
@@ -146,10 +173,13 @@ class Network(nn.Module):
         glances: int = 0,
         deeds: int = 0,
         dials: Sequence[Dial] = (),
+        dial_past: int = 1,
+        inertia: bool = False,
         pictures: torch.Tensor | None = None,
     ) -> None:
         """glances: numbers of `Glance`, 0 for none; deeds: hidden units of `Deed`, 0 for one layer in its place; dials: see
-        `dials.py`; pictures: uint8 [vocabulary, ...], what the tokens look like; for training, see `Looks`."""
+        `dials.py`, and of how many past steps; inertia: whether states have `onward`; pictures: uint8 [vocabulary, ...], what
+        the tokens look like; for training, see `Looks`."""
         super().__init__()
         self.summary = Summary(vocabulary, height, width)
         self.token, self.before = nn.Embedding(vocabulary, channels), nn.Embedding(vocabulary, channels)
@@ -163,7 +193,9 @@ class Network(nn.Module):
         self.press = nn.Embedding(buttons * 2 * (MOST_HELD + 1), memory)  # by button, down or up, and for how long
         self.glance = Glance(vocabulary, height, width, glances, memory) if glances else None
         self.dials = [Dial(*dial) for dial in dials]
-        self.dialled = Dialled(len(dials), height, width, channels, memory) if dials else None
+        self.dial_past = dial_past
+        self.dialled = Dialled(len(dials) * (dial_past + 1), height, width, channels, memory) if dials else None
+        self.carry = Carry(channels) if inertia else None
         self.mix = nn.Sequential(nn.ReLU(), nn.Linear(memory, memory), nn.ReLU())
         self.blocks = nn.ModuleList(Block(channels, memory, buttons) for _ in range(blocks))
         self.gate = nn.Linear(channels, 1)
@@ -173,11 +205,13 @@ class Network(nn.Module):
         for table in (self.token, self.before, self.age, self.known, self.press):
             nn.init.normal_(table.weight, std=0.5)
 
-    def tokens(self, features: torch.Tensor) -> torch.Tensor:
-        """Features of changed cells [N, C] → logits of their new tokens [N, vocabulary]."""
+    def tokens(self, features: torch.Tensor, onward: torch.Tensor | None = None) -> torch.Tensor:
+        """Features of changed cells [N, C], what they show by inertia, int16 [N] → logits of new tokens [N, vocabulary]."""
         shown = self.paint[:2](features)
         logits = self.paint[2](shown)
-        return logits if self.looks is None else logits + F.linear(shown, self.looks(3))
+        if self.looks is not None:
+            logits = logits + F.linear(shown, self.looks(3))
+        return logits if self.carry is None else self.carry.choose(logits, features, onward)
 
     def _tables(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The vectors of tokens as they are now, as they were, and as what is known of the next frame (0: nothing)."""
@@ -236,8 +270,10 @@ class Network(nn.Module):
         x = x + (told[0] if known is None else F.embedding(known, told))
         seen, pressed = self.remember(state, action, changed), self.presses(state, action)
         if self.dialled is not None:
-            said, shown = self.dialled(state.dials, turned(state.dials, action, self.dials))
+            said, shown = self.dialled(state.dials, turned(state.dials[:, -1], action, self.dials))
             seen, x = seen + said, x + shown
+        if self.carry is not None:
+            x = x + self.carry(state.frames[:, -1], state.onward, token)
         memory = self.mix(seen)
         for block in self.blocks:
             x = block(x, memory, pressed)

@@ -2,12 +2,14 @@
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from dreamcart.data.processed import Split
-from dreamcart.dynamics.tokens.dials import State, positions_of
+from dreamcart.dynamics.tokens.dials import positions_of
 from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE
-from dreamcart.dynamics.tokens.layout import Layout
-from dreamcart.dynamics.tokens.network import Network
+from dreamcart.dynamics.tokens.inertia import Inertia
+from dreamcart.dynamics.tokens.model import TokenDynamics
+from dreamcart.dynamics.tokens.state import State
 
 FLOOR, POWER = 0.01, 0.6  # how far practice follows the last loss: chance ~ (loss + floor) ^ power
 MOST_WEIGHT = 5.0
@@ -22,9 +24,10 @@ CPU = torch.device("cpu")
 class Samples:
     """Records of a split, seen as the dream would see them (the same `State`, made from the record)."""
 
-    def __init__(self, split: Split, tokens: np.ndarray, layout: Layout, network: Network, depth: int) -> None:
+    def __init__(self, split: Split, tokens: np.ndarray, model: TokenDynamics) -> None:
         """tokens: int [U, H, W] of the split's distinct frames."""
-        self.depth = depth
+        layout, network = model.layout, model.network
+        self.depth, self.dial_past = model.depth, network.dial_past
         frame, step = split.index["frame"], split.index["step"]
         self.frame, self.action = frame, split.index["action"]
         small = torch.uint8 if len(network.token.weight) <= 256 else torch.int16  # memory grows with the frames by these alone
@@ -51,6 +54,7 @@ class Samples:
         held = np.where(since < self.start[:, None], MOST_HELD, np.minimum(number - since, MOST_HELD))
         self.held = held.astype(np.int16)
         self.dials = positions_of(self.action, self.start, network.dials)
+        self.pair, self.onward = self._onward(tokens, model)
         self.all = split.transitions
         still = frame[self.all] == frame[self.all + 1]
         self.changed, self.unchanged = self.all[~still], self.all[still]
@@ -77,6 +81,18 @@ class Samples:
         kind[at] = number.ravel()
         return kind, len(kinds)
 
+    def _onward(self, tokens: np.ndarray, model: TokenDynamics) -> tuple[np.ndarray, torch.Tensor]:
+        """What comes by inertia: for every record a number, int [N], of a window int16 [P, h, w] (empty if there is none)."""
+        if not model.side:
+            return np.zeros(len(self.frame), int), torch.zeros(1, 0, dtype=torch.int16)
+        before = self.frame[np.maximum(np.arange(len(self.frame)) - 1, self.start)]
+        pairs, number = np.unique(np.stack([before, self.frame], 1), axis=0, return_inverse=True)
+        inertia, layout = Inertia(model.tiles.cpu().numpy()), model.layout
+        windows = torch.empty(len(pairs), *layout.mask.shape, dtype=torch.int16)
+        for place, (one, other) in enumerate(tqdm(pairs.tolist(), desc="inertia", unit="frame")):
+            windows[place] = layout.window(torch.from_numpy(inertia.onward(np.asarray(tokens[one]), np.asarray(tokens[other]))))
+        return number.ravel(), windows
+
     def get(self, at: np.ndarray, device: torch.device = CPU) -> tuple[State, torch.Tensor, torch.Tensor, torch.Tensor]:
         """States, actions float32 [B, n], next windows int16 [B, h, w] and next backdrops int64 [B] at records `at`."""
         begin = self.start[at][:, None]
@@ -98,7 +114,8 @@ class Samples:
             torch.from_numpy(held.astype(np.int64)),
             torch.from_numpy(self.idle[at]),
             self.backdrop[now],
-            torch.from_numpy(self.dials[at]),
+            torch.from_numpy(self.dials[np.maximum(at[:, None] - np.arange(self.dial_past)[::-1], begin)]),
+            self.onward[self.pair[at]],
         )
         action = torch.from_numpy(self.action[at].astype(np.float32))
         return (

@@ -9,13 +9,17 @@ from torch.nn import functional as F
 
 from dreamcart.config import Params
 from dreamcart.data.processed import Split
-from dreamcart.dynamics.tokens.dials import State, delay, dials_of
+from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, choices
+from dreamcart.dynamics.tokens.dials import dials_of
+from dreamcart.dynamics.tokens.inertia import colours, has_inertia
 from dreamcart.dynamics.tokens.init import fit_layout, load_trained, take_weights
 from dreamcart.dynamics.tokens.layout import find_layout
-from dreamcart.dynamics.tokens.model import MOST_ROUNDS, SURE, TokenDynamics, config_for
+from dreamcart.dynamics.tokens.model import MOST_ROUNDS, TokenDynamics, config_for
 from dreamcart.dynamics.tokens.moves import find_moves
+from dreamcart.dynamics.tokens.reach import reach
 from dreamcart.dynamics.tokens.regions import find_regions
 from dreamcart.dynamics.tokens.samples import Samples
+from dreamcart.dynamics.tokens.state import State, delay
 from dreamcart.hardware import autocast, keep_memory, make_repeatable, pick_device
 from dreamcart.training import Plan, fit, step_rng
 
@@ -55,7 +59,8 @@ def frame_loss(
     painted = differs & open_cells
     with autocast(mask.device):
         event, scene, gate, features = model.network(state, action, known)
-        logits = model.network.tokens(features[painted])
+        onward = state.onward[painted] if model.side else None
+        logits = model.network.tokens(features[painted], onward)
     event, scene, gate, logits = event.float(), scene.float(), gate.float(), logits.float()
     loss = EVENT * weight * F.binary_cross_entropy_with_logits(event, moves.float(), reduction="none")
     gates = F.binary_cross_entropy_with_logits(gate, differs.float(), reduction="none") * open_cells
@@ -114,7 +119,7 @@ def wrong(model: TokenDynamics, state: State, action: torch.Tensor, window: torc
     mask = model.mask
     current = state.frames[:, -1]
     event, scene, gate, features = model.network(state, action)
-    _, token, _ = model._beliefs(current, gate, features)
+    _, token, _ = choices(model.network, Beliefs(current, state.onward, gate, features))
     painted = torch.where((gate > 0) & mask, token, current)
     happens = event > 0
     guess = torch.where(happens[:, None, None], painted, current)
@@ -136,19 +141,22 @@ def train_tokens(
     own = params.dynamics
     keep_memory()
     make_repeatable(params.seed)
-    layout = find_layout(tokens["train"], train.index["frame"], train.transitions)
+    shown = tokens["train"], train.index["frame"], train.transitions
+    layout = reach(find_layout(*shown), *shown)
+    tiles = colours(pictures)
     device, start = pick_device(), own.start_cart
     if start:
         trained = load_trained(start, pictures, train.spec.buttons)
         layout = fit_layout(layout, trained, start)
-    config = config_for(layout, len(pictures), len(train.spec.buttons), own, dials_of(train.spec))
+    side = tiles.shape[1] if has_inertia(tiles, *shown) else 0
+    config = config_for(layout, len(pictures), len(train.spec.buttons), own, dials_of(train.spec), side)
     model = TokenDynamics(**{key: value for key, value in config.items() if key != "kind"}, pictures=pictures)
     model.set_layout(layout)
+    if side:
+        model.tiles.copy_(torch.from_numpy(tiles))
     if start:
         take_weights(model, trained, start)
-    samples = {
-        name: Samples(split, tokens[name], layout, model.network, model.depth) for name, split in (("train", train), ("val", val))
-    }
+    samples = {name: Samples(split, tokens[name], model) for name, split in (("train", train), ("val", val))}
     practice = samples["train"]
     share = TELL_SHARE_RANDOM if train.spec.random else TELL_SHARE
     model.to(device)

@@ -1,0 +1,60 @@
+"""A token dream's state: what `history` tells, where the dials stand, and how the screen would go on by inertia."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+
+from dreamcart.dynamics.tokens import history
+from dreamcart.dynamics.tokens.dials import MIDDLE, turned
+
+
+@dataclass(frozen=True)
+class State(history.State):
+    """`history.State` (other families use what is in `history`), and:
+
+    dials: float32 [B, P, D], 0 to 1, after each of the last P steps, the last one last; onward: int16 [B, h, w], what each
+    cell of the window shows next if all that moves goes on, see `inertia.py`; [B, 0] in a dream without.
+    """
+
+    dials: torch.Tensor
+    onward: torch.Tensor
+
+    def to(self, device: torch.device) -> "State":
+        """The state on a device."""
+        return State(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+    def rows(self, chosen: torch.Tensor) -> "State":
+        """The state of some rows of the batch."""
+        return State(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
+def begin(*seen: Any, dials: tuple[int, int] = (1, 0)) -> State:
+    """`history.begin`; dials: P and D, all in the middle. Nothing moves yet."""
+    state = history.begin(*seen)
+    return _join(state, torch.full((len(state.idle), *dials), MIDDLE, device=state.idle.device), _nothing(state))
+
+
+def advance(state: State, action: torch.Tensor, *seen: torch.Tensor, dials: Any = ()) -> State:
+    """`history.advance`, with the dials turned by the buttons. What goes on by inertia is not known yet: `onward` is empty."""
+    now = turned(state.dials[:, -1], action, dials)
+    return _join(history.advance(state, action, *seen), torch.cat([state.dials[:, 1:], now[:, None]], 1), _nothing(state))
+
+
+def delay(state: State, late: torch.Tensor) -> State:
+    """`history.delay`: no button is pressed, so the dials stay where they are; what stands still goes nowhere."""
+    past = state.dials.shape[1]
+    order = (torch.arange(past, device=late.device) + late[:, None]).clamp(max=past - 1)
+    dials = state.dials.gather(1, order[:, :, None].expand_as(state.dials))
+    onward = state.onward
+    if onward.dim() == 3:
+        onward = torch.where(late[:, None, None] > 0, state.frames[:, -1].to(onward.dtype), onward)
+    return _join(history.delay(state, late), dials, onward)
+
+
+def _nothing(state: history.State) -> torch.Tensor:
+    return torch.zeros(len(state.idle), 0, dtype=torch.int16, device=state.idle.device)
+
+
+def _join(state: history.State, dials: torch.Tensor, onward: torch.Tensor) -> State:
+    return State(*(getattr(state, field.name) for field in fields(history.State)), dials, onward)
