@@ -146,6 +146,7 @@ def test_training_sees_the_inertia_that_playing_has():
     assert (seen.onward != seen.frames[:, -1]).flatten(1).any(1).float().mean() > 0.8
     assert_same_state(start_at(split, tokens, model, at), seen)
     latent, following = model.step(seen, action)
+    assert torch.equal(latent, following.frames[:, -1])  # it shows what was decided, not what inertia would have next
     for row in range(len(at)):
         wanted = tiled.inertia.onward(seen.frames[row, -1].numpy(), latent[row].numpy())
         np.testing.assert_array_equal(following.onward[row], wanted)

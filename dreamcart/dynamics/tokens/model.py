@@ -118,7 +118,7 @@ class TokenDynamics(Dynamics):
             return state
         if self.inertia is None:
             self.inertia = Inertia(self.tiles.cpu().numpy())
-        onward = now.to(torch.int16)
+        onward = now.to(torch.int16, copy=True)
         for row in (before != now).flatten(1).any(1).nonzero().squeeze(1).tolist():
             one, other = (screen[row].cpu().numpy() for screen in (before, now))
             onward[row] = torch.from_numpy(self.inertia.onward(one, other)).to(onward.device)
