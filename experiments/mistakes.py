@@ -5,7 +5,7 @@ python experiments/mistakes.py [--cart FILE] [--every N] [--split train] [--even
 Every step of the validation (or training) episodes that counts (each Nth) is predicted from its real past and compared
 in all cells. The events are those that the game's reader reads from the real screens. With --by, one event's steps are
 told apart by what the game's RAM variables were before them. At last: how many of the mistakes a dream that goes on from
-them, by the recorded buttons, has mended some steps later. Writes nothing.
+them, by the recorded buttons, has mended some steps later; and how far the game goes on by inertia. Writes nothing.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from dreamcart.cart import load_cart
 from dreamcart.config import load_params
 from dreamcart.data.processed import Split, load_split
 from dreamcart.data.variables import variables_at
+from dreamcart.dynamics.tokens.inertia import colours, come_true
 from dreamcart.dynamics.tokens.model import TokenDynamics
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.errors import UserError, run_stage
@@ -76,6 +77,11 @@ def main() -> None:
     if shares:
         cells = [f"{100 * share:.0f} %" for share in shares]
         print_table(f"{title}, after a mistake: right again", [f"+{steps}" for steps in LATER], [cells])
+    tiles = colours(world.representation.pictures)
+    if tiles is not None:
+        right, share = come_true(tiles, tokens, split.index["frame"], split.transitions)
+        told = "is told so" if world.dynamics.side else "is not told"
+        print(f"Inertia is right in {right:.0%} of what it says, and foretells {share:.0%} of what changes; this dream {told}.")
 
 
 def names_of(split: Split, events: list[set[str]], record: int, outcome: int) -> set[str]:

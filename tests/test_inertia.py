@@ -6,7 +6,7 @@ import torch
 from synthetic import BUTTONS
 from test_tokens import assert_same_state, make_model, plain_layout, record, some_state, start_at
 
-from dreamcart.dynamics.tokens.inertia import UNKNOWN, Inertia, colours, has_inertia
+from dreamcart.dynamics.tokens.inertia import UNKNOWN, Inertia, colours, come_true, has_inertia
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.dynamics.tokens.state import delay
 
@@ -132,6 +132,8 @@ def test_a_game_is_asked_whether_it_has_inertia(random):
     seen = tokens, split.index["frame"], split.transitions
     assert has_inertia(tiled.tiles, *seen) is not random
     assert not has_inertia(None, *seen)
+    right, share = come_true(tiled.tiles, *seen)
+    assert (right > 0.6 and share > 0.6) if not random else right < 0.3
 
 
 def test_training_sees_the_inertia_that_playing_has():

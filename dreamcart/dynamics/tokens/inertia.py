@@ -86,14 +86,21 @@ def colours(pictures: torch.Tensor) -> np.ndarray | None:
 
 
 def has_inertia(tiles: np.ndarray | None, tokens: np.ndarray, rows: np.ndarray, transitions: np.ndarray) -> bool:
-    """Whether things in a game go on by themselves, from a sample of its transitions.
+    """Whether things in a game go on by themselves. Args: see `come_true`; tiles: None for a game of no tiles."""
+    if tiles is None:
+        return False
+    right, share = come_true(tiles, tokens, rows, transitions)
+    return right > LEAST_RIGHT and share > LEAST_SHARE
+
+
+def come_true(tiles: np.ndarray, tokens: np.ndarray, rows: np.ndarray, transitions: np.ndarray) -> tuple[float, float]:
+    """Of the cells that inertia would change, the share that it is right about; and of those that change, the share that it
+    foretells. From a sample of transitions.
 
     Args:
         tiles: see `colours`; tokens: int [U, H, W]; rows: int [N], the row of `tokens` that each record shows; transitions:
             int [T], records with a successor, of which those are looked at that have one before them, too.
     """
-    if tiles is None:
-        return False
     at = transitions[np.isin(transitions - 1, transitions)]
     inertia, said, right, changes = Inertia(tiles), 0, 0, 0
     for record in at[:: max(1, len(at) // SAMPLE)]:
@@ -101,7 +108,7 @@ def has_inertia(tiles: np.ndarray | None, tokens: np.ndarray, rows: np.ndarray, 
         onward = inertia.onward(before, now)
         says = onward != now
         said, right, changes = said + says.sum(), right + (says & (onward == following)).sum(), changes + (now != following).sum()
-    return bool(right > LEAST_RIGHT * said and right > LEAST_SHARE * changes)
+    return float(right / max(said, 1)), float(right / max(changes, 1))
 
 
 def _things(picture: np.ndarray, other: np.ndarray) -> list[Thing]:
