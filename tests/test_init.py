@@ -11,10 +11,12 @@ from test_tokens import make_model, plain_layout, walk
 
 from dreamcart.cart import save_cart
 from dreamcart.config import load_params
-from dreamcart.dynamics.base import make_dynamics, save_dynamics
+from dreamcart.dynamics.base import load_dynamics, make_dynamics, save_dynamics
 from dreamcart.dynamics.tokens.dials import Dial
-from dreamcart.dynamics.tokens.init import fit_layout, load_trained, renumber, take_weights
-from dreamcart.dynamics.tokens.layout import Layout, find_layout
+from dreamcart.dynamics.tokens.grow import SELDOM, renumber
+from dreamcart.dynamics.tokens.history import Summary
+from dreamcart.dynamics.tokens.init import fit_layout, load_trained, take_weights
+from dreamcart.dynamics.tokens.layout import MOST_BACKDROPS, Layout, find_layout
 from dreamcart.dynamics.tokens.model import config_for
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.dynamics.tokens.train import train_tokens
@@ -41,8 +43,8 @@ def pinned(path: str) -> str:
     return f"{path}@{read_metadata(Path(path), '')['fingerprint'][:PIN]}" if path else ""
 
 
-def train(folder: Path, steps: int, rate: float = 0.01, init_from: str = "", flipped: bool = False):
-    """Train on walks, at a size of toys; `flipped`: what is token 0 elsewhere is token 1."""
+def train(folder: Path, steps: int, rate: float = 0.01, init_from: str = "", flipped: bool = False, more: int = 0):
+    """Train on walks, at a size of toys; `flipped`: what is token 0 elsewhere is token 1; `more`: tiles that no cart knows."""
     size = {"channels": 16, "blocks": 1, "memory": 32, "history_frames": 2, "batch_size": 64}
     often = {
         "validate_every": steps,
@@ -58,6 +60,9 @@ def train(folder: Path, steps: int, rate: float = 0.01, init_from: str = "", fli
     pictures = tiles()
     if flipped:
         tokens, val_tokens, pictures = 1 - tokens, 1 - val_tokens, pictures.flip(0)
+    if more:  # before those that are known
+        tokens, val_tokens = tokens + more, val_tokens + more
+        pictures = torch.cat([torch.arange(150, 150 + more)[:, None, None, None].expand(-1, 2, 2, 1).to(torch.uint8), pictures])
     return train_tokens(params, split, val, {"train": tokens, "val": val_tokens}, pictures, folder / "checkpoint.safetensors")
 
 
@@ -160,22 +165,35 @@ def test_tiles_may_have_other_numbers(trained, tmp_path):
     assert begun[-1]["val"] == pytest.approx(wrong, abs=0.01)
 
 
-def test_renumbered_tokens_are_believed_alike():
-    """Three kinds, in a window with a place that stands for no cell."""
+def test_tiles_may_be_new(trained, tmp_path):
+    """A few steps are enough to tell them from those that they began as (with two tiles the cart never had to choose one), and
+    not nearly enough from nothing."""
+    path, _, wrong = trained
+    _, config, begun = train(tmp_path, 20, 0.005, str(path), flipped=True, more=2)
+    assert config["vocabulary"] == 4
+    assert begun[-1]["val"] < wrong + 0.03
+    _, _, fresh = train(tmp_path, 20, 0.005, flipped=True, more=2)
+    assert fresh[-1]["val"] > wrong + 0.2
+
+
+@pytest.mark.parametrize("order", [torch.tensor([2, 0, 1]), torch.randperm(70, generator=torch.Generator().manual_seed(1))])
+def test_renumbered_tokens_are_believed_alike(order):
+    """Few kinds and many, in a window with a place that stands for no cell."""
     torch.manual_seed(0)
+    count = len(order)
     layout = Layout(
         torch.tensor([[0, 1, 2], [3, 4, -1]]),
         torch.tensor([[True, True, False], [True, True, False]]),
         torch.tensor([[[2, 0, 1, 1, 2]]], dtype=torch.int16),
     )
-    one, other = (make_model(layout, 3) for _ in range(2))
+    one, other = (make_model(layout, count) for _ in range(2))
     one.network.settle()
     other.network.settle()
     torch.nn.init.normal_(one.network.glance.tell.weight)  # a fresh one tells nothing
     other.load_state_dict(one.state_dict())
-    order = torch.tensor([2, 0, 1])
-    renumber(other, order)
-    shown = torch.randint(0, 3, (8, 4, 1, 5), dtype=torch.int16)
+    renumber(other, order, order.argsort())
+    assert other.network.codes == (count > Summary.LIMIT)
+    shown = torch.randint(0, count, (8, 4, 1, 5), dtype=torch.int16)
     held = torch.randint(0, 2, (8, 3, one.buttons)).float()
     with torch.inference_mode():
         before = one.network(one.start(order[shown.long()], held), held[:, 0])
@@ -184,6 +202,198 @@ def test_renumbered_tokens_are_believed_alike():
     for a, b in zip(before, after, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(tokens[0][:, order], tokens[1], rtol=1e-4, atol=1e-5)
+
+
+def grey(count: int, first: int = 0) -> torch.Tensor:
+    """uint8 [count, 2, 2, 1]: plain tiles, each three shades lighter than the one before."""
+    return (3 * torch.arange(first, first + count))[:, None, None, None].expand(-1, 2, 2, 1).to(torch.uint8)
+
+
+OWN = SimpleNamespace(channels=8, blocks=1, history_frames=3, memory=16)
+
+
+def wake(model) -> None:
+    """Give random weights to what begins at nothing, where no mistake would be seen."""
+    for name, weight in model.network.named_parameters():
+        if not weight.any():
+            torch.nn.init.normal_(weight, std=0.1)
+        assert weight.any(), name
+
+
+def begun_from(path: Path, layout: Layout, pictures: torch.Tensor):
+    """What training on these recordings begins with, and its config."""
+    trained = load_trained(path, pictures, SPEC.buttons)
+    layout = fit_layout(layout, trained, path)
+    config = config_for(layout, len(pictures), len(SPEC.buttons), OWN, codes=trained.network.codes)
+    model = make_dynamics(config).eval()
+    model.set_layout(layout)
+    take_weights(model, trained, path)
+    return model, config
+
+
+def cart_of(folder: Path, layout: Layout, pictures: torch.Tensor):
+    """A cart of random weights, and its model."""
+    torch.manual_seed(0)
+    config = config_for(layout, len(pictures), len(SPEC.buttons), OWN)
+    model = make_dynamics(config).eval()
+    wake(model)
+    model.set_layout(layout)
+    return make_cart(folder, model, config, pictures), model
+
+
+def beliefs(model, shown: torch.Tensor, held: torch.Tensor):
+    """What a model believes after screens, and the logits of all new tokens, [B, h, w, vocabulary]."""
+    with torch.inference_mode():
+        event, scene, gate, features = model.network(model.start(shown, held[:, 1:]), held[:, 0])
+        return event, scene, gate, model.network.tokens(features.flatten(0, 2)).unflatten(0, gate.shape)
+
+
+def close(one, other) -> None:
+    for a, b in zip(one, other, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def screens(count: int, height: int = 6, width: int = 6):
+    """Five random pasts of six screens of so many tokens, and the buttons."""
+    generator = torch.Generator().manual_seed(2)
+    shown = torch.randint(0, count, (5, 6, height, width), dtype=torch.int16, generator=generator)
+    return shown, torch.randint(0, 2, (5, 6, len(SPEC.buttons)), generator=generator).float()
+
+
+@pytest.mark.parametrize(("known", "gone", "more"), [(8, 2, 3), (70, 0, 3), (70, 0, 0), (72, 4, 9)])
+def test_tiles_that_are_known_are_believed_alike(tmp_path, known, gone, more):
+    """Recordings that show tiles in another order, new ones among them, and not all of the cart's. Then a model and a cart of
+    it, whose files hold which sums stand for a tile; and recordings with the cart's own order again."""
+    layout = plain_layout(6, 6)
+    path, model = cart_of(tmp_path, layout, grey(known))
+    pictures = torch.cat([grey(known - gone), grey(more) + 1])  # each new one is nearest to the known one with its number
+    shuffled = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(1))
+    number = shuffled.argsort()[: known - gone]
+    begun, config = begun_from(path, layout, pictures[shuffled])
+    assert config["codes"] == (known > Summary.LIMIT)
+    shown, held = screens(known - gone)
+    before = beliefs(model, shown, held)
+    again = number.to(torch.int16)[shown.long()]
+    after = beliefs(begun, again, held)
+    close(before[:3], after[:3])
+    torch.testing.assert_close(before[3][..., : known - gone], after[3][..., number], rtol=1e-4, atol=1e-5)
+    copies = after[3][..., shuffled.argsort()[known - gone :]]
+    torch.testing.assert_close(copies, before[3][..., :more] - SELDOM, rtol=1e-4, atol=1e-5)
+
+    save_dynamics(tmp_path / "one.safetensors", begun, config)
+    close(after, beliefs(load_dynamics(tmp_path / "one.safetensors"), again, held))
+    second = make_cart(tmp_path, begun, config, pictures[shuffled])
+    back, config = begun_from(second, layout, pictures)
+    assert config["codes"] == (known > Summary.LIMIT)
+    close(before[:3], beliefs(back, shown, held)[:3])
+    same, config = begun_from(second, layout, pictures[shuffled])
+    assert config["codes"] == (known > Summary.LIMIT)
+    close(after, beliefs(same, again, held))
+
+
+def test_many_tiles_in_the_carts_order_need_no_codes(tmp_path):
+    """A model's file is then as one that was trained from nothing."""
+    layout = plain_layout(6, 6)
+    path, model = cart_of(tmp_path, layout, grey(70))
+    begun, config = begun_from(path, layout, grey(70))
+    assert not config["codes"]
+    assert begun.state_dict().keys() == model.state_dict().keys()
+    close(beliefs(model, *screens(70)), beliefs(begun, *screens(70)))
+
+
+def test_a_lost_tile_of_a_backdrop_becomes_the_nearest(tmp_path):
+    """The cart's scenes keep their numbers though recordings do not show one of their tiles any more."""
+    layout = Layout(torch.tensor([[0, 1]]), torch.ones(1, 2, dtype=torch.bool), torch.full((1, 6, 6), 5, dtype=torch.int16))
+    path, _ = cart_of(tmp_path, layout, grey(6))
+    assert load_trained(path, grey(5).flip(0), SPEC.buttons).backdrops.unique().tolist() == [0]
+
+
+def part(rows: slice, columns: slice, backdrops: int = 1) -> Layout:
+    """Some rows and columns of a screen of 6 x 6 change, before backdrops that differ in its last row."""
+    cells = torch.arange(36).view(6, 6)[rows, columns]
+    scenes = torch.zeros(backdrops, 6, 6, dtype=torch.int16)
+    scenes[:, 5] = torch.arange(backdrops)[:, None]
+    return Layout(cells, torch.ones(cells.shape, dtype=torch.bool), scenes)
+
+
+def test_the_window_grows_to_what_recordings_change(tmp_path):
+    """New rows and columns begin as their neighbours; what is learned of a place goes with its cell of the screen."""
+    path, model = cart_of(tmp_path, part(slice(1, 3), slice(2, 5)), grey(4))
+    begun, _ = begun_from(path, part(slice(0, 2), slice(4, 6)), grey(4))
+    assert torch.equal(begun.cells, part(slice(0, 3), slice(2, 6)).cells)
+    assert begun.mask.tolist() == [[False, False, True, True], [True] * 4, [True] * 3 + [False]]
+    one, other = model.network, begun.network
+    assert torch.equal(other.place[1:, :3], one.place)
+    assert torch.equal(other.place[0, :3], one.place[0])
+    assert torch.equal(other.place[:, 3], other.place[:, 2])
+    assert torch.equal(other.glance.where[1:, :3], one.glance.where)
+    assert not other.glance.where[0].any()
+    assert not other.glance.where[:, 3].any()
+    shown, held = screens(4)
+    latent, _ = begun.step(begun.start(shown, held[:, 1:]), held[:, 0])
+    assert latent.shape == (5, 6, 6)
+
+
+def test_dials_follow_the_rows_and_columns_of_the_screen(tmp_path):
+    """Each of them has weights of its own for where a dial stands."""
+    small, large = part(slice(1, 3), slice(2, 5)), part(slice(0, 3), slice(2, 6))
+    config = config_for(small, 4, len(SPEC.buttons), OWN, [Dial(0, 1, 0.1)])
+    one, other = (make_dynamics(config | {"window": list(layout.mask.shape)}) for layout in (small, large))
+    wake(one)
+    one.set_layout(small)
+    other.set_layout(fit_layout(large, one, PATH))
+    rows, columns = one.network.dialled.rows.clone(), one.network.dialled.columns.clone()
+    take_weights(other, one, PATH)
+    assert torch.equal(other.network.dialled.rows, rows[:, [0, 0, 1]])
+    assert torch.equal(other.network.dialled.columns, columns[:, :, [0, 1, 2, 2]])
+
+
+@pytest.mark.parametrize("parts", [(slice(1, 3), slice(2, 5)), (slice(0, 3), slice(2, 5)), (slice(2, 3), slice(3, 4))])
+def test_the_carts_window_stays_where_it_has_all(tmp_path, parts):
+    """Recordings that change less of the screen are seen through the window that is known, and believed alike."""
+    path, model = cart_of(tmp_path, part(slice(0, 3), slice(2, 5)), grey(4))
+    begun, _ = begun_from(path, part(*parts), grey(4))
+    assert torch.equal(begun.cells, model.cells)
+    close(beliefs(model, *screens(4)), beliefs(begun, *screens(4)))
+
+
+def test_a_window_of_parts_set_one_above_the_other_cannot_grow():
+    """But it may stay, where recordings change no more than it has."""
+    cells = torch.tensor([[0, 1], [6, 7], [11, -1]])
+    stacked = Layout(cells, cells >= 0, torch.zeros(1, 6, 6, dtype=torch.int16))
+    trained = make_model(stacked, 4)
+    assert torch.equal(fit_layout(part(slice(0, 2), slice(1, 2)), trained, PATH).cells, cells)
+    refused("another part of the screen", fit_layout, part(slice(0, 3), slice(0, 2)), trained, PATH)
+
+
+def test_a_new_backdrop_begins_as_the_nearest(tmp_path):
+    """It comes after the cart's, which are believed as before."""
+    path, model = cart_of(tmp_path, part(slice(0, 2), slice(0, 6), 3), grey(5))
+    shown = part(slice(0, 2), slice(0, 6), 3)
+    shown.backdrops[0, 5] = torch.tensor([2, 2, 2, 2, 4, 4])  # most like the last
+    shown.backdrops[1, 0] = 3  # what stands in cells that move is no part of a backdrop
+    begun, config = begun_from(path, shown, grey(5))
+    assert config["backdrops"] == 4
+    assert torch.equal(begun.backdrops[:3], model.backdrops)
+    assert torch.equal(begun.backdrops[3], shown.backdrops[0])
+    past, held = screens(5)
+    past[:, :, 2:] = model.backdrops[1, 2:]
+    before, after = beliefs(model, past, held), beliefs(begun, past, held)
+    close((before[0], before[1], *before[2:]), (after[0], after[1][:, :3], *after[2:]))
+    torch.testing.assert_close(after[1][:, 3], before[1][:, 2] - SELDOM)
+    likest, new = past.clone(), past.clone()
+    likest[:, :, 2:], new[:, :, 2:] = model.backdrops[2, 2:], begun.backdrops[3, 2:]
+    assert begun.start(new, held[:, 1:]).backdrop.tolist() == [3] * 5
+    close(beliefs(begun, likest, held), beliefs(begun, new, held))
+
+
+def test_no_more_backdrops_than_a_layout_may_have():
+    """The cart's own, and as many of the others as there is room for."""
+    most = part(slice(0, 1), slice(0, 2), MOST_BACKDROPS - 1)
+    trained = make_model(most, MOST_BACKDROPS + 2)
+    seen = Layout(most.cells, most.mask, most.backdrops[:3] + MOST_BACKDROPS - 1)
+    fitted = fit_layout(seen, trained, PATH)
+    assert torch.equal(fitted.backdrops, torch.cat([most.backdrops, seen.backdrops[:1]]))
 
 
 def refused(what: str, call, *arguments) -> None:
@@ -195,9 +405,17 @@ def refused(what: str, call, *arguments) -> None:
 def test_a_cart_of_other_tiles_or_buttons_is_refused(trained):
     path = trained[0]
     refused("other tiles", load_trained, path, tiles() + 1, SPEC.buttons)
-    refused("other tiles", load_trained, path, torch.cat([tiles(), tiles()[:1]]), SPEC.buttons)
+    refused("other tiles", load_trained, path, torch.cat([tiles()[:1], tiles() + 1]), SPEC.buttons)
+    refused("other tiles", load_trained, path, torch.zeros(2, 4, 4, 1, dtype=torch.uint8), SPEC.buttons)
     refused("buttons", load_trained, path, tiles(), [*SPEC.buttons[1:], SPEC.buttons[0]])
     refused("no cart", load_trained, path.with_name("none.cart"), tiles(), SPEC.buttons)
+
+
+@pytest.mark.parametrize(("known", "shown"), [(60, 70), (70, 60)])
+def test_few_tiles_do_not_become_many(tmp_path, known, shown):
+    """Few are summed each for itself, and many by random sums."""
+    path, _ = cart_of(tmp_path, plain_layout(6, 6), grey(known))
+    refused(f"knows {known} tiles .* {shown}, .* another size", load_trained, path, grey(shown), SPEC.buttons)
 
 
 def test_a_cart_of_another_window_or_size_is_refused(trained):
@@ -217,7 +435,8 @@ def test_backdrops_keep_the_carts_numbers():
     assert torch.equal(fitted.backdrops, scenes)
     assert fitted.mask.tolist() == [[True, True]]
     seen[0, 0, 3] = 6
-    refused("backdrops", fit_layout, Layout(cells, torch.tensor([[True, True]]), seen), trained, PATH)
+    fitted = fit_layout(Layout(cells, torch.tensor([[True, True]]), seen), trained, PATH)
+    assert torch.equal(fitted.backdrops, torch.cat([scenes, seen[:1]]))
 
 
 @pytest.mark.parametrize(

@@ -257,10 +257,10 @@ class TokenDynamics(Dynamics):
 
 
 def config_for(
-    layout: Layout, vocabulary: int, buttons: int, own: Any, dials: Sequence[Dial] = (), side: int = 0
+    layout: Layout, vocabulary: int, buttons: int, own: Any, dials: Sequence[Dial] = (), side: int = 0, codes: bool = False
 ) -> dict[str, Any]:
     """The self-describing config of the model for a layout, a game's dials, and the side of its tiles if it has inertia; `own`
-    holds the params."""
+    holds the params; codes: see `Network`."""
     return {
         "kind": "tokens",
         "latent_shape": list(layout.backdrops.shape[1:]),
@@ -277,4 +277,5 @@ def config_for(
         "dials": [list(dial) for dial in dials],
         "dial_past": DIAL_PAST,
         "side": side,
+        "codes": codes,
     }

@@ -175,13 +175,17 @@ class Network(nn.Module):
         dials: Sequence[Dial] = (),
         dial_past: int = 1,
         inertia: bool = False,
+        codes: bool = False,
         pictures: torch.Tensor | None = None,
     ) -> None:
         """glances: numbers of `Glance`, 0 for none; deeds: hidden units of `Deed`, 0 for one layer in its place; dials: see
-        `dials.py`, and of how many past steps; inertia: whether states have `onward`; pictures: uint8 [vocabulary, ...], what
-        the tokens look like; for training, see `Looks`."""
+        `dials.py`, and of how many past steps; inertia: whether states have `onward`; codes: whether its file
+        holds the summary's code; pictures: uint8 [vocabulary, ...], what the tokens look like; for training, see `Looks`."""
         super().__init__()
         self.summary = Summary(vocabulary, height, width)
+        self.codes = False
+        if codes:
+            self.keep_codes()
         self.token, self.before = nn.Embedding(vocabulary, channels), nn.Embedding(vocabulary, channels)
         self.age = nn.Embedding(depth + 1, channels)
         self.known = nn.Embedding(vocabulary + 1, channels)  # 0: not known
@@ -204,6 +208,11 @@ class Network(nn.Module):
         self.event = nn.Sequential(nn.Linear(channels + memory, memory), nn.ReLU(), nn.Linear(memory, 1 + backdrops))
         for table in (self.token, self.before, self.age, self.known, self.press):
             nn.init.normal_(table.weight, std=0.5)
+
+    def keep_codes(self) -> None:
+        """From now on the weights hold the summary's code, which tokens with other numbers took along."""
+        self.codes = True
+        self.summary.register_buffer("code", self.summary.code)
 
     def tokens(self, features: torch.Tensor, onward: torch.Tensor | None = None) -> torch.Tensor:
         """Features of changed cells [N, C], what they show by inertia, int16 [N] → logits of new tokens [N, vocabulary]."""

@@ -149,7 +149,8 @@ def train_tokens(
         trained = load_trained(start, pictures, train.spec.buttons)
         layout = fit_layout(layout, trained, start)
     side = tiles.shape[1] if has_inertia(tiles, *shown) else 0
-    config = config_for(layout, len(pictures), len(train.spec.buttons), own, dials_of(train.spec), side)
+    codes = bool(start) and trained.network.codes
+    config = config_for(layout, len(pictures), len(train.spec.buttons), own, dials_of(train.spec), side, codes)
     model = TokenDynamics(**{key: value for key, value in config.items() if key != "kind"}, pictures=pictures)
     model.set_layout(layout)
     if side:
