@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import fields
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,11 +47,13 @@ def record(episodes: list[tuple[list[np.ndarray], np.ndarray]]) -> tuple[Split, 
     return Split(np.zeros((len(distinct), 1, 1, 1), np.uint8), np.concatenate(parts), make_spec()), np.stack(distinct)
 
 
-def make_model(layout: Layout, vocabulary: int, depth: int = 4, dials: Sequence[Dial] = (), side: int = 0) -> TokenDynamics:
-    """An untrained model for a layout."""
+def make_model(
+    layout: Layout, vocabulary: int, depth: int = 4, dials: Sequence[Dial] = (), side: int = 0, **more: Any
+) -> TokenDynamics:
+    """An untrained model for a layout; more: keys of its config."""
     torch.manual_seed(0)
     own = SimpleNamespace(channels=8, blocks=1, history_frames=depth, memory=16)
-    config = config_for(layout, vocabulary, len(BUTTONS), own, dials, side)
+    config = config_for(layout, vocabulary, len(BUTTONS), own, dials, side) | more
     model = TokenDynamics(**{key: value for key, value in config.items() if key != "kind"})
     model.set_layout(layout)
     for block in model.network.blocks:

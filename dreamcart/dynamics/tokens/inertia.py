@@ -5,8 +5,8 @@ and how each of a thousand tiles follows from two before had to be learned one b
 in a step was a ball a pixel off its straight line (LOG.md). Here it is worked out in pixels and told to the network, which is
 left to say where that does not hold: at walls, bats and bricks.
 
-A thing is a small patch of one colour. One that has the very shape of another in the screen before has moved from there; it goes
-on by the same way, and leaves behind what was there before it came.
+A thing is a small patch of one colour that is not the ground's (the commonest). One that has the very shape of another in the
+screen before has moved from there; it goes on by the same way, and leaves behind what was there before it came.
 """
 
 from collections import Counter
@@ -56,13 +56,12 @@ class Inertia:
     def onward(self, before: np.ndarray, now: np.ndarray) -> np.ndarray:
         """Screens int [H, W] → what comes after them, int16 [H, W]: `now` where nothing moves, UNKNOWN where no tile shows it."""
         result = now.astype(np.int16)
-        changed = before != now
-        if not changed.any() or changed.mean() > CUT:
+        if (before == now).all():
             return result
-        old, new = self._draw(before), self._draw(now)
-        moved = _pairs(_things(old, new), _things(new, old))
+        moved = self.moved(before, now)
         if not moved:
             return result
+        old, new = self.draw(before), self.draw(now)
         after = _move(old, new, moved)
         cells = (after != new).reshape(now.shape[0], self.side, now.shape[1], self.side).any((1, 3))
         for y, x in np.argwhere(cells):
@@ -70,7 +69,12 @@ class Inertia:
             result[y, x] = self.numbers.get(tile.tobytes(), UNKNOWN)
         return result
 
-    def _draw(self, tokens: np.ndarray) -> np.ndarray:
+    def moved(self, before: np.ndarray, now: np.ndarray) -> list[tuple[Thing, Thing]]:
+        """The things that went elsewhere between two screens, int [H, W]: as they were, and as they are."""
+        old, new = self.draw(before), self.draw(now)
+        return [] if (before != now).mean() > CUT else _pairs(_things(old, new), _things(new, old))
+
+    def draw(self, tokens: np.ndarray) -> np.ndarray:
         """uint8 [H t, W t] of colours."""
         rows, columns = tokens.shape
         return np.ascontiguousarray(self.tiles[tokens].transpose(0, 2, 1, 3).reshape(rows * self.side, columns * self.side))
@@ -114,13 +118,20 @@ def come_true(tiles: np.ndarray, tokens: np.ndarray, rows: np.ndarray, transitio
 def _things(picture: np.ndarray, other: np.ndarray) -> list[Thing]:
     """The small things of a picture that are not in the other one just as they are."""
     differs = picture != other
+    ground = np.bincount(picture.ravel()).argmax()
     found = []
     for colour in np.unique(np.concatenate([picture[differs], other[differs]])):
-        _, labels, stats, _ = cv2.connectedComponentsWithStats((picture == colour).astype(np.uint8), connectivity=8)
-        for label in np.unique(labels[differs]):
+        lit = picture == colour
+        rows, columns = (np.flatnonzero(lit.any(axis)) for axis in (1, 0))
+        if colour == ground or not len(rows):
+            continue
+        part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]  # to search no more than what shows the colour
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(lit[part].astype(np.uint8), connectivity=8)
+        for label in np.unique(labels[differs[part]]):
             x, y, width, height, size = stats[label].tolist()
             if label and size <= MOST_SHARE * picture.size:
-                found.append(Thing(int(colour), y, x, labels[y : y + height, x : x + width] == label))
+                mask = labels[y : y + height, x : x + width] == label
+                found.append(Thing(int(colour), int(rows[0]) + y, int(columns[0]) + x, mask))
     return found
 
 

@@ -18,17 +18,20 @@ import numpy as np
 import torch
 
 from dreamcart.dynamics.base import UNTOLD, Dynamics
-from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, chances, choices, decide, draw
-from dreamcart.dynamics.tokens.dials import Dial
+from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, chances, choices, decide
+from dreamcart.dynamics.tokens.dials import Dial, turned
 from dreamcart.dynamics.tokens.inertia import Inertia
 from dreamcart.dynamics.tokens.known import Known
 from dreamcart.dynamics.tokens.layout import Layout
+from dreamcart.dynamics.tokens.movers.kinds import PAST, Kinds
+from dreamcart.dynamics.tokens.movers.network import Mover
+from dreamcart.dynamics.tokens.movers.play import Claims, Movers
 from dreamcart.dynamics.tokens.moves import Moves
 from dreamcart.dynamics.tokens.network import Network
+from dreamcart.dynamics.tokens.paint import meet, paint
 from dreamcart.dynamics.tokens.regions import ALWAYS, Regions
 from dreamcart.dynamics.tokens.state import State, advance, begin
 
-MOST_ROUNDS = 12  # cells decided one by one in a step, at most
 CERTAIN = 50.0  # nats
 GLANCES, DEEDS = 32, 64
 DIAL_PAST = 4  # steps: a bat comes after its knob by some frames
@@ -50,11 +53,13 @@ class TokenDynamics(Dynamics):
         moves: tuple[int, int] = (0, 0),
         apart: bool = False,
         side: int = 0,
+        movers: dict[str, Any] | None = None,
         **sizes: Any,
     ) -> None:
         """window: [h, w], the size of the layout's active window; depth: past steps it sees; regions: R, K and S of `Regions`,
         cuts: whether some of them hold after cuts only; moves: M and S of `Moves`, apart: whether a step may
-        be several; side: of tiles in pixels where the dream has inertia, else 0; sizes: see `Network`."""
+        be several; side: of tiles in pixels where the dream has inertia, else 0; movers: the shape of `Kinds` and the sizes
+        of `Mover`, where it has such; sizes: see `Network`."""
         super().__init__(latent_shape, buttons, CONTEXT, CONTEXT)
         self.depth = depth
         self.register_buffer("cells", torch.zeros(window, dtype=torch.int64))
@@ -65,6 +70,7 @@ class TokenDynamics(Dynamics):
         if side:
             self.register_buffer("tiles", torch.zeros(sizes["vocabulary"], side, side, dtype=torch.uint8))
         self.inertia: Inertia | None = None  # made from them at the first step
+        self.set_movers(Kinds.empty(*movers["shape"]), Mover(**movers["network"])) if movers else self.set_movers(Kinds.empty())
         self.side = side
         self.network = Network(*window, buttons=buttons, backdrops=backdrops, depth=depth, inertia=side > 0, **sizes)
 
@@ -94,6 +100,17 @@ class TokenDynamics(Dynamics):
     @property
     def moves(self) -> Moves:
         return Moves(*(getattr(self, f"moves_{field.name}") for field in fields(Moves)))
+
+    def set_movers(self, kinds: Kinds, mover: Mover | None = None) -> None:
+        """After training: the things that move as one, and the network that knows where they go."""
+        for field in fields(kinds):
+            self.register_buffer(f"kinds_{field.name}", getattr(kinds, field.name), persistent=mover is not None)
+        self.mover = mover
+        self._movers: Movers | None = None  # made from them at the first step
+
+    @property
+    def kinds(self) -> Kinds:
+        return Kinds(*(getattr(self, f"kinds_{field.name}") for field in fields(Kinds)))
 
     def start(self, latents: torch.Tensor, actions: torch.Tensor, real: torch.Tensor | None = None) -> State:
         """The state after a real context: int [B, T, H, W], multi-hot [B, T - 1, n]. See `Dynamics.start`."""
@@ -163,7 +180,12 @@ class TokenDynamics(Dynamics):
             told = None if truth is None else truth[rows]
             backdrop[rows] = scene[rows].argmax(1)
             first = Beliefs(current, state.onward, gate, features).rows(rows)
-            painted, *last = self._paint(state.rows(rows), action[rows], first, temperature, generator, told)
+            some = state.rows(rows), action[rows]
+            known = None
+            if self.mover is not None:
+                claimed = self._claim(*some, first, temperature, generator, told)
+                first, known = meet(self.network, *some, first, claimed, temperature, generator)
+            painted, *last = paint(self.network, self.mask, *some, first, known, temperature, generator, told)
             cut = torch.where(backdrop[rows] == state.backdrop[rows], ALWAYS, backdrop[rows])
             window[rows] = self._settle(painted, cut, first)
         latent = self.layout.compose(window, backdrop)
@@ -176,7 +198,7 @@ class TokenDynamics(Dynamics):
         following = advance(state, action, frame, self.network.summary(frame), backdrop, dials=self.network.dials)
         return latent, self._carry_on(following, self.layout.compose(current, state.backdrop), latent)
 
-    def _paint(
+    def _claim(
         self,
         state: State,
         action: torch.Tensor,
@@ -184,38 +206,22 @@ class TokenDynamics(Dynamics):
         temperature: float,
         generator: torch.Generator | None,
         truth: torch.Tensor | None,
-    ) -> tuple[torch.Tensor, Beliefs, torch.Tensor]:
-        """The next windows of frames that change, int16 [B, h, w]; doubtful cells one by one, as `truth` has them (int16
-        [B, h, w]) tells or else drawn.
+    ) -> Claims:
+        """Where the movers go, see `Movers.claim`."""
+        if self._movers is None:
+            self._movers = Movers(self.tiles, self.kinds, self.mover, self.cells)
+        past = state.frames[:, -PAST - 1 :]
+        screens = self.layout.compose(past.flatten(0, 1), state.backdrop.repeat_interleave(past.shape[1]))
+        after = turned(state.dials[:, -1], action, self.network.dials)
+        dials = torch.cat([state.dials.flatten(1), after], 1)
+        told = None if truth is None else (truth != UNTOLD).flatten(1).any(1)
+        screens = screens.view(*past.shape[:2], *screens.shape[1:])
+        said = partial(self._chances, believed)
+        return self._movers.claim(screens, dials, action, state.last, temperature, generator, told, said)
 
-        With them what was believed at last, and the cells that were decided by themselves, int64 [B, h, w], 0 or 1 + their
-        token.
-        """
-        last = believed
-        known = torch.zeros(believed.now.shape, dtype=torch.int64, device=believed.now.device)
-        result = believed.now.clone()
-        rows = torch.arange(len(result), device=result.device)
-        for turn in range(MOST_ROUNDS + 1):
-            chance, token, certainty = choices(self.network, believed)
-            chance = torch.where(self.mask, chance, 0.0)
-            certainty = torch.where(self.mask & (known[rows] == 0), certainty, 1.0)
-            settled = torch.where(known[rows] > 0, known[rows].to(torch.int16) - 1, torch.where(chance > 0.5, token, believed.now))
-            result[rows] = settled
-            doubt = certainty.flatten(1).min(1)
-            open_rows = (doubt.values < SURE).nonzero().squeeze(1)
-            if turn == MOST_ROUNDS or not len(open_rows):
-                return result, last, known
-            rows = rows[open_rows]
-            cell = doubt.indices[open_rows]
-            decided = draw(self.network, believed.cells(open_rows, cell), temperature, generator)
-            if truth is not None:
-                said = truth[rows].flatten(1).gather(1, cell[:, None]).squeeze(1)
-                decided = torch.where(said == UNTOLD, decided, said)
-            known[rows] = known[rows].flatten(1).scatter(1, cell[:, None], decided[:, None].long() + 1).view_as(known[rows])
-            _, _, gate, features = self.network(state.rows(rows), action[rows], known[rows])
-            believed = believed.rows(open_rows)._replace(gate=gate, features=features)
-            last = last.put(rows, believed)
-        raise AssertionError("unreachable")
+    def _chances(self, believed: Beliefs, rows: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
+        """Log-probabilities of the next tokens of cells, [N, vocabulary]."""
+        return chances(self.network, believed.cells(rows, cells))
 
     def _settle(self, window: torch.Tensor, cut: torch.Tensor, believed: Beliefs) -> torch.Tensor:
         """Windows [B, h, w] in which every region shows a known content, see `Regions.settle`."""

@@ -2,10 +2,9 @@
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from dreamcart.data.processed import Split
-from dreamcart.dynamics.tokens.dials import positions_of
+from dreamcart.dynamics.tokens.dials import positions_of, turned
 from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE
 from dreamcart.dynamics.tokens.inertia import Inertia
 from dreamcart.dynamics.tokens.model import TokenDynamics
@@ -27,7 +26,7 @@ class Samples:
     def __init__(self, split: Split, tokens: np.ndarray, model: TokenDynamics) -> None:
         """tokens: int [U, H, W] of the split's distinct frames."""
         layout, network = model.layout, model.network
-        self.depth, self.dial_past = model.depth, network.dial_past
+        self.depth, self.dial_past, self.turns = model.depth, network.dial_past, network.dials
         frame, step = split.index["frame"], split.index["step"]
         self.frame, self.action = frame, split.index["action"]
         small = torch.uint8 if len(network.token.weight) <= 256 else torch.int16  # memory grows with the frames by these alone
@@ -54,7 +53,12 @@ class Samples:
         held = np.where(since < self.start[:, None], MOST_HELD, np.minimum(number - since, MOST_HELD))
         self.held = held.astype(np.int16)
         self.dials = positions_of(self.action, self.start, network.dials)
-        self.pair, self.onward = self._onward(tokens, model)
+        self.tokens, self.layout = tokens, layout
+        self.inertia = Inertia(model.tiles.cpu().numpy()) if model.side else None
+        before = frame[np.maximum(np.arange(len(frame)) - 1, self.start)]
+        self.pairs, pair = np.unique(np.stack([before, frame], 1), axis=0, return_inverse=True)
+        self.pair, self.worked_out = pair.ravel(), np.zeros(len(self.pairs), bool)
+        self.onward = torch.empty(len(self.pairs), *(layout.mask.shape if model.side else [0]), dtype=torch.int16)
         self.all = split.transitions
         still = frame[self.all] == frame[self.all + 1]
         self.changed, self.unchanged = self.all[~still], self.all[still]
@@ -65,7 +69,8 @@ class Samples:
         self.kind_loss = torch.ones(kinds)
 
     def _kinds(self) -> tuple[np.ndarray, int]:
-        """Kinds of transitions, int [N] and their number: alike in the buttons that go down and the cells that change."""
+        """Kinds of transitions, int [N] and their number: alike in the buttons that go down and the cells that change,
+        and all within an episode's first steps, of which there are few, are apart from later ones."""
         at = self.all
         fresh = self.action[at] * (1 - np.where((at == self.start[at])[:, None], 0, self.action[at - 1]))
         cells = np.concatenate(
@@ -75,34 +80,49 @@ class Samples:
             ]
         )
         scene = (self.backdrop[self.frame[at]] != self.backdrop[self.frame[at + 1]]).numpy()
-        table = np.concatenate([fresh, np.searchsorted(SIZES, cells)[:, None], scene[:, None]], 1).astype(np.uint8)
+        early = at - self.start[at] < self.depth
+        table = np.concatenate([fresh, np.searchsorted(SIZES, cells)[:, None], scene[:, None], early[:, None]], 1).astype(np.uint8)
         kinds, number = np.unique(table, axis=0, return_inverse=True)
         kind = np.zeros(len(self.frame), np.int64)
         kind[at] = number.ravel()
         return kind, len(kinds)
 
-    def _onward(self, tokens: np.ndarray, model: TokenDynamics) -> tuple[np.ndarray, torch.Tensor]:
-        """What comes by inertia: for every record a number, int [N], of a window int16 [P, h, w] (empty if there is none)."""
-        if not model.side:
-            return np.zeros(len(self.frame), int), torch.zeros(1, 0, dtype=torch.int16)
-        before = self.frame[np.maximum(np.arange(len(self.frame)) - 1, self.start)]
-        pairs, number = np.unique(np.stack([before, self.frame], 1), axis=0, return_inverse=True)
-        inertia, layout = Inertia(model.tiles.cpu().numpy()), model.layout
-        windows = torch.empty(len(pairs), *layout.mask.shape, dtype=torch.int16)
-        for place, (one, other) in enumerate(tqdm(pairs.tolist(), desc="inertia", unit="frame")):
-            windows[place] = layout.window(torch.from_numpy(inertia.onward(np.asarray(tokens[one]), np.asarray(tokens[other]))))
-        return number.ravel(), windows
+    def _onward(self, at: np.ndarray) -> torch.Tensor:
+        """What comes by inertia at records `at`: int16 [B, h, w], or [B, 0]. Worked out when it is first asked for: a training does
+        not come to all of a long recording."""
+        numbers = self.pair[at]
+        for number in np.unique(numbers[~self.worked_out[numbers]]) if self.inertia else ():
+            before, now = (np.asarray(self.tokens[row]) for row in self.pairs[number])
+            self.onward[number] = self.layout.window(torch.from_numpy(self.inertia.onward(before, now)))
+            self.worked_out[number] = True
+        return self.onward[numbers]
+
+    def past(self, at: np.ndarray, depth: int) -> np.ndarray:
+        """The records of the screens that are remembered at records `at`, int64 [B, depth + 1], oldest first, `at` the last."""
+        ticks = self.place[at][:, None] - np.arange(depth + 1)[::-1]
+        return np.maximum(self.kept[np.maximum(ticks, 0)], self.start[at][:, None])
+
+    def last(self, at: np.ndarray) -> np.ndarray:
+        """What was pressed in the steps before the records `at`, uint8 [B, n]."""
+        return np.where((at == self.start[at])[:, None], 0, self.action[at - 1])
+
+    def dialled(self, at: np.ndarray) -> np.ndarray:
+        """Where the dials stood in the last steps and stand after this one, as `Dialled` is told: float32 [B, (P + 1) D]."""
+        past = torch.from_numpy(self.dials[self._dial_records(at)])
+        after = turned(past[:, -1], torch.from_numpy(self.action[at].astype(np.float32)), self.turns)
+        return torch.cat([past.flatten(1), after], 1).numpy()
+
+    def _dial_records(self, at: np.ndarray) -> np.ndarray:
+        return np.maximum(at[:, None] - np.arange(self.dial_past)[::-1], self.start[at][:, None])
 
     def get(self, at: np.ndarray, device: torch.device = CPU) -> tuple[State, torch.Tensor, torch.Tensor, torch.Tensor]:
         """States, actions float32 [B, n], next windows int16 [B, h, w] and next backdrops int64 [B] at records `at`."""
-        begin = self.start[at][:, None]
-        ticks = self.place[at][:, None] - np.arange(self.depth + 1)[::-1]
-        records = np.maximum(self.kept[np.maximum(ticks, 0)], begin)
+        begin, records = self.start[at][:, None], self.past(at, self.depth)
         rows = torch.from_numpy(self.frame[records].astype(np.int64))
         # a step's action is that of the record before it; before the episode's begin nothing was pressed
         pressed = self.action[records[:, 1:] - 1] * (records[:, 1:] > begin)[:, :, None]
         first = (at == begin[:, 0])[:, None]
-        last = np.where(first, 0, self.action[at - 1])
+        last = self.last(at)
         held = np.where(first, MOST_HELD, self.held[at - 1])
         now = torch.from_numpy(self.frame[at].astype(np.int64))
         following = torch.from_numpy(self.frame[at + 1].astype(np.int64))
@@ -114,8 +134,8 @@ class Samples:
             torch.from_numpy(held.astype(np.int64)),
             torch.from_numpy(self.idle[at]),
             self.backdrop[now],
-            torch.from_numpy(self.dials[np.maximum(at[:, None] - np.arange(self.dial_past)[::-1], begin)]),
-            self.onward[self.pair[at]],
+            torch.from_numpy(self.dials[self._dial_records(at)]),
+            self._onward(at),
         )
         action = torch.from_numpy(self.action[at].astype(np.float32))
         return (

@@ -1,5 +1,6 @@
 """Training the token dynamics: the loss, what is shown in advance, validation by frames got wrong."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from dreamcart.dynamics.tokens.dials import dials_of
 from dreamcart.dynamics.tokens.inertia import colours, has_inertia
 from dreamcart.dynamics.tokens.init import fit_layout, load_trained, take_weights
 from dreamcart.dynamics.tokens.layout import find_layout
-from dreamcart.dynamics.tokens.model import MOST_ROUNDS, TokenDynamics, config_for
+from dreamcart.dynamics.tokens.model import TokenDynamics, config_for
+from dreamcart.dynamics.tokens.movers.kinds import PAST, find_kinds
+from dreamcart.dynamics.tokens.movers.train import train_movers
 from dreamcart.dynamics.tokens.moves import find_moves
+from dreamcart.dynamics.tokens.paint import MOST_ROUNDS
 from dreamcart.dynamics.tokens.reach import reach
 from dreamcart.dynamics.tokens.regions import find_regions
 from dreamcart.dynamics.tokens.samples import Samples
@@ -27,6 +31,7 @@ from dreamcart.training import Plan, fit, step_rng
 TELL_SHARE, TELL_SHARE_RANDOM = 0.1, 0.5
 LATE_SHARE = 0.2  # of the changes that come by themselves, those that are practised late
 LATE_MOST = 60  # steps
+MOVERS_RATE, MOVERS_MORE = 0.002, 2  # peak learning rate, and how many times as many steps as the cells have
 SCALE = 0.1  # brings a frame's negative log-likelihood (a sum over cells) near 1
 VAL_BATCH = 256
 JUDGE_SAMPLE = 4096
@@ -177,7 +182,24 @@ def train_tokens(
     plan = Plan(own.steps, own.learning_rate, own.weight_decay, own.validate_every, own.checkpoint_every, params.seed)
     curve = fit(model, plan, loss_at, validate, checkpoint, "dynamics, tokens", practice.progress, model.network.matrices())
     model.cpu().network.settle()
+    if side and own.history_frames >= PAST:
+        config |= move(model, samples, tokens, plan, checkpoint.with_suffix(f".movers{checkpoint.suffix}"))
     return model, config | keep_to(model, tokens["train"], train), curve
+
+
+def move(
+    model: TokenDynamics, samples: dict[str, Samples], tokens: dict[str, np.ndarray], plan: Plan, checkpoint: Path
+) -> dict[str, Any]:
+    """Teach a trained model the things that move as one, where the game has such. Returns what its config says of them."""
+    tiles, practice = model.tiles.numpy(), samples["train"]
+    kinds = find_kinds(tiles, tokens["train"], practice.frame, practice.all)
+    if not len(kinds.colours):
+        return {}
+    plan = replace(plan, learning_rate=MOVERS_RATE, steps=MOVERS_MORE * plan.steps)
+    kinds, mover, sizes = train_movers(samples, tokens, tiles, kinds, plan, checkpoint)
+    model.set_movers(kinds, mover)
+    checkpoint.unlink(missing_ok=True)
+    return {"movers": {"shape": kinds.shape, "network": sizes}}
 
 
 def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split) -> dict[str, Any]:

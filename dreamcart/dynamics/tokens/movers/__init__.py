@@ -1,0 +1,1 @@
+"""Things that move as one: which there are, where they go next, and the tokens that show it."""

@@ -1,0 +1,62 @@
+"""What tokens may be where things have gone: those that show each thing where it is now, and no longer where it was.
+
+What else a cell shows (a brick beside the ball, or none any more) is left to the network.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Thing(NamedTuple):
+    """A thing of one colour with its place in pixels; mask: bool [h, w], which of its box's pixels are its own."""
+
+    colour: int
+    y: int
+    x: int
+    mask: np.ndarray
+
+
+def claims(
+    tiles: np.ndarray, tokens: np.ndarray, leave: Sequence[Thing], come: Sequence[Thing], other: Sequence[Thing] = ()
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """The cells that things leave or come to, and which tokens they may show: row, column, bool [V]. A cell that no tile shows as
+    it must be is left out.
+
+    Args:
+        tiles: uint8 [V, t, t], see `inertia.colours`; tokens: int [H, W], the screen now; leave, come: things as they are, and as
+        they will be (in both, if they stay); other: things that might have come and do not.
+    """
+    side = tiles.shape[1]
+    shape = tokens.shape[0] * side, tokens.shape[1] * side
+    colours = {thing.colour for thing in (*leave, *come, *other)}
+    wanted, bared = np.full(shape, -1, np.int16), {colour: np.zeros(shape, bool) for colour in colours}
+    cells = np.zeros(tokens.shape, bool)
+    for thing in (*leave, *come, *other):
+        cells[_span(thing.y, thing.mask.shape[0], side), _span(thing.x, thing.mask.shape[1], side)] = True
+    for thing in leave:
+        _paint(bared[thing.colour], thing, True)
+    for thing in come:
+        _paint(wanted, thing, thing.colour)
+    for row, column in np.argwhere(cells):
+        part = np.s_[row * side : (row + 1) * side, column * side : (column + 1) * side]
+        need, now = wanted[part], tiles[tokens[row, column]]
+        fits = ((tiles == need) | (need < 0)).all((1, 2))
+        for colour in colours:
+            may = (need == colour) | ((now == colour) & ~bared[colour][part])
+            fits &= ((tiles != colour) | may).all((1, 2))
+        if fits.any():
+            yield int(row), int(column), fits
+
+
+def _span(first: int, size: int, side: int) -> slice:
+    """The cells of a span of pixels; what is beyond the screen's begin is cut off."""
+    return slice(max(first // side, 0), max((first + size - 1) // side + 1, 0))
+
+
+def _paint(picture: np.ndarray, thing: Thing, value: int) -> None:
+    """Set a thing's pixels; what is beyond the picture is cut off."""
+    top, left = max(thing.y, 0), max(thing.x, 0)
+    part = thing.mask[top - thing.y : max(picture.shape[0] - thing.y, 0), left - thing.x : max(picture.shape[1] - thing.x, 0)]
+    picture[top : top + part.shape[0], left : left + part.shape[1]][part] = value

@@ -1,0 +1,71 @@
+"""Where a thing goes next, from what is around it: a small network that looks at pixels, wherever on the screen they are."""
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from dreamcart.dynamics.tokens.movers.kinds import PAST, UNSEEN
+
+SIDE = 32  # pixels that it sees around a thing
+HIDDEN, WAY = 192, 12
+MOST_CODES = 12  # numbers that stand for a colour
+OCTAVES = 8
+LOOKS = 2  # screens, the one before and the one now
+
+
+@dataclass(frozen=True)
+class Views:
+    """What is seen of N things.
+
+    crops: uint8 [N, LOOKS, SIDE, SIDE], colours plus one, 0 beyond the screen; ways: int64 [N, PAST, 2], see `kinds.ways_before`;
+    kind: int64 [N]; numbers: float32 [N, R], where they are, where the dials stand, and how far behind
+    them they are, 0 to 1; pressed: float32 [N, 2 n].
+    """
+
+    crops: torch.Tensor
+    ways: torch.Tensor
+    kind: torch.Tensor
+    numbers: torch.Tensor
+    pressed: torch.Tensor
+
+    def to(self, device: torch.device) -> "Views":
+        """The same on a device."""
+        return Views(*(getattr(self, field.name).to(device) for field in fields(self)))
+
+
+class Mover(nn.Module):
+    """Of each thing, which of the known ways it goes, or none of them (it is gone, hidden, or not what it was)."""
+
+    def __init__(self, colours: int, kinds: int, ways: int, numbers: int, buttons: int) -> None:
+        """numbers: R of `Views`, buttons: n."""
+        super().__init__()
+        code = torch.eye(colours + 1)
+        if colours + 1 > MOST_CODES:
+            code = 2.0 * torch.randint(0, 2, (colours + 1, MOST_CODES), generator=torch.Generator().manual_seed(0)) - 1
+        self.register_buffer("code", code, persistent=False)
+        layers = ((LOOKS * code.shape[1], 16, 5), (16, 32, 3), (32, 48, 3))
+        self.look = nn.Sequential(*(part for a, b, k in layers for part in (nn.Conv2d(a, b, k, 2, k // 2), nn.ReLU())))
+        self.way = nn.Embedding(2 * PAST * (UNSEEN + 1), WAY)
+        self.kind = nn.Embedding(kinds, HIDDEN)
+        told = 2 * PAST * WAY + numbers * (1 + 2 * OCTAVES) + 2 * buttons
+        self.see, self.tell = nn.Linear(48 * (SIDE // 8) ** 2, HIDDEN), nn.Linear(told, HIDDEN)
+        self.decide = nn.Sequential(
+            nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, ways + 1)
+        )
+        self.register_buffer("angles", torch.pi * 2.0 ** torch.arange(OCTAVES), persistent=False)
+
+    def forward(self, views: Views) -> torch.Tensor:
+        """Logits [N, D + 1] of the ways, the last one for none of them."""
+        seen = self.code[views.crops.permute(0, 2, 3, 1).long()].flatten(3).permute(0, 3, 1, 2)  # channels last in memory
+        which = torch.arange(2 * PAST, device=views.ways.device) * (UNSEEN + 1)
+        ways = self.way(views.ways.flatten(1) + which).flatten(1)
+        waves = (views.numbers[:, :, None] * self.angles).flatten(1)
+        told = torch.cat([ways, 2 * views.numbers - 1, waves.sin(), waves.cos(), views.pressed], 1)
+        looked = self.see(self.look(seen).flatten(1))
+        return self.decide(looked + self.tell(told) + self.kind(views.kind))
+
+    def chances(self, views: Views) -> torch.Tensor:
+        """The same as probabilities."""
+        return F.softmax(self(views).float(), 1)

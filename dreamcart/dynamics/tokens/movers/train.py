@@ -1,0 +1,152 @@
+"""Training of the movers: each thing of a recorded step, and the way it went."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from dreamcart.dynamics.tokens.inertia import FAR
+from dreamcart.dynamics.tokens.movers.kinds import MOST_WAYS, PAST, Finder, Kinds, nearest, ways_before
+from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover, Views
+from dreamcart.dynamics.tokens.movers.views import view
+from dreamcart.dynamics.tokens.samples import Samples
+from dreamcart.hardware import pick_device
+from dreamcart.training import Plan, fit, step_rng
+
+MOST_STEPS = 300_000  # recorded steps to learn from: what is found on each of their screens takes its time
+LEAST_SEEN = 5  # times that a way is gone, or that a thing comes somewhere
+MOST_BIRTHS = 64
+BATCH = 192
+JUDGED = 20_000  # things of the validation split
+
+
+@dataclass(frozen=True)
+class Went:
+    """Things of recorded steps: the record of each, int64 [N]; kind, top and left, int64 [N, 3]; how it came there, int64
+    [N, PAST, 2]; the way it went, int64 [N, 2], with `there`, bool [N], whether it is to be seen afterwards; and dials: float32
+    [N, B], where the dials stood. births: int64 [M, 3], kind, top and left of those that came when no screen in mind had shown one.
+    """
+
+    record: np.ndarray
+    thing: np.ndarray
+    before: np.ndarray
+    way: np.ndarray
+    there: np.ndarray
+    births: np.ndarray
+    dials: np.ndarray
+
+
+def things_of(samples: Samples, tokens: np.ndarray, finder: Finder, at: np.ndarray) -> Went:
+    """The movers in the steps at records `at`. tokens: int [U, H, W]."""
+    past = samples.past(at, PAST)
+    needed = np.unique(samples.frame[np.concatenate([past.ravel(), at + 1])])
+    found = np.stack([finder.find(np.asarray(tokens[row])) for row in tqdm(needed, desc="movers", unit="frame")])
+    rows = np.searchsorted(needed, samples.frame)  # right for the records that are asked for
+    step, slot = np.nonzero(found[rows[at], :, 0] >= 0)
+    thing = found[rows[at[step]], slot].astype(np.int64)
+    place, there = nearest(found[rows[at[step] + 1]], thing)
+    before = ways_before(found[rows[past[step, :-1]]], thing)
+    there_is = (found[:, :, 0][:, :, None] == np.arange(finder.count)).any(1)  # [screens, kinds]
+    new, place_in = np.nonzero(found[rows[at + 1], :, 0] >= 0)
+    fresh = found[rows[at[new] + 1], place_in].astype(np.int64)
+    unseen = ~there_is[rows[past[new]]].any(1)
+    births = fresh[unseen[np.arange(len(new)), fresh[:, 0]]]
+    return Went(at[step], thing, before, place - thing[:, 1:], there, births, samples.dials[at[step]])
+
+
+def complete(kinds: Kinds, went: Went) -> Kinds:
+    """The kinds, with the ways that things often went, and where they come from nowhere."""
+    ways, times = np.unique(went.way[went.there], axis=0, return_counts=True)
+    often = np.sort(np.argsort(-times, kind="stable")[:MOST_WAYS])
+    ways = ways[often][times[often] >= LEAST_SEEN]
+    births, times = np.unique(went.births, axis=0, return_counts=True)
+    parts = {"ways": ways, "births": births[times >= LEAST_SEEN][:MOST_BIRTHS], "dials": lines_of(went, len(kinds.colours))}
+    return replace(kinds, **{name: torch.from_numpy(part) for name, part in parts.items()})
+
+
+def lines_of(went: Went, kinds: int) -> np.ndarray:
+    """The lines by which each kind's top and left follow the dials, see `Kinds`, by least squares."""
+    lines = np.zeros((kinds, went.dials.shape[1], 2, 2), np.float32)
+    for kind, dial in np.ndindex(*lines.shape[:2]):
+        own = went.thing[:, 0] == kind
+        table = np.stack([went.dials[own, dial], np.ones(own.sum())], 1)
+        lines[kind, dial] = np.linalg.lstsq(table, went.thing[own, 1:].astype(float), rcond=None)[0].T
+    return lines
+
+
+class Practice:
+    """Things of a split as training samples: those that went on as they came, and the others."""
+
+    def __init__(self, samples: Samples, tokens: np.ndarray, tiles: np.ndarray, kinds: Kinds, went: Went) -> None:
+        self.samples, self.tokens, self.tiles, self.went = samples, tokens, torch.from_numpy(tiles), went
+        self.kinds = kinds.numpy()
+        number = {tuple(way): n for n, way in enumerate(kinds.ways.tolist())}
+        pairs = zip(map(tuple, went.way.tolist()), went.there, strict=True)
+        on = (went.way == went.before[:, 0] - FAR).all(1) & went.there
+        self.pools = [pool for pool in (np.flatnonzero(on), np.flatnonzero(~on)) if len(pool)]
+        self.target = torch.tensor([number.get(way, len(number)) if there else len(number) for way, there in pairs])
+
+    def get(self, chosen: np.ndarray) -> tuple[Views, torch.Tensor]:
+        """Views and the numbers of the ways gone, int64 [B], of some of the things."""
+        samples, at, thing = self.samples, self.went.record[chosen], self.went.thing[chosen]
+        rows = samples.frame[samples.past(at, LOOKS - 1)]
+        screens = torch.from_numpy(np.stack([self.tokens[row] for row in rows.ravel()]).astype(np.int64))
+        screens = screens.view(*rows.shape, *screens.shape[1:])
+        action, last = samples.action[at], samples.last(at)
+        views = view(self.tiles, screens, thing, self.kinds, self.went.before[chosen], samples.dialled(at), action, last)
+        return views, self.target[torch.from_numpy(chosen)]
+
+    def draw(self, rng: np.random.Generator, count: int) -> tuple[Views, torch.Tensor, torch.Tensor]:
+        """Views, ways and weights float32 [B]: as many of the few that turn as of those that go on. The weights undo that."""
+        size = count // len(self.pools)
+        chosen = np.concatenate([pool[rng.integers(len(pool), size=size)] for pool in self.pools])
+        shares = [len(pool) * len(self.pools) / len(self.target) for pool in self.pools]
+        return *self.get(chosen), torch.tensor(np.repeat(shares, size), dtype=torch.float32)
+
+
+def train_movers(
+    samples: dict[str, Samples], tokens: dict[str, np.ndarray], tiles: np.ndarray, kinds: Kinds, plan: Plan, checkpoint: Path
+) -> tuple[Kinds, Mover, dict[str, int]]:
+    """The kinds with what recordings tell of them, a trained network (CPU, eval mode), and its sizes.
+
+    Args:
+        samples, tokens: by split, "train" and "val"; kinds: see `find_kinds`.
+    """
+    finder, practice = Finder(tiles, kinds), {}
+    for name, own in samples.items():
+        at = own.changed[:MOST_STEPS]
+        went = things_of(own, tokens[name], finder, at)
+        if name == "train":
+            kinds = complete(kinds, went)
+        practice[name] = Practice(own, tokens[name], tiles, kinds, went)
+    device = pick_device()
+    first = practice["train"].get(np.arange(1))[0]
+    torch.manual_seed(plan.seed)
+    sizes = {
+        "colours": int(tiles.max()) + 1,
+        "kinds": len(kinds.colours),
+        "ways": len(kinds.ways),
+        "numbers": first.numbers.shape[1],
+        "buttons": first.pressed.shape[1] // 2,
+    }
+    model = Mover(**sizes)
+    model.to(device, memory_format=torch.channels_last)
+    judged = np.arange(len(practice["val"].target))[:: max(1, len(practice["val"].target) // JUDGED)]
+
+    def loss_at(step: int) -> torch.Tensor:
+        views, target, weight = practice["train"].draw(step_rng(plan.seed, step), BATCH)
+        loss = F.cross_entropy(model(views.to(device)), target.to(device), reduction="none")
+        return (weight.to(device) * loss).mean()
+
+    def validate() -> float:
+        wrong = 0
+        for first in range(0, len(judged), BATCH):
+            views, target = practice["val"].get(judged[first : first + BATCH])
+            wrong += int((model(views.to(device)).argmax(1).cpu() != target).sum())
+        return wrong / len(judged)
+
+    fit(model, plan, loss_at, validate, checkpoint, "dynamics, movers")
+    return kinds, model.cpu(), sizes

@@ -1,0 +1,326 @@
+"""Movers: things that move as one, found on screens, taught where they go, and shown where they have gone."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from synthetic import BUTTONS
+from test_inertia import COLUMNS, HEIGHT, ROWS, SIDE, WIDTH, Tiled, flight, picture
+from test_tokens import assert_same_state, make_model, plain_layout, record, start_at
+
+from dreamcart.dynamics.tokens.inertia import FAR
+from dreamcart.dynamics.tokens.model import TokenDynamics
+from dreamcart.dynamics.tokens.movers.claims import Thing, claims
+from dreamcart.dynamics.tokens.movers.kinds import MOST_THINGS, PAST, UNSEEN, Finder, Kinds, find_kinds, ways_before
+from dreamcart.dynamics.tokens.movers.network import Mover
+from dreamcart.dynamics.tokens.movers.play import choose
+from dreamcart.dynamics.tokens.movers.train import Practice, complete, things_of
+from dreamcart.dynamics.tokens.movers.views import SIDE as SEEN
+from dreamcart.dynamics.tokens.movers.views import crops
+from dreamcart.dynamics.tokens.samples import Samples
+from dreamcart.dynamics.tokens.train import move
+from dreamcart.training import Plan
+
+BALL, BAT = 0, 1
+
+
+def kinds(*shapes: tuple[int, int, int], **parts: list) -> Kinds:
+    """Kinds that are boxes (colour, height, width); parts: `ways` and `births`."""
+    height, width = (max(shape[axis] for shape in shapes) for axis in (1, 2))
+    table = Kinds.empty(len(shapes), height, width, len(parts.get("ways", ())), len(parts.get("births", ())))
+    for number, (colour, *size) in enumerate(shapes):
+        table.colours[number], table.sizes[number] = colour, torch.tensor(size)
+        table.masks[number, : size[0], : size[1]] = True
+    for name, part in parts.items():
+        getattr(table, name)[:] = torch.tensor(part)
+    return table
+
+
+def found(finder: Finder, tiled: Tiled, shown: np.ndarray) -> list[tuple[int, ...]]:
+    places = finder.find(tiled(shown))
+    assert places.shape == (MOST_THINGS, 3)
+    assert places.dtype == np.int16
+    return sorted(tuple(thing) for thing in places.tolist() if thing[0] >= 0)
+
+
+GAME = kinds((1, 2, 2), (1, 2, 8))
+
+
+@pytest.mark.parametrize(
+    ("ball", "bat", "seen"),
+    [
+        ((5, 7), (20, 10), [(BALL, 5, 7), (BAT, 20, 10)]),
+        ((18, 12), (20, 10), [(BALL, 18, 12), (BAT, 20, 10)]),  # they touch
+        ((19, 12), (20, 10), [(BALL, 19, 12), (BAT, 20, 10)]),  # half of the ball is before the bat
+        ((20, 12), (20, 10), [(BAT, 20, 10)]),  # nothing of it is to be seen
+        ((-1, 12), (20, 10), [(BAT, 20, 10)]),  # a half is no ball
+        ((0, 0), (22, 24), [(BALL, 0, 0), (BAT, 22, 24)]),
+    ],
+)
+def test_things_are_found_also_where_they_touch(ball, bat, seen):
+    shown = picture((1, *ball, 2, 2), (1, *bat, 2, 8), (2, 10, 1, 2, 2))  # and one of another colour, which is no mover
+    tiled = Tiled(shown)
+    assert found(Finder(tiled.tiles, GAME), tiled, shown) == seen
+
+
+def test_there_is_room_for_a_few_things():
+    shown = picture(*((1, 4 * n, 8 * m, 2, 2) for n in range(5) for m in range(4)))
+    tiled = Tiled(shown)
+    assert len(found(Finder(tiled.tiles, GAME), tiled, shown)) == MOST_THINGS
+
+
+def test_how_a_thing_came_is_followed_back_as_long_as_it_is_seen():
+    past = np.full((1, 4, MOST_THINGS, 3), -1)
+    past[0, 3, 1] = BALL, 10, 10
+    past[0, 2, 0] = BALL, 7, 12
+    past[0, 2, 1] = BALL, 7 + 2 * FAR, 12
+    past[0, 0, 0] = BALL, 7, 12  # after a screen without one: who knows whether it is the same
+    ways = ways_before(past, np.array([[BALL, 13, 8]]))
+    assert ways[0].tolist() == [[FAR + 3, FAR - 2], [FAR + 3, FAR - 2], [UNSEEN] * 2, [UNSEEN] * 2]
+    assert (ways_before(past, np.array([[BAT, 13, 8]])) == UNSEEN).all()
+
+
+def thing(y: int, x: int, colour: int = 1) -> Thing:
+    return Thing(colour, y, x, np.ones((2, 2), bool))
+
+
+def test_cells_must_show_things_where_they_have_gone_and_nowhere_else():
+    """All tiles that anything like it shows; a brick (colour 2) beside it may stay or go."""
+    brick = (2, 8, 12, 4, 4)
+    now, then, broken = picture((1, 9, 6, 2, 2), brick), picture((1, 9, 9, 2, 2), brick), picture((1, 9, 9, 2, 2))
+    off = picture((1, 10, 9, 2, 2), brick)
+    tiled = Tiled(now, then, broken, off, picture())
+    may = np.ones((ROWS, COLUMNS, len(tiled.tiles)), bool)
+    seen = set()
+    for row, column, fits in claims(tiled.tiles, tiled(now), [thing(9, 6)], [thing(9, 9)]):
+        may[row, column] = fits
+        seen.add((row, column))
+    assert seen == {(2, 1), (2, 2)}
+
+    def allowed(shown: np.ndarray) -> bool:
+        tokens = tiled(shown)
+        return all(may[row, column, tokens[row, column]] for row, column in np.ndindex(ROWS, COLUMNS))
+
+    assert allowed(then)
+    assert allowed(broken)
+    assert not any(allowed(shown) for shown in (now, off, picture(), picture((1, 9, 6, 2, 2), (1, 9, 9, 2, 2), brick)))
+
+
+def test_a_place_where_nothing_comes_shows_nothing_new():
+    empty, ball = picture(), picture((1, 9, 5, 2, 2))
+    tiled = Tiled(empty, ball)
+    [(row, column, fits)] = claims(tiled.tiles, tiled(empty), [], [], [thing(9, 5)])
+    assert (row, column) == (2, 1)
+    assert fits[tiled(empty)[2, 1]]
+    assert not fits[tiled(ball)[2, 1]]
+
+
+def test_what_no_tile_shows_is_not_asked_for_and_the_screen_has_ends():
+    tiled = Tiled(picture((1, 0, 0, 2, 2)))
+    asked = list(claims(tiled.tiles, tiled(picture((1, 0, 0, 2, 2))), [thing(0, 0)], [thing(-4, 9)]))
+    assert [(row, column) for row, column, _ in asked] == [(0, 0)]
+    assert not list(claims(tiled.tiles, tiled(picture()), [], [thing(1, 1)]))  # a ball in the middle of a tile
+
+
+def test_a_view_is_centred_and_knows_the_screens_ends():
+    shown = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 251
+    tiled = Tiled(shown.astype(np.uint8))
+    screen = torch.from_numpy(tiled(shown.astype(np.uint8)))[None, None].repeat(1, 2, 1, 1)
+    crop = crops(torch.from_numpy(tiled.tiles), screen, torch.tensor([[3, 5]]))[0]
+    assert crop.shape == (2, SEEN, SEEN)
+    assert torch.equal(crop[0], crop[1])
+    wanted = np.zeros((SEEN, SEEN), int)
+    for y, x in np.ndindex(SEEN, SEEN):
+        py, px = y + 3 - SEEN // 2, x + 5 - SEEN // 2
+        if 0 <= py < HEIGHT and 0 <= px < WIDTH:
+            wanted[y, x] = shown[py, px] + 1
+    np.testing.assert_array_equal(crop[0], wanted)
+
+
+def test_a_choice_is_drawn_only_where_none_is_sure():
+    generator = torch.Generator().manual_seed(0)
+    even, sure = torch.tensor([0.3, 0.4, 0.3]), torch.tensor([0.02, 0.95, 0.03])
+    assert {choose(even, 1.0, generator, False) for _ in range(60)} == {0, 1, 2}
+    assert {choose(sure, 1.0, generator, told) for _ in range(200) for told in (False, True)} == {1}
+    assert choose(even, 0.0, generator, False) == 1
+    for temperature in (0.0, 1.0):
+        assert choose(even, temperature, generator, True) is None
+
+
+@pytest.fixture(scope="module")
+def game():
+    """A ball between walls: its model, samples and tokens."""
+    split, tokens, tiled = flight(24, 60)
+    model = make_model(plain_layout(ROWS, COLUMNS), len(tiled.tiles), depth=PAST, side=SIDE)
+    model.tiles.copy_(torch.from_numpy(tiled.tiles))
+    return SimpleNamespace(split=split, tokens=tokens, tiled=tiled, model=model, samples=Samples(split, tokens, model))
+
+
+def test_the_kinds_of_a_game_are_found(game):
+    table = find_kinds(game.tiled.tiles, game.tokens, game.split.index["frame"], game.split.transitions)
+    assert (table.colours.tolist(), table.sizes.tolist()) == ([1], [[2, 2]])
+    assert table.masks.all()
+    went = things_of(game.samples, game.tokens, Finder(game.tiled.tiles, table), game.samples.changed)
+    assert went.there.all()
+    assert not len(went.births)
+    table = complete(table, went)
+    assert table.shape == [1, 2, 2, len(table.ways), 0, 0]
+    assert {(3, 3), (-3, 1)} <= set(map(tuple, table.ways.tolist()))
+    assert table.ways.abs().max() <= 3
+    practice = Practice(game.samples, game.tokens, game.tiled.tiles, table, went)
+    views, target, weight = practice.draw(np.random.default_rng(0), 64)
+    assert weight.mean().item() == pytest.approx(1)
+    assert weight.min() < 1 < weight.max()
+    assert len(views.kind) == len(target) == 64
+    _, target = practice.get(np.arange(len(went.record)))
+    for number in (0, 5, 700):
+        row = game.samples.frame[went.record[number] + 1]
+        dy, dx = table.ways[target[number]].tolist()
+        _, y, x = went.thing[number]
+        assert game.tokens[row].tolist() == game.tiled(picture((1, y + dy, x + dx, 2, 2))).tolist()
+
+
+def test_things_that_come_from_nowhere_are_noted():
+    """A ball that comes at one of two places again and again, after a while without."""
+    shown = [picture((1, 4, 8 + 12 * (turn % 2), 2, 2)) if step == 8 else picture() for turn in range(12) for step in range(9)]
+    tiled = Tiled(*shown)
+    split, tokens = record([([tiled(one).astype(np.int16) for one in shown], np.zeros((len(shown) - 1, len(BUTTONS)), np.uint8))])
+    model = make_model(plain_layout(ROWS, COLUMNS), len(tiled.tiles), depth=PAST, side=SIDE)
+    model.tiles.copy_(torch.from_numpy(tiled.tiles))
+    samples = Samples(split, tokens, model)
+    went = things_of(samples, tokens, Finder(tiled.tiles, kinds((1, 2, 2))), samples.changed)
+    assert complete(kinds((1, 2, 2)), went).births.tolist() == [[0, 4, 8], [0, 4, 20]]
+
+
+def plan(steps: int) -> Plan:
+    return Plan(steps, 0.001, 0.01, steps, steps, 0)
+
+
+def test_a_ball_is_taught_to_fly_and_to_bounce(game, tmp_path):
+    """Played after that by a network of cells that knows nothing: the ball goes where it should, whole."""
+    both = {"train": game.samples, "val": game.samples}, {"train": game.tokens, "val": game.tokens}
+    model = make_model(plain_layout(ROWS, COLUMNS), len(game.tiled.tiles), depth=PAST, side=SIDE)
+    model.tiles.copy_(game.model.tiles)
+    config = move(model, *both, plan(150), tmp_path / "movers.ckpt")
+    assert not list(tmp_path.iterdir())
+    at = game.samples.changed[7::11]
+    state, action, *_ = game.samples.get(at)
+    assert_same_state(start_at(game.split, game.tokens, model, at), state)
+    quiet(model)
+    with torch.inference_mode():
+        dream, _ = model.step(state, action)
+    true = torch.from_numpy(game.tokens[game.split.index["frame"][at + 1]])
+    finder = Finder(game.tiled.tiles, model.kinds)
+    seen, wanted = ([finder.find(screen)[0] for screen in screens.numpy()] for screens in (dream, true))
+    assert np.mean([(a == b).all() for a, b in zip(seen, wanted, strict=True)]) > 0.8
+    # a model of the same config has the same, from a file's tensors
+    twin = make_model(plain_layout(ROWS, COLUMNS), len(game.tiled.tiles), depth=PAST, side=SIDE, **config)
+    twin.load_state_dict(model.state_dict())
+    with torch.inference_mode():
+        again, _ = twin.eval().step(state, action)
+    assert torch.equal(dream, again)
+
+
+def test_a_killed_training_of_movers_goes_on(game, tmp_path, monkeypatch):
+    both = {"train": game.samples, "val": game.samples}, {"train": game.tokens, "val": game.tokens}
+    models = [make_model(plain_layout(ROWS, COLUMNS), len(game.tiled.tiles), depth=PAST, side=SIDE) for _ in range(2)]
+    for model in models:
+        model.tiles.copy_(game.model.tiles)
+    own = Plan(3, 0.001, 0.01, 2, 2, 0)
+    move(models[0], *both, own, tmp_path / "a.ckpt")
+    draw, drawn = Practice.draw, []
+
+    def killed(self, *args):
+        drawn.append(1)
+        if len(drawn) == 5:
+            raise KeyboardInterrupt
+        return draw(self, *args)
+
+    monkeypatch.setattr(Practice, "draw", killed)
+    with pytest.raises(KeyboardInterrupt):
+        move(models[1], *both, own, tmp_path / "b.ckpt")
+    move(models[1], *both, own, tmp_path / "b.ckpt")
+    for name, weight in models[0].mover.state_dict().items():
+        assert torch.equal(weight, models[1].mover.state_dict()[name]), name
+
+
+def quiet(model: TokenDynamics) -> None:
+    """Let something happen at every step, and cells stay as they are by themselves."""
+    torch.nn.init.constant_(model.network.event[2].bias, 20.0)
+    torch.nn.init.constant_(model.network.gate.bias, -20.0)
+    torch.nn.init.zeros_(model.network.gate.weight)
+
+
+class Fixed(Mover):
+    """A mover whose chances are given."""
+
+    def __init__(self, chances: list[float]) -> None:
+        super().__init__(2, 1, len(chances) - 1, 2, len(BUTTONS))
+        self.given = torch.tensor(chances)
+
+    def chances(self, views):
+        return self.given.repeat(len(views.kind), 1)
+
+
+def dreaming(mover: Mover, table: Kinds, *shown: np.ndarray) -> tuple[TokenDynamics, Tiled]:
+    """A model of cells that do nothing by themselves, with a mover, and the tiles of what is shown."""
+    tiled = Tiled(*shown)
+    model = make_model(plain_layout(ROWS, COLUMNS), len(tiled.tiles), depth=PAST, side=SIDE)
+    model.tiles.copy_(torch.from_numpy(tiled.tiles))
+    quiet(model)
+    model.set_movers(table, mover.eval())
+    return model, tiled
+
+
+@torch.inference_mode()
+def test_a_thing_goes_one_way_and_is_never_torn():
+    """Two ways of even chance: at each temperature the ball is at one of two places, whole, and no longer where it was."""
+    now, one, other = (picture((1, y, x, 2, 2)) for y, x in ((9, 9), (11, 12), (7, 12)))
+    model, tiled = dreaming(Fixed([0.5, 0.5, 0.0]), kinds((1, 2, 2), ways=[[2, 3], [-2, 3]]), now, one, other)
+    screens = torch.from_numpy(tiled(now))[None, None].repeat(40, PAST + 1, 1, 1)
+    state = model.start(screens, torch.zeros(40, PAST, len(BUTTONS)))
+    action = torch.zeros(40, len(BUTTONS))
+    dream, _ = model.step(state, action, 1.0, torch.Generator().manual_seed(0))
+    seen = {frame.tobytes() for frame in dream.numpy().astype(np.int64)}
+    assert seen == {tiled(one).tobytes(), tiled(other).tobytes()}
+    dream, _ = model.step(state, action)
+    assert (dream.numpy() == tiled(one)).all()
+
+
+@torch.inference_mode()
+def test_the_truth_is_told_where_a_way_is_in_doubt():
+    now, one, other = (picture((1, y, x, 2, 2)) for y, x in ((9, 9), (11, 12), (7, 12)))
+    table = kinds((1, 2, 2), ways=[[2, 3], [-2, 3]])
+    for chances, wanted in (([0.6, 0.4, 0.0], now), ([0.95, 0.05, 0.0], one)):
+        model, tiled = dreaming(Fixed(chances), table, now, one, other)
+        screens = torch.from_numpy(tiled(now))[None, None].repeat(1, PAST + 1, 1, 1)
+        state = model.start(screens, torch.zeros(1, PAST, len(BUTTONS)))
+        dream, _ = model.step(state, torch.zeros(1, len(BUTTONS)), oracle=torch.from_numpy(tiled(other))[None])
+        assert (dream[0].numpy() == tiled(wanted)).all()  # cells that are sure of themselves stay as they are
+
+
+@torch.inference_mode()
+def test_what_comes_from_nowhere_comes_once():
+    """Cells far apart each believe with a half that a ball comes to them: it comes to one of them, never to both or to none."""
+    empty, one, other = picture(), picture((1, 5, 5, 2, 2)), picture((1, 13, 25, 2, 2))
+    table = kinds((1, 2, 2), ways=[[0, 0]], births=[[0, 5, 5], [0, 13, 25]])
+    model, tiled = dreaming(Fixed([1.0, 0.0]), table, empty, one, other)
+    screens = torch.from_numpy(tiled(empty))[None, None].repeat(40, PAST + 1, 1, 1)
+    state = model.start(screens, torch.zeros(40, PAST, len(BUTTONS)))
+
+    def tokens(features, onward=None):
+        return torch.full((len(features), len(tiled.tiles)), -30.0).index_fill(1, ball, 0.0)
+
+    ball = torch.tensor(sorted({tiled(one)[1, 1], tiled(other)[3, 6]}))
+    place = torch.full((ROWS * COLUMNS, 1), -20.0)
+    place[[COLUMNS + 1, 3 * COLUMNS + 6]] = 0.0
+
+    class Gate(torch.nn.Module):
+        def forward(self, features):
+            return place.view(1, ROWS, COLUMNS, 1).expand(len(features), -1, -1, -1)
+
+    model.network.tokens, model.network.gate = tokens, Gate()
+    dream, _ = model.step(state, torch.zeros(40, len(BUTTONS)), 1.0, torch.Generator().manual_seed(0))
+    seen = {frame.tobytes() for frame in dream.numpy().astype(np.int64)}
+    assert seen == {tiled(one).tobytes(), tiled(other).tobytes()}
