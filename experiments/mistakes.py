@@ -5,7 +5,8 @@ python experiments/mistakes.py [--cart FILE] [--every N] [--split train] [--even
 Every step of the validation (or training) episodes that counts (each Nth) is predicted from its real past and compared
 in all cells. The events are those that the game's reader reads from the real screens. With --by, one event's steps are
 told apart by what the game's RAM variables were before them. At last: how many of the mistakes a dream that goes on from
-them, by the recorded buttons, has mended some steps later; and how far the game goes on by inertia. Writes nothing.
+them, by the recorded buttons, has mended some steps later; how far the game goes on by inertia; and of the things that move as
+one, how often the dream knows where they go. Writes nothing.
 """
 
 import argparse
@@ -23,8 +24,11 @@ from dreamcart.cart import load_cart
 from dreamcart.config import load_params
 from dreamcart.data.processed import Split, load_split
 from dreamcart.data.variables import variables_at
+from dreamcart.dynamics.tokens.beliefs import SURE
 from dreamcart.dynamics.tokens.inertia import colours, come_true
 from dreamcart.dynamics.tokens.model import TokenDynamics
+from dreamcart.dynamics.tokens.movers.kinds import Finder
+from dreamcart.dynamics.tokens.movers.train import Practice, things_of
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.errors import UserError, run_stage
 from dreamcart.evaluation.readback import load_reader
@@ -82,6 +86,30 @@ def main() -> None:
         right, share = come_true(tiles, tokens, split.index["frame"], split.transitions)
         told = "is told so" if world.dynamics.side else "is not told"
         print(f"Inertia is right in {right:.0%} of what it says, and foretells {share:.0%} of what changes; this dream {told}.")
+    if world.dynamics.mover is not None:
+        print_movers(world.dynamics, split, tokens)
+
+
+@torch.inference_mode()
+def print_movers(model: TokenDynamics, split: Split, tokens: np.ndarray) -> None:
+    """A row for what the things of each kind do: how many, and how often the network knows it, is sure, and is sure and wrong."""
+    model = model.cpu()
+    samples, tiles, kinds = Samples(split, tokens, model), model.tiles.numpy(), model.kinds
+    went = things_of(samples, tokens, Finder(tiles, kinds), samples.changed)
+    practice = Practice(samples, tokens, tiles, kinds, went)
+    parts = np.array_split(np.arange(len(practice.target)), max(1, len(practice.target) // BATCH))
+    best = [model.mover.chances(practice.get(part)[0]).max(1) for part in tqdm(parts, desc="movers", unit="batch")]
+    right = (torch.cat([part.indices for part in best]) == practice.target).numpy()
+    sure = (torch.cat([part.values for part in best]) >= SURE).numpy()
+    on = practice.went_on
+    rows = []
+    for kind, (colour, size) in enumerate(zip(kinds.colours.tolist(), kinds.sizes.tolist(), strict=True)):
+        own = went.thing[:, 0] == kind
+        for name, some in (("goes on", on), ("turns", ~on & went.there), ("is gone", ~went.there)):
+            chosen = own & some
+            shares = (100 * part[chosen].mean() if chosen.any() else 0.0 for part in (right, sure, sure & ~right))
+            rows.append([f"{size[0]} x {size[1]}, colour {colour}", name, int(chosen.sum()), *(f"{share:.1f}" for share in shares)])
+    print_table("Things that move, one step ahead", ["thing", "what it does", "times", "right %", "sure %", "sure, wrong %"], rows)
 
 
 def names_of(split: Split, events: list[set[str]], record: int, outcome: int) -> set[str]:

@@ -1,5 +1,6 @@
 """Movers: things that move as one, found on screens, taught where they go, and shown where they have gone."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,8 @@ from test_tokens import assert_same_state, make_model, plain_layout, record, sta
 
 from dreamcart.dynamics.tokens.inertia import FAR
 from dreamcart.dynamics.tokens.model import TokenDynamics
-from dreamcart.dynamics.tokens.movers.claims import Thing, claims
+from dreamcart.dynamics.tokens.movers.births import remember, table_of, unborn, weighed
+from dreamcart.dynamics.tokens.movers.claims import Thing, Tiles, claims
 from dreamcart.dynamics.tokens.movers.kinds import MOST_THINGS, PAST, UNSEEN, Finder, Kinds, find_kinds, ways_before
 from dreamcart.dynamics.tokens.movers.network import Mover
 from dreamcart.dynamics.tokens.movers.play import choose
@@ -93,7 +95,7 @@ def test_cells_must_show_things_where_they_have_gone_and_nowhere_else():
     tiled = Tiled(now, then, broken, off, picture())
     may = np.ones((ROWS, COLUMNS, len(tiled.tiles)), bool)
     seen = set()
-    for row, column, fits in claims(tiled.tiles, tiled(now), [thing(9, 6)], [thing(9, 9)]):
+    for row, column, fits in claims(Tiles(tiled.tiles, [1]), tiled(now), [thing(9, 6)], [thing(9, 9)]):
         may[row, column] = fits
         seen.add((row, column))
     assert seen == {(2, 1), (2, 2)}
@@ -110,7 +112,7 @@ def test_cells_must_show_things_where_they_have_gone_and_nowhere_else():
 def test_a_place_where_nothing_comes_shows_nothing_new():
     empty, ball = picture(), picture((1, 9, 5, 2, 2))
     tiled = Tiled(empty, ball)
-    [(row, column, fits)] = claims(tiled.tiles, tiled(empty), [], [], [thing(9, 5)])
+    [(row, column, fits)] = claims(Tiles(tiled.tiles, [1]), tiled(empty), [], [], [thing(9, 5)])
     assert (row, column) == (2, 1)
     assert fits[tiled(empty)[2, 1]]
     assert not fits[tiled(ball)[2, 1]]
@@ -118,9 +120,9 @@ def test_a_place_where_nothing_comes_shows_nothing_new():
 
 def test_what_no_tile_shows_is_not_asked_for_and_the_screen_has_ends():
     tiled = Tiled(picture((1, 0, 0, 2, 2)))
-    asked = list(claims(tiled.tiles, tiled(picture((1, 0, 0, 2, 2))), [thing(0, 0)], [thing(-4, 9)]))
+    asked = list(claims(Tiles(tiled.tiles, [1]), tiled(picture((1, 0, 0, 2, 2))), [thing(0, 0)], [thing(-4, 9)]))
     assert [(row, column) for row, column, _ in asked] == [(0, 0)]
-    assert not list(claims(tiled.tiles, tiled(picture()), [], [thing(1, 1)]))  # a ball in the middle of a tile
+    assert not list(claims(Tiles(tiled.tiles, [1]), tiled(picture()), [], [thing(1, 1)]))  # a ball in the middle of a tile
 
 
 def test_a_view_is_centred_and_knows_the_screens_ends():
@@ -165,7 +167,7 @@ def test_the_kinds_of_a_game_are_found(game):
     assert went.there.all()
     assert not len(went.births)
     table = complete(table, went)
-    assert table.shape == [1, 2, 2, len(table.ways), 0, 0]
+    assert table.shape == [1, 2, 2, len(table.ways), 0, 0, 0]
     assert {(3, 3), (-3, 1)} <= set(map(tuple, table.ways.tolist()))
     assert table.ways.abs().max() <= 3
     practice = Practice(game.samples, game.tokens, game.tiled.tiles, table, went)
@@ -190,7 +192,58 @@ def test_things_that_come_from_nowhere_are_noted():
     model.tiles.copy_(torch.from_numpy(tiled.tiles))
     samples = Samples(split, tokens, model)
     went = things_of(samples, tokens, Finder(tiled.tiles, kinds((1, 2, 2))), samples.changed)
-    assert complete(kinds((1, 2, 2)), went).births.tolist() == [[0, 4, 8], [0, 4, 20]]
+    table = complete(kinds((1, 2, 2)), went)
+    assert table.births.tolist() == [[0, 4, 8], [0, 4, 20]]
+    assert table.follows.shape == (2, 1, 2)  # the other one, whenever it comes
+    assert table.follows[0, 0, 1] > 0.6 < table.follows[1, 0, 0]
+
+
+def serves(count: int) -> np.ndarray:
+    """Births in one episode, at a place that a clock decides: every second step the other half of the places."""
+    rng = np.random.default_rng(1)
+    records = np.cumsum(rng.integers(9, 30, count))
+    where = 2 * (records % 2) + rng.integers(0, 2, count)
+    return np.stack([np.zeros(count, int), 4 * where, 4 * where, np.zeros(count, int), records], 1)
+
+
+def test_a_clock_out_of_sight_is_found():
+    table = table_of(serves(400))
+    assert table["births"].tolist() == [[0, 0, 0], [0, 4, 4], [0, 8, 8], [0, 12, 12]]
+    assert table["usual"].sum() == pytest.approx(1)
+    assert table["follows"].shape == (4, 2, 4)
+    np.testing.assert_allclose(table["follows"].sum(2), 1, rtol=1e-5)
+    for last, odd in np.ndindex(4, 2):
+        half = (last // 2 + odd) % 2
+        assert table["follows"][last, odd, 2 * half : 2 * half + 2].sum() > 0.95
+    chance = serves(400)
+    chance[:, 1] = chance[:, 2] = np.random.default_rng(2).integers(0, 4, 400)
+    assert table_of(chance)["follows"].shape[1] == 0  # none, where none helps
+    assert table_of(chance[:3])["births"].shape == (0, 3)
+
+
+def test_what_was_born_last_is_remembered_and_weighs():
+    births = np.array([[0, 0, 0], [0, 4, 4], [1, 8, 8]])
+    nothing = np.full((1, 2, 3), -1)
+    ball, moved, other = nothing.copy(), nothing.copy(), nothing.copy()
+    ball[0, 1], moved[0, 0], other[0, 0] = births[1], (0, 5, 5), (1, 8, 8)
+    born = unborn(1, 2)
+    for shown, steps, wanted in (
+        (nothing, PAST + 1, [[-1, PAST + 1, PAST + 1], [-1, PAST + 1, PAST + 1]]),
+        (ball, 1, [[1, 0, 0], [-1, PAST + 2, PAST + 2]]),
+        (moved, 3, [[1, 3, 0], [-1, PAST + 5, PAST + 5]]),
+        (nothing, 2, [[1, 5, 2], [-1, PAST + 7, PAST + 7]]),
+        (ball, 1, [[1, 6, 0], [-1, PAST + 8, PAST + 8]]),  # hidden for a while, not born
+        (other, 1, [[1, 7, 1], [2, 0, 0]]),
+    ):
+        for _ in range(steps):
+            born = remember(born, shown, births)
+        assert born[0].tolist() == wanted
+    follows = np.zeros((3, 2, 3), np.float32)
+    follows[1, 0], follows[1, 1] = (0.9, 0.1, 0), (0.1, 0.9, 0)
+    chances, usual, own = torch.tensor([0.3, 0.3]), np.array([0.5, 0.5, 1], np.float32), np.array([0, 1])
+    torch.testing.assert_close(weighed(chances, own, [1, 7, 9], usual, follows), torch.tensor([0.54, 0.06]))
+    torch.testing.assert_close(weighed(chances, own, [1, 6, 9], usual, follows), torch.tensor([0.06, 0.54]))
+    assert weighed(chances, own, [-1, 6, 9], usual, follows) is chances
 
 
 def plan(steps: int) -> Plan:
@@ -205,8 +258,9 @@ def test_a_ball_is_taught_to_fly_and_to_bounce(game, tmp_path):
     config = move(model, *both, plan(150), tmp_path / "movers.ckpt")
     assert not list(tmp_path.iterdir())
     at = game.samples.changed[7::11]
-    state, action, *_ = game.samples.get(at)
-    assert_same_state(start_at(game.split, game.tokens, model, at), state)
+    state, action, *_ = Samples(game.split, game.tokens, model).get(at)
+    known = start_at(game.split, game.tokens, model, at)
+    assert_same_state(dataclasses.replace(known, born=state.born), state)  # the record does not say what came from nowhere
     quiet(model)
     with torch.inference_mode():
         dream, _ = model.step(state, action)

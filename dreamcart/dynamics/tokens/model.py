@@ -23,6 +23,7 @@ from dreamcart.dynamics.tokens.dials import Dial, turned
 from dreamcart.dynamics.tokens.inertia import Inertia
 from dreamcart.dynamics.tokens.known import Known
 from dreamcart.dynamics.tokens.layout import Layout
+from dreamcart.dynamics.tokens.movers.births import unborn
 from dreamcart.dynamics.tokens.movers.kinds import PAST, Kinds
 from dreamcart.dynamics.tokens.movers.network import Mover
 from dreamcart.dynamics.tokens.movers.play import Claims, Movers
@@ -123,10 +124,13 @@ class TokenDynamics(Dynamics):
         for step in range(first, latents.shape[1]):
             seen = windows[:, step], network.summary(windows[:, step]), layout.backdrop_of(latents[:, step])
             if step == first:
-                state = begin(*seen, self.depth, self.buttons, dials=(network.dial_past, len(network.dials)))
+                dials, kinds = (network.dial_past, len(network.dials)), len(self.kinds.colours)
+                state = begin(*seen, self.depth, self.buttons, dials=dials, kinds=kinds)
             else:
                 state = advance(state, actions[:, step - 1], *seen, dials=network.dials)
                 state.idle[step <= before] = 0  # the episode has not begun
+                state.born[step <= before] = unborn(1, state.born.shape[1]).to(state.born.device)
+            state = self._remember(state, latents[:, step])
         return self._carry_on(state, latents[:, max(first, latents.shape[1] - 2)], latents[:, -1])
 
     def _carry_on(self, state: State, before: torch.Tensor, now: torch.Tensor) -> State:
@@ -196,7 +200,19 @@ class TokenDynamics(Dynamics):
             latent[rows] = self.layout.compose(settled, backdrop[rows])
         frame = self.layout.window(latent)
         following = advance(state, action, frame, self.network.summary(frame), backdrop, dials=self.network.dials)
+        following = self._remember(following, latent)
         return latent, self._carry_on(following, self.layout.compose(current, state.backdrop), latent)
+
+    @property
+    def movers(self) -> Movers:
+        """The movers in play, made at the first step."""
+        if self._movers is None:
+            self._movers = Movers(self.tiles, self.kinds, self.mover, self.cells)
+        return self._movers
+
+    def _remember(self, state: State, screens: torch.Tensor) -> State:
+        """The state with what comes from nowhere on screens int [B, H, W] in mind."""
+        return state if self.mover is None else replace(state, born=self.movers.remember(state.born, screens))
 
     def _claim(
         self,
@@ -208,8 +224,6 @@ class TokenDynamics(Dynamics):
         truth: torch.Tensor | None,
     ) -> Claims:
         """Where the movers go, see `Movers.claim`."""
-        if self._movers is None:
-            self._movers = Movers(self.tiles, self.kinds, self.mover, self.cells)
         past = state.frames[:, -PAST - 1 :]
         screens = self.layout.compose(past.flatten(0, 1), state.backdrop.repeat_interleave(past.shape[1]))
         after = turned(state.dials[:, -1], action, self.network.dials)
@@ -217,7 +231,7 @@ class TokenDynamics(Dynamics):
         told = None if truth is None else (truth != UNTOLD).flatten(1).any(1)
         screens = screens.view(*past.shape[:2], *screens.shape[1:])
         said = partial(self._chances, believed)
-        return self._movers.claim(screens, dials, action, state.last, temperature, generator, told, said)
+        return self.movers.claim(screens, dials, action, state.last, state.born, temperature, generator, told, said)
 
     def _chances(self, believed: Beliefs, rows: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
         """Log-probabilities of the next tokens of cells, [N, vocabulary]."""

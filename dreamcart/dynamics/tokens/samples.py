@@ -8,6 +8,7 @@ from dreamcart.dynamics.tokens.dials import positions_of, turned
 from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE
 from dreamcart.dynamics.tokens.inertia import Inertia
 from dreamcart.dynamics.tokens.model import TokenDynamics
+from dreamcart.dynamics.tokens.movers.births import unborn
 from dreamcart.dynamics.tokens.state import State
 
 FLOOR, POWER = 0.01, 0.6  # how far practice follows the last loss: chance ~ (loss + floor) ^ power
@@ -53,7 +54,7 @@ class Samples:
         held = np.where(since < self.start[:, None], MOST_HELD, np.minimum(number - since, MOST_HELD))
         self.held = held.astype(np.int16)
         self.dials = positions_of(self.action, self.start, network.dials)
-        self.tokens, self.layout = tokens, layout
+        self.tokens, self.layout, self.movers = tokens, layout, len(model.kinds.colours)
         self.inertia = Inertia(model.tiles.cpu().numpy()) if model.side else None
         before = frame[np.maximum(np.arange(len(frame)) - 1, self.start)]
         self.pairs, pair = np.unique(np.stack([before, frame], 1), axis=0, return_inverse=True)
@@ -136,6 +137,7 @@ class Samples:
             self.backdrop[now],
             torch.from_numpy(self.dials[self._dial_records(at)]),
             self._onward(at),
+            unborn(len(at), self.movers),  # nothing that is trained looks at it
         )
         action = torch.from_numpy(self.action[at].astype(np.float32))
         return (

@@ -7,6 +7,7 @@ import torch
 
 from dreamcart.dynamics.tokens import history
 from dreamcart.dynamics.tokens.dials import MIDDLE, turned
+from dreamcart.dynamics.tokens.movers.births import unborn
 
 
 @dataclass(frozen=True)
@@ -14,11 +15,13 @@ class State(history.State):
     """`history.State` (other families use what is in `history`), and:
 
     dials: float32 [B, P, D], 0 to 1, after each of the last P steps, the last one last; onward: int16 [B, h, w], what each
-    cell of the window shows next if all that moves goes on, see `inertia.py`; [B, 0] in a dream without.
+    cell of the window shows next if all that moves goes on, see `inertia.py`; [B, 0] in a dream without; born: int64 [B, K, 3], of
+    each kind of movers where one came from nowhere last (-1: not known), how many steps ago, and for how many none has been seen.
     """
 
     dials: torch.Tensor
     onward: torch.Tensor
+    born: torch.Tensor
 
     def to(self, device: torch.device) -> "State":
         """The state on a device."""
@@ -29,16 +32,19 @@ class State(history.State):
         return State(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
-def begin(*seen: Any, dials: tuple[int, int] = (1, 0)) -> State:
-    """`history.begin`; dials: P and D, all in the middle. Nothing moves yet."""
+def begin(*seen: Any, dials: tuple[int, int] = (1, 0), kinds: int = 0) -> State:
+    """`history.begin`; dials: P and D, all in the middle; kinds: of movers. Nothing moves yet, and nothing was born."""
     state = history.begin(*seen)
-    return _join(state, torch.full((len(state.idle), *dials), MIDDLE, device=state.idle.device), _nothing(state))
+    middle = torch.full((len(state.idle), *dials), MIDDLE, device=state.idle.device)
+    return _join(state, middle, _nothing(state), unborn(len(state.idle), kinds).to(state.idle.device))
 
 
 def advance(state: State, action: torch.Tensor, *seen: torch.Tensor, dials: Any = ()) -> State:
-    """`history.advance`, with the dials turned by the buttons. What goes on by inertia is not known yet: `onward` is empty."""
+    """`history.advance`, with the dials turned by the buttons. What goes on by inertia is not known yet: `onward` is empty,
+    and `born` as it was."""
     now = turned(state.dials[:, -1], action, dials)
-    return _join(history.advance(state, action, *seen), torch.cat([state.dials[:, 1:], now[:, None]], 1), _nothing(state))
+    positions = torch.cat([state.dials[:, 1:], now[:, None]], 1)
+    return _join(history.advance(state, action, *seen), positions, _nothing(state), state.born)
 
 
 def delay(state: State, late: torch.Tensor) -> State:
@@ -49,12 +55,13 @@ def delay(state: State, late: torch.Tensor) -> State:
     onward = state.onward
     if onward.dim() == 3:
         onward = torch.where(late[:, None, None] > 0, state.frames[:, -1].to(onward.dtype), onward)
-    return _join(history.delay(state, late), dials, onward)
+    born = state.born + torch.nn.functional.pad(late[:, None, None].expand(-1, state.born.shape[1], 2), (1, 0))
+    return _join(history.delay(state, late), dials, onward, born)
 
 
 def _nothing(state: history.State) -> torch.Tensor:
     return torch.zeros(len(state.idle), 0, dtype=torch.int16, device=state.idle.device)
 
 
-def _join(state: history.State, dials: torch.Tensor, onward: torch.Tensor) -> State:
-    return State(*(getattr(state, field.name) for field in fields(history.State)), dials, onward)
+def _join(state: history.State, *own: torch.Tensor) -> State:
+    return State(*(getattr(state, field.name) for field in fields(history.State)), *own)

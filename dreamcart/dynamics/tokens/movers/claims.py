@@ -3,7 +3,7 @@
 What else a cell shows (a brick beside the ball, or none any more) is left to the network.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,17 +18,26 @@ class Thing(NamedTuple):
     mask: np.ndarray
 
 
+class Tiles:
+    """What tokens look like, uint8 [V, t, t], see `inertia.colours`; and of each colour the pixels that show it, as bits, for
+    tokens are many and asked about at every step."""
+
+    def __init__(self, tiles: np.ndarray, colours: Iterable[int]) -> None:
+        self.tiles, self.side = tiles, tiles.shape[1]
+        self.bits = {colour: _bits(tiles == colour) for colour in colours}
+
+
 def claims(
-    tiles: np.ndarray, tokens: np.ndarray, leave: Sequence[Thing], come: Sequence[Thing], other: Sequence[Thing] = ()
+    tiles: Tiles, tokens: np.ndarray, leave: Sequence[Thing], come: Sequence[Thing], other: Sequence[Thing] = ()
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """The cells that things leave or come to, and which tokens they may show: row, column, bool [V]. A cell that no tile shows as
     it must be is left out.
 
     Args:
-        tiles: uint8 [V, t, t], see `inertia.colours`; tokens: int [H, W], the screen now; leave, come: things as they are, and as
-        they will be (in both, if they stay); other: things that might have come and do not.
+        tiles: with all of the things' colours; tokens: int [H, W], the screen now; leave, come: things as they are, and as they
+        will be (in both, if they stay); other: things that might have come and do not.
     """
-    side = tiles.shape[1]
+    side = tiles.side
     shape = tokens.shape[0] * side, tokens.shape[1] * side
     colours = {thing.colour for thing in (*leave, *come, *other)}
     wanted, bared = np.full(shape, -1, np.int16), {colour: np.zeros(shape, bool) for colour in colours}
@@ -41,13 +50,21 @@ def claims(
         _paint(wanted, thing, thing.colour)
     for row, column in np.argwhere(cells):
         part = np.s_[row * side : (row + 1) * side, column * side : (column + 1) * side]
-        need, now = wanted[part], tiles[tokens[row, column]]
-        fits = ((tiles == need) | (need < 0)).all((1, 2))
+        need, now, fits = wanted[part], tiles.tiles[tokens[row, column]], np.ones(len(tiles.tiles), bool)
         for colour in colours:
-            may = (need == colour) | ((now == colour) & ~bared[colour][part])
-            fits &= ((tiles != colour) | may).all((1, 2))
+            must = need == colour
+            may = must | ((now == colour) & ~bared[colour][part] & (need < 0))
+            shown = tiles.bits[colour]
+            fits &= ((shown & _bits(must)) == _bits(must)).all(1) & ((shown & ~_bits(may)) == 0).all(1)
         if fits.any():
             yield int(row), int(column), fits
+
+
+def _bits(pixels: np.ndarray) -> np.ndarray:
+    """bool [..., t, t] → uint64 [..., W]."""
+    packed = np.packbits(pixels.reshape(*pixels.shape[:-2], -1), axis=-1)
+    words = [(0, 0)] * (packed.ndim - 1) + [(0, -packed.shape[-1] % 8)]
+    return np.ascontiguousarray(np.pad(packed, words)).view(np.uint64)
 
 
 def _span(first: int, size: int, side: int) -> slice:

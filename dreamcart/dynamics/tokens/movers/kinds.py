@@ -28,7 +28,9 @@ class Kinds:
 
     colours: int64 [K], of the game's numbered colours; sizes: int64 [K, 2], height and width; masks: bool [K, h, w], the pixels
     of its box that are its own, padded; ways: int64 [D, 2], pixels down and to the right; births: int64 [N, 3], kind, top and left;
-    dials: float32 [K, B, 2, 2], slope and offset of the line by which a kind's top and left follow each dial, see `dials.py`.
+    usual: float32 [N], the share of its kind's births; follows: float32 [N, C, N], the same after each, by steps since then on a
+    clock of C steps (0: nothing is to be told from them); dials: float32 [K, B, 2, 2], slope and offset of the line by which a
+    kind's top and left follow each dial, see `dials.py`.
     """
 
     colours: torch.Tensor
@@ -36,19 +38,24 @@ class Kinds:
     masks: torch.Tensor
     ways: torch.Tensor
     births: torch.Tensor
+    usual: torch.Tensor
+    follows: torch.Tensor
     dials: torch.Tensor
 
     @staticmethod
-    def empty(kinds: int = 0, height: int = 0, width: int = 0, ways: int = 0, births: int = 0, dials: int = 0) -> "Kinds":
+    def empty(
+        kinds: int = 0, height: int = 0, width: int = 0, ways: int = 0, births: int = 0, clock: int = 0, dials: int = 0
+    ) -> "Kinds":
         """A table of this size that knows nothing yet."""
         sizes, gone, come = (torch.zeros(*shape, dtype=torch.int64) for shape in ((kinds, 2), (ways, 2), (births, 3)))
         masks, lines = torch.zeros(kinds, height, width, dtype=torch.bool), torch.zeros(kinds, dials, 2, 2)
-        return Kinds(torch.zeros(kinds, dtype=torch.int64), sizes, masks, gone, come, lines)
+        usual, follows = torch.ones(births), torch.zeros(births, clock, births)
+        return Kinds(torch.zeros(kinds, dtype=torch.int64), sizes, masks, gone, come, usual, follows, lines)
 
     @property
     def shape(self) -> list[int]:
         """What `empty` needs to make such a table."""
-        return [*self.masks.shape, len(self.ways), len(self.births), self.dials.shape[1]]
+        return [*self.masks.shape, len(self.ways), *self.follows.shape[:2], self.dials.shape[1]]
 
     def numpy(self) -> dict[str, np.ndarray]:
         """The same as arrays, by name."""

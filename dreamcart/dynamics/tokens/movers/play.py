@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from dreamcart.dynamics.tokens.beliefs import SURE
-from dreamcart.dynamics.tokens.movers.claims import Thing, claims
+from dreamcart.dynamics.tokens.movers.births import remember, weighed
+from dreamcart.dynamics.tokens.movers.claims import Thing, Tiles, claims
 from dreamcart.dynamics.tokens.movers.kinds import Finder, Kinds, ways_before
 from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover
 from dreamcart.dynamics.tokens.movers.views import view
@@ -30,8 +31,9 @@ class Movers:
 
     def __init__(self, tiles: torch.Tensor, kinds: Kinds, network: Mover, cells: torch.Tensor) -> None:
         """tiles: uint8 [V, t, t], see `inertia.colours`; cells: int64 [h, w], see `Layout`."""
-        self.tiles, self.network, self.shown = tiles, network, tiles.cpu().numpy()
-        self.kinds, self.finder = kinds.numpy(), Finder(self.shown, kinds)
+        self.tiles, self.network, shown = tiles, network, tiles.cpu().numpy()
+        self.kinds, self.finder = kinds.numpy(), Finder(shown, kinds)
+        self.shown = Tiles(shown, self.kinds["colours"].tolist())
         self.place = {cell: place for place, cell in enumerate(cells.flatten().tolist()) if cell >= 0}
         self._found: dict[bytes, np.ndarray] = {}
 
@@ -44,12 +46,19 @@ class Movers:
             self._found[key] = self.finder.find(screen)
         return self._found[key]
 
+    def remember(self, born: torch.Tensor, screens: torch.Tensor) -> torch.Tensor:
+        """`State.born` when screens int [B, H, W] come next."""
+        return remember(
+            born, np.stack([self.find(screen) for screen in screens.cpu().numpy().astype(np.int16)]), self.kinds["births"]
+        )
+
     def claim(
         self,
         screens: torch.Tensor,
         dials: torch.Tensor,
         action: torch.Tensor,
         last: torch.Tensor,
+        born: torch.Tensor,
         temperature: float,
         generator: torch.Generator | None,
         told: torch.Tensor | None,
@@ -59,8 +68,8 @@ class Movers:
 
         Args:
             screens: int16 [B, PAST + 1, H, W], of tokens, the screen now the last; dials: float32 [B, (P + 1) D], see
-                `Samples.dialled`; action, last: [B, n], what is pressed now, and what was before; temperature, generator: see
-                `TokenDynamics.step`.
+                `Samples.dialled`; action, last: [B, n], what is pressed now, and what was before; born: see `State`; temperature,
+                generator: see `TokenDynamics.step`.
             told: bool [B], rows in which a thing of whose way the network is not sure is left to the cells, which know the truth.
             believed: of rows and places of the window, int64 [N] each, the log-probabilities of their next tokens, [N, vocabulary].
         """
@@ -84,8 +93,11 @@ class Movers:
                     come[number].append(self.thing(own[0], own[1] + dy, own[2] + dx))
         for number, screen in enumerate(current):
             for kind in set(self.kinds["births"][:, 0].tolist()) - set(found[number, :, :, 0].ravel().tolist()):
-                places = [self.thing(*birth) for birth in self.kinds["births"].tolist() if birth[0] == kind]
+                own = np.flatnonzero(self.kinds["births"][:, 0] == kind)
+                places = [self.thing(*birth) for birth in self.kinds["births"][own].tolist()]
                 chances = self._births(number, screen, places, believed)
+                memory = born[number, kind].tolist(), self.kinds["usual"], self.kinds["follows"]
+                chances = torch.cat([weighed(chances[:-1], own, *memory), chances[-1:]])
                 which = choose(chances, temperature, generator, known[number])
                 if which is not None and chances[:-1].sum() > UNLIKELY:
                     come[number] += places[which : which + 1]
@@ -119,7 +131,7 @@ class Movers:
 
     def _joined(self, parts: list[list[tuple[int, int, np.ndarray]]]) -> Claims:
         together = [claim for part in parts for claim in part]
-        tokens = np.stack([fits for *_, fits in together]) if together else np.zeros((0, len(self.shown)), bool)
+        tokens = np.stack([fits for *_, fits in together]) if together else np.zeros((0, len(self.tiles)), bool)
         rows, cells = (torch.tensor([claim[axis] for claim in together], dtype=torch.int64) for axis in (0, 1))
         return Claims(rows, cells, torch.from_numpy(tokens))
 

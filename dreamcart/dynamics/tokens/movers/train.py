@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from dreamcart.dynamics.tokens.inertia import FAR
+from dreamcart.dynamics.tokens.movers.births import table_of
 from dreamcart.dynamics.tokens.movers.kinds import MOST_WAYS, PAST, Finder, Kinds, nearest, ways_before
 from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover, Views
 from dreamcart.dynamics.tokens.movers.views import view
@@ -17,8 +18,7 @@ from dreamcart.hardware import pick_device
 from dreamcart.training import Plan, fit, step_rng
 
 MOST_STEPS = 300_000  # recorded steps to learn from: what is found on each of their screens takes its time
-LEAST_SEEN = 5  # times that a way is gone, or that a thing comes somewhere
-MOST_BIRTHS = 64
+LEAST_SEEN = 5  # times that a way is gone
 BATCH = 192
 JUDGED = 20_000  # things of the validation split
 
@@ -27,7 +27,8 @@ JUDGED = 20_000  # things of the validation split
 class Went:
     """Things of recorded steps: the record of each, int64 [N]; kind, top and left, int64 [N, 3]; how it came there, int64
     [N, PAST, 2]; the way it went, int64 [N, 2], with `there`, bool [N], whether it is to be seen afterwards; and dials: float32
-    [N, B], where the dials stood. births: int64 [M, 3], kind, top and left of those that came when no screen in mind had shown one.
+    [N, B], where the dials stood. births: int64 [M, 5], those that came when no screen in mind had shown one, see
+    `births.table_of`.
     """
 
     record: np.ndarray
@@ -53,7 +54,8 @@ def things_of(samples: Samples, tokens: np.ndarray, finder: Finder, at: np.ndarr
     new, place_in = np.nonzero(found[rows[at + 1], :, 0] >= 0)
     fresh = found[rows[at[new] + 1], place_in].astype(np.int64)
     unseen = ~there_is[rows[past[new]]].any(1)
-    births = fresh[unseen[np.arange(len(new)), fresh[:, 0]]]
+    records = np.stack([samples.start[at[new]], at[new] + 1], 1)
+    births = np.concatenate([fresh, records], 1)[unseen[np.arange(len(new)), fresh[:, 0]]]
     return Went(at[step], thing, before, place - thing[:, 1:], there, births, samples.dials[at[step]])
 
 
@@ -62,8 +64,7 @@ def complete(kinds: Kinds, went: Went) -> Kinds:
     ways, times = np.unique(went.way[went.there], axis=0, return_counts=True)
     often = np.sort(np.argsort(-times, kind="stable")[:MOST_WAYS])
     ways = ways[often][times[often] >= LEAST_SEEN]
-    births, times = np.unique(went.births, axis=0, return_counts=True)
-    parts = {"ways": ways, "births": births[times >= LEAST_SEEN][:MOST_BIRTHS], "dials": lines_of(went, len(kinds.colours))}
+    parts = {"ways": ways, "dials": lines_of(went, len(kinds.colours)), **table_of(went.births)}
     return replace(kinds, **{name: torch.from_numpy(part) for name, part in parts.items()})
 
 
@@ -85,8 +86,8 @@ class Practice:
         self.kinds = kinds.numpy()
         number = {tuple(way): n for n, way in enumerate(kinds.ways.tolist())}
         pairs = zip(map(tuple, went.way.tolist()), went.there, strict=True)
-        on = (went.way == went.before[:, 0] - FAR).all(1) & went.there
-        self.pools = [pool for pool in (np.flatnonzero(on), np.flatnonzero(~on)) if len(pool)]
+        self.went_on = (went.way == went.before[:, 0] - FAR).all(1) & went.there
+        self.pools = [pool for pool in (np.flatnonzero(self.went_on), np.flatnonzero(~self.went_on)) if len(pool)]
         self.target = torch.tensor([number.get(way, len(number)) if there else len(number) for way, there in pairs])
 
     def get(self, chosen: np.ndarray) -> tuple[Views, torch.Tensor]:
