@@ -1,8 +1,9 @@
 """Tell an older cart what the recordings that are here show (regions, moves, start states), its weights as they are.
 
-python experiments/renew.py carts/blockfall.cart [--out FILE]
+python experiments/renew.py carts/blockfall.cart [--out FILE] [--movers STEPS]
 
-Its metrics stay those of its day: `python experiments/judge.py FILE` judges it anew.
+With --movers it is also taught the things that move as one, if the game has such, for so many steps: minutes, in place of
+training all of it again. Its metrics stay those of its day: `python experiments/judge.py FILE` judges it anew.
 """
 
 import argparse
@@ -18,19 +19,27 @@ from dreamcart.cart import load_cart, write_cart
 from dreamcart.config import load_params
 from dreamcart.data.processed import load_split, start_frames
 from dreamcart.dynamics.tokens.model import TokenDynamics
-from dreamcart.dynamics.tokens.train import keep_to
+from dreamcart.dynamics.tokens.samples import Samples
+from dreamcart.dynamics.tokens.train import keep_to, move
 from dreamcart.errors import UserError, run_stage
 from dreamcart.experiments.tokens import tokens_of
+from dreamcart.files import fingerprint
 from dreamcart.hardware import pick_device
 from dreamcart.paths import Paths
 from dreamcart.tensors import load_tensors
+from dreamcart.training import Plan
+
+CHECK_EVERY = 500  # steps between two checkpoints of the movers
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cart", type=Path)
     parser.add_argument("--out", type=Path, help="the file to write (default: the cart itself)")
+    parser.add_argument("--movers", type=int, default=0, metavar="STEPS", help="teach it movers (some 6000 steps)")
     args = parser.parse_args()
+    if args.movers < 0:
+        raise UserError(f"--movers is {args.movers}; allowed: 0 (not at all) or more.")
     params = load_params()
     world, meta = load_cart(args.cart, pick_device())
     if world.spec.name != params.game or not isinstance(world.dynamics, TokenDynamics):
@@ -38,17 +47,24 @@ def main() -> None:
             f"{args.cart} is of {world.spec.name}; what is renewed is a dream of tokens of {params.game} (params.yaml)."
         )
     paths = Paths(params.game)
-    train = load_split(paths.processed, "train")
-    told = keep_to(world.dynamics.cpu(), tokens_of(world, train), train)
+    splits = {name: load_split(paths.processed, name) for name in ("train", "val")}
+    train = splits["train"]
+    tokens = {name: tokens_of(world, split) for name, split in splits.items()}
+    model = world.dynamics.cpu()
+    told = keep_to(model, tokens["train"], train)
+    if args.movers:
+        samples = {name: Samples(split, tokens[name], model) for name, split in splits.items()}
+        plan = Plan(args.movers, 0.0, params.dynamics.weight_decay, max(1, args.movers // 5), CHECK_EVERY, params.seed)
+        told |= move(model, samples, tokens, plan, paths.checkpoint("movers", fingerprint(args.cart, args.movers, params.seed)))
     tensors, _ = load_tensors(args.cart)
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(("dynamics.", "start."))}
     tensors |= {f"dynamics.{name}": tensor for name, tensor in world.dynamics.state_dict().items()}
-    starts = start_frames(paths.processed, {"train": train, "val": load_split(paths.processed, "val")})
+    starts = start_frames(paths.processed, splits)
     tensors |= {f"start.{name}": torch.from_numpy(np.ascontiguousarray(frame)) for name, frame in starts.items()}
     meta["dynamics"] |= told
     meta |= {"starts": list(starts), "game": train.spec.to_dict()}
     write_cart(args.out or args.cart, tensors, meta)
-    kinds = f"{told['regions'][0]} regions and {told['moves'][0]} moves"
+    kinds = f"{told['regions'][0]} regions, {told['moves'][0]} moves and {len(model.kinds.colours)} kinds of movers"
     print(f"{args.out or args.cart} knows {kinds}.")
 
 

@@ -255,7 +255,7 @@ def test_a_ball_is_taught_to_fly_and_to_bounce(game, tmp_path):
     both = {"train": game.samples, "val": game.samples}, {"train": game.tokens, "val": game.tokens}
     model = make_model(plain_layout(ROWS, COLUMNS), len(game.tiled.tiles), depth=PAST, side=SIDE)
     model.tiles.copy_(game.model.tiles)
-    config = move(model, *both, plan(150), tmp_path / "movers.ckpt")
+    config = move(model, *both, plan(300), tmp_path / "movers.ckpt")
     assert not list(tmp_path.iterdir())
     at = game.samples.changed[7::11]
     state, action, *_ = Samples(game.split, game.tokens, model).get(at)
@@ -281,7 +281,7 @@ def test_a_killed_training_of_movers_goes_on(game, tmp_path, monkeypatch):
     models = [make_model(plain_layout(ROWS, COLUMNS), len(game.tiled.tiles), depth=PAST, side=SIDE) for _ in range(2)]
     for model in models:
         model.tiles.copy_(game.model.tiles)
-    own = Plan(3, 0.001, 0.01, 2, 2, 0)
+    own = Plan(6, 0.001, 0.01, 2, 2, 0)
     move(models[0], *both, own, tmp_path / "a.ckpt")
     draw, drawn = Practice.draw, []
 

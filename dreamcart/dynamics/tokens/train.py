@@ -182,20 +182,26 @@ def train_tokens(
     plan = Plan(own.steps, own.learning_rate, own.weight_decay, own.validate_every, own.checkpoint_every, params.seed)
     curve = fit(model, plan, loss_at, validate, checkpoint, "dynamics, tokens", practice.progress, model.network.matrices())
     model.cpu().network.settle()
-    if side and own.history_frames >= PAST:
-        config |= move(model, samples, tokens, plan, checkpoint.with_suffix(f".movers{checkpoint.suffix}"))
+    plan = replace(plan, steps=MOVERS_MORE * plan.steps)
+    config |= move(model, samples, tokens, plan, checkpoint.with_suffix(f".movers{checkpoint.suffix}"))
     return model, config | keep_to(model, tokens["train"], train), curve
 
 
 def move(
     model: TokenDynamics, samples: dict[str, Samples], tokens: dict[str, np.ndarray], plan: Plan, checkpoint: Path
 ) -> dict[str, Any]:
-    """Teach a trained model the things that move as one, where the game has such. Returns what its config says of them."""
+    """Teach a trained model the things that move as one, where the game has such. Returns what its config says of them.
+
+    Args:
+        samples, tokens: by split, "train" and "val"; plan: its learning rate is for the cells, and is not used.
+    """
+    if not model.side or model.depth < PAST:
+        return {}
     tiles, practice = model.tiles.numpy(), samples["train"]
     kinds = find_kinds(tiles, tokens["train"], practice.frame, practice.all)
     if not len(kinds.colours):
         return {}
-    plan = replace(plan, learning_rate=MOVERS_RATE, steps=MOVERS_MORE * plan.steps)
+    plan = replace(plan, learning_rate=MOVERS_RATE)
     kinds, mover, sizes = train_movers(samples, tokens, tiles, kinds, plan, checkpoint)
     model.set_movers(kinds, mover)
     checkpoint.unlink(missing_ok=True)
