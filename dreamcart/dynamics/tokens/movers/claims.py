@@ -54,8 +54,8 @@ def claims(
         for colour in colours:
             must = need == colour
             may = must | ((now == colour) & ~bared[colour][part] & (need < 0))
-            shown = tiles.bits[colour]
-            fits &= ((shown & _bits(must)) == _bits(must)).all(1) & ((shown & ~_bits(may)) == 0).all(1)
+            shown, wanted_bits, other_bits = tiles.bits[colour], _bits(must), ~_bits(may)
+            fits &= ((shown & wanted_bits) == wanted_bits).all(1) & ((shown & other_bits) == 0).all(1)
         if fits.any():
             yield int(row), int(column), fits
 

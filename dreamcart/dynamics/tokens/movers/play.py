@@ -36,6 +36,7 @@ class Movers:
         self.shown = Tiles(shown, self.kinds["colours"].tolist())
         self.place = {cell: place for place, cell in enumerate(cells.flatten().tolist()) if cell >= 0}
         self._found: dict[bytes, np.ndarray] = {}
+        self._births_known: dict[tuple, list[tuple[int, int, np.ndarray]]] = {}
 
     def find(self, screen: np.ndarray) -> np.ndarray:
         """See `Finder.find`."""
@@ -116,11 +117,25 @@ class Movers:
     ) -> torch.Tensor:
         """Chances that a thing comes at each of some places, or at none, float32 [N + 1]: what the cell that believes it least
         gives it. It comes at one of them, so what is believed of each adds up."""
-        parts = [self._claims(row, screen, [], [place], []) for place in places]
+        parts = [self._birth(row, screen, place) for place in places]
         joined = self._joined(parts)
         mass = (believed(joined.rows, joined.cells).cpu().exp() * joined.tokens).sum(1).split([len(part) for part in parts])
         chances = torch.stack([least.min() if len(least) else torch.zeros(()) for least in mass])
         return torch.cat([chances, (1 - chances.sum()).clamp(min=0)[None]]) / chances.sum().clamp(min=1)
+
+    def _birth(self, row: int, screen: np.ndarray, place: Thing) -> list[tuple[int, int, np.ndarray]]:
+        """The claims of a thing that comes somewhere. They are asked for at each step without one, and seldom change."""
+        side = self.shown.side
+        around = screen[
+            place.y // side : (place.y + place.mask.shape[0]) // side + 1,
+            place.x // side : (place.x + place.mask.shape[1]) // side + 1,
+        ]
+        key = place.y, place.x, place.colour, place.mask.shape, around.tobytes()
+        if key not in self._births_known:
+            if len(self._births_known) >= REMEMBERED:
+                self._births_known.clear()
+            self._births_known[key] = self._claims(0, screen, [], [place], [])
+        return [(row, cell, fits) for _, cell, fits in self._births_known[key]]
 
     def _claims(
         self, row: int, screen: np.ndarray, leave: list[Thing], come: list[Thing], other: list[Thing]
