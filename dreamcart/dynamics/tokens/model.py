@@ -33,6 +33,7 @@ from dreamcart.dynamics.tokens.paint import meet, paint
 from dreamcart.dynamics.tokens.regions import ALWAYS, Regions
 from dreamcart.dynamics.tokens.state import State, advance, begin
 
+MOST_ROUNDS = 12  # cells decided one by one in a step, at most
 CERTAIN = 50.0  # nats
 GLANCES, DEEDS = 32, 64
 DIAL_PAST = 4  # steps: a bat comes after its knob by some frames
@@ -188,8 +189,8 @@ class TokenDynamics(Dynamics):
             known = None
             if self.mover is not None:
                 claimed = self._claim(*some, first, temperature, generator, told)
-                first, known = meet(self.network, *some, first, claimed, temperature, generator)
-            painted, *last = paint(self.network, self.mask, *some, first, known, temperature, generator, told)
+                first, known = meet(self.network, *some, first, claimed, temperature, generator, MOST_ROUNDS)
+            painted, *last = paint(self.network, self.mask, *some, first, known, temperature, generator, told, MOST_ROUNDS)
             cut = torch.where(backdrop[rows] == state.backdrop[rows], ALWAYS, backdrop[rows])
             window[rows] = self._settle(painted, cut, first)
         latent = self.layout.compose(window, backdrop)

@@ -8,8 +8,6 @@ from dreamcart.dynamics.tokens.movers.play import Claims
 from dreamcart.dynamics.tokens.network import Network
 from dreamcart.dynamics.tokens.state import State
 
-MOST_ROUNDS = 12  # cells decided one by one in a step, at most
-
 
 def meet(
     network: Network,
@@ -19,17 +17,18 @@ def meet(
     claims: Claims,
     temperature: float,
     generator: torch.Generator | None,
+    rounds: int,
 ) -> tuple[Beliefs, torch.Tensor]:
     """What is believed when cells show what they must, and the cells decided for that: int64 [B, h, w], 0 or 1 + their token.
 
     Cells of which the network already believes it are left as they are. Of the others those with one choice are told to it at
-    once, and those with several one after another.
+    once, and those with several one after another, in so many rounds at most.
     """
     known = torch.zeros(believed.now.shape, dtype=torch.int64, device=believed.now.device)
     rows, cells, may = (part.to(known.device) for part in claims)
     if not len(rows):
         return believed, known
-    for _ in range(MOST_ROUNDS):
+    for _ in range(rounds):
         logs = chances(network, believed.cells(rows, cells)).masked_fill(known.flatten(1)[rows, cells][:, None] > 0, 0.0)
         inside = logs.masked_fill(~may, -torch.inf)
         open_cells = (inside.exp().sum(1) < SURE).nonzero().squeeze(1)
@@ -64,9 +63,11 @@ def paint(
     temperature: float,
     generator: torch.Generator | None,
     truth: torch.Tensor | None,
+    rounds: int,
 ) -> tuple[torch.Tensor, Beliefs, torch.Tensor]:
     """The next windows of frames that change, int16 [B, h, w]; doubtful cells one by one, as `truth` has them (int16
-    [B, h, w]) tells or else drawn. known: int64 [B, h, w], what is decided already, 0 or 1 + the token.
+    [B, h, w]) tells or else drawn. known: int64 [B, h, w], what is decided already, 0 or 1 + the token; rounds: how many cells
+    are decided so, at most.
 
     With them what was believed at last, and the cells that were decided by themselves, int64 [B, h, w], 0 or 1 + their
     token.
@@ -75,7 +76,7 @@ def paint(
     known = torch.zeros(believed.now.shape, dtype=torch.int64, device=believed.now.device) if known is None else known.clone()
     result = believed.now.clone()
     rows = torch.arange(len(result), device=result.device)
-    for turn in range(MOST_ROUNDS + 1):
+    for turn in range(rounds + 1):
         chance, token, certainty = choices(network, believed)
         chance = torch.where(mask, chance, 0.0)
         certainty = torch.where(mask & (known[rows] == 0), certainty, 1.0)
@@ -83,7 +84,7 @@ def paint(
         result[rows] = settled
         doubt = certainty.flatten(1).min(1)
         open_rows = (doubt.values < SURE).nonzero().squeeze(1)
-        if turn == MOST_ROUNDS or not len(open_rows):
+        if turn == rounds or not len(open_rows):
             return result, last, known
         rows = rows[open_rows]
         cell = doubt.indices[open_rows]

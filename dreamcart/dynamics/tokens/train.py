@@ -15,11 +15,10 @@ from dreamcart.dynamics.tokens.dials import dials_of
 from dreamcart.dynamics.tokens.inertia import colours, has_inertia
 from dreamcart.dynamics.tokens.init import fit_layout, load_trained, take_weights
 from dreamcart.dynamics.tokens.layout import find_layout
-from dreamcart.dynamics.tokens.model import TokenDynamics, config_for
+from dreamcart.dynamics.tokens.model import MOST_ROUNDS, TokenDynamics, config_for
 from dreamcart.dynamics.tokens.movers.kinds import PAST, find_kinds
 from dreamcart.dynamics.tokens.movers.train import train_movers
 from dreamcart.dynamics.tokens.moves import find_moves
-from dreamcart.dynamics.tokens.paint import MOST_ROUNDS
 from dreamcart.dynamics.tokens.reach import reach
 from dreamcart.dynamics.tokens.regions import find_regions
 from dreamcart.dynamics.tokens.samples import Samples
