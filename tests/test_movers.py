@@ -10,10 +10,10 @@ from synthetic import BUTTONS
 from test_inertia import COLUMNS, HEIGHT, ROWS, SIDE, WIDTH, Tiled, flight, picture
 from test_tokens import assert_same_state, make_model, plain_layout, record, start_at
 
-from dreamcart.dynamics.tokens.inertia import FAR
+from dreamcart.dynamics.tokens.inertia import FAR, Thing
 from dreamcart.dynamics.tokens.model import TokenDynamics
 from dreamcart.dynamics.tokens.movers.births import remember, table_of, unborn, weighed
-from dreamcart.dynamics.tokens.movers.claims import Thing, Tiles, claims
+from dreamcart.dynamics.tokens.movers.claims import Tiles, claims
 from dreamcart.dynamics.tokens.movers.kinds import MOST_THINGS, PAST, UNSEEN, Finder, Kinds, find_kinds, ways_before
 from dreamcart.dynamics.tokens.movers.network import Mover
 from dreamcart.dynamics.tokens.movers.play import choose
@@ -146,6 +146,7 @@ def test_a_choice_is_drawn_only_where_none_is_sure():
     assert {choose(even, 1.0, generator, False) for _ in range(60)} == {0, 1, 2}
     assert {choose(sure, 1.0, generator, told) for _ in range(200) for told in (False, True)} == {1}
     assert choose(even, 0.0, generator, False) == 1
+    assert choose(even, 0.001, generator, False) == 1  # so cold that powers of chances are zero
     for temperature in (0.0, 1.0):
         assert choose(even, temperature, generator, True) is None
 

@@ -10,7 +10,7 @@ screen before has moved from there; it goes on by the same way, and leaves behin
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -165,12 +165,12 @@ def _move(old: np.ndarray, new: np.ndarray, moved: list[tuple[Thing, Thing]]) ->
             left = np.where(thing.within(covered), ground[0][0], thing.within(old))
             thing.within(after)[thing.mask] = left[thing.mask]
     for was, thing in moved:
-        _stamp(after, thing, 2 * thing.y - was.y, 2 * thing.x - was.x)
+        stamp(after, replace(thing, y=2 * thing.y - was.y, x=2 * thing.x - was.x), thing.colour)
     return after
 
 
-def _stamp(picture: np.ndarray, thing: Thing, y: int, x: int) -> None:
-    """Paint a thing at another place; what is beyond the picture is cut off."""
-    top, left = max(y, 0), max(x, 0)
-    part = thing.mask[top - y : max(picture.shape[0] - y, 0), left - x : max(picture.shape[1] - x, 0)]
-    picture[top : top + part.shape[0], left : left + part.shape[1]][part] = thing.colour
+def stamp(picture: np.ndarray, thing: Thing, value: int) -> None:
+    """Set a thing's pixels in a picture; what is beyond the picture is cut off."""
+    top, left = max(thing.y, 0), max(thing.x, 0)
+    part = thing.mask[top - thing.y : max(picture.shape[0] - thing.y, 0), left - thing.x : max(picture.shape[1] - thing.x, 0)]
+    picture[top : top + part.shape[0], left : left + part.shape[1]][part] = value

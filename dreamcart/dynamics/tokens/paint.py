@@ -45,7 +45,7 @@ def meet(
         if temperature == 0:
             token = among.argmax(1)
         else:
-            token = torch.multinomial(among ** (1 / temperature), 1, generator=generator).squeeze(1)
+            token = torch.multinomial((among.log() / temperature).softmax(1), 1, generator=generator).squeeze(1)
         known.flatten(1)[rows[open_cells], cells[open_cells]] = token + 1
         again = rows[open_cells].unique()
         _, _, gate, features = network(state.rows(again), action[again], known[again])

@@ -4,18 +4,10 @@ What else a cell shows (a brick beside the ball, or none any more) is left to th
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-
-class Thing(NamedTuple):
-    """A thing of one colour with its place in pixels; mask: bool [h, w], which of its box's pixels are its own."""
-
-    colour: int
-    y: int
-    x: int
-    mask: np.ndarray
+from dreamcart.dynamics.tokens.inertia import Thing, stamp
 
 
 class Tiles:
@@ -45,9 +37,9 @@ def claims(
     for thing in (*leave, *come, *other):
         cells[_span(thing.y, thing.mask.shape[0], side), _span(thing.x, thing.mask.shape[1], side)] = True
     for thing in leave:
-        _paint(bared[thing.colour], thing, True)
+        stamp(bared[thing.colour], thing, True)
     for thing in come:
-        _paint(wanted, thing, thing.colour)
+        stamp(wanted, thing, thing.colour)
     for row, column in np.argwhere(cells):
         part = np.s_[row * side : (row + 1) * side, column * side : (column + 1) * side]
         need, now, fits = wanted[part], tiles.tiles[tokens[row, column]], np.ones(len(tiles.tiles), bool)
@@ -70,10 +62,3 @@ def _bits(pixels: np.ndarray) -> np.ndarray:
 def _span(first: int, size: int, side: int) -> slice:
     """The cells of a span of pixels; what is beyond the screen's begin is cut off."""
     return slice(max(first // side, 0), max((first + size - 1) // side + 1, 0))
-
-
-def _paint(picture: np.ndarray, thing: Thing, value: int) -> None:
-    """Set a thing's pixels; what is beyond the picture is cut off."""
-    top, left = max(thing.y, 0), max(thing.x, 0)
-    part = thing.mask[top - thing.y : max(picture.shape[0] - thing.y, 0), left - thing.x : max(picture.shape[1] - thing.x, 0)]
-    picture[top : top + part.shape[0], left : left + part.shape[1]][part] = value

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from dreamcart.dynamics.tokens.beliefs import SURE
+from dreamcart.dynamics.tokens.inertia import Thing
 from dreamcart.dynamics.tokens.movers.births import remember, weighed
-from dreamcart.dynamics.tokens.movers.claims import Thing, Tiles, claims
+from dreamcart.dynamics.tokens.movers.claims import Tiles, claims
 from dreamcart.dynamics.tokens.movers.kinds import Finder, Kinds, ways_before
 from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover
 from dreamcart.dynamics.tokens.movers.views import view
@@ -156,4 +157,4 @@ def choose(chances: torch.Tensor, temperature: float, generator: torch.Generator
     is sure, the likeliest."""
     if chances.max() >= SURE or (temperature == 0 and not told):
         return int(chances.argmax())
-    return None if told else int(torch.multinomial(chances ** (1 / temperature), 1, generator=generator))
+    return None if told else int(torch.multinomial((chances.log() / temperature).softmax(0), 1, generator=generator))

@@ -147,7 +147,7 @@ def train_movers(
         for first in range(0, len(judged), BATCH):
             views, target = practice["val"].get(judged[first : first + BATCH])
             wrong += int((model(views.to(device)).argmax(1).cpu() != target).sum())
-        return wrong / len(judged)
+        return wrong / max(1, len(judged))
 
     fit(model, plan, loss_at, validate, checkpoint, "dynamics, movers")
     return kinds, model.cpu(), sizes
