@@ -1,34 +1,68 @@
 """Roll the trained dream, or a cart, out on *validation* episodes: for choosing, which the test must not do.
 
-python experiments/validate.py [--starts N] [--cart FILE]
+python experiments/validate.py [--starts N] [--cart FILE] [--pictures FOLDER]
 
-Prints the table of rollout_eval for validation starts. Writes nothing.
+Prints the table of rollout_eval for validation starts; where the game has a reader also what it reads from the dream's screens, and
+what happened in the game at the step at which each dream parted from it. With --pictures every such step is drawn: the game before
+it and after it, the dream after it, and the difference. Writes nothing else.
 """
 
 import argparse
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+from PIL import Image
 
 from dreamcart.cart import load_cart
 from dreamcart.config import load_params
 from dreamcart.data.processed import load_split
 from dreamcart.errors import run_stage
 from dreamcart.evaluation.judge import check_same
+from dreamcart.evaluation.readback import judge, load_reader
 from dreamcart.evaluation.rollout import curve_rows, evaluate_rollouts
+from dreamcart.evaluation.screens import Screens
 from dreamcart.files import read_array
 from dreamcart.hardware import make_repeatable, pick_device
 from dreamcart.paths import Paths
 from dreamcart.tables import print_table
 from dreamcart.world_model import load_world
 
+SCALE = 2
+
+
+class Partings(Screens):
+    """Watches rollouts for the first step at which each is not the game's."""
+
+    def begin(self, at: np.ndarray) -> None:
+        super().begin(at)
+        self.parted: dict[int, tuple[int, np.ndarray]] = getattr(self, "parted", {})  # by rollout: step, and the dream's frame
+
+    def see(self, step: int, frames: np.ndarray, before: np.ndarray | None) -> None:
+        super().see(step, frames, before)
+        for number, frame in enumerate(frames, self.first):
+            if number not in self.parted and not np.array_equal(frame, self.real(number, step)):
+                self.parted[number] = step, frame
+
+    def real(self, number: int, step: int) -> np.ndarray:
+        """The game's frame at a step of a rollout."""
+        return self.test.frames[self.test.index["frame"][self.records[number] + step]]
+
+    def name(self, number: int, step: int) -> str:
+        """What happened in the game at a step of a rollout, as its reader sees it."""
+        events = judge(self.reader, [self._real(self.records[number] + step)], [self._real(self.records[number] + step - 1)]).events
+        return "+".join(sorted(events[0])) or "nothing"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--starts", type=int, default=100)
     parser.add_argument("--cart", type=Path, help="a cart instead of the trained model")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw the steps at which dreams part from the game there")
     args = parser.parse_args()
     params = load_params()
     paths = Paths(params.game)
@@ -38,9 +72,36 @@ def main() -> None:
     check_same(world, val.frames.shape[1:], params)
     longest = int(val.index["step"].max())
     config = replace(params.rollout_eval, starts=args.starts, horizons=[h for h in params.rollout_eval.horizons if h < longest])
-    table, _ = evaluate_rollouts(world, val, median, config, params.seed)
+    reader = load_reader(world.spec)
+    screens = Partings(reader, val, ["{}"] * len(val.index), config.horizons) if reader else None
+    table, _ = evaluate_rollouts(world, val, median, config, params.seed, screens)
     rows = curve_rows(table)
-    print_table(f"{world.spec.title}: validation episodes", list(rows[0]), [list(row.values()) for row in rows])
+    title = f"{world.spec.title}: validation episodes"
+    print_table(title, list(rows[0]), [list(row.values()) for row in rows])
+    if screens:
+        print_screens(title, screens)
+    if screens and args.pictures:
+        args.pictures.mkdir(parents=True, exist_ok=True)
+        for number, (step, dream) in screens.parted.items():
+            before, real = screens.real(number, step - 1), screens.real(number, step)
+            difference = np.abs(real.astype(int) - dream).astype(np.uint8)
+            shown = np.concatenate([before, real, dream, difference], 1).repeat(SCALE, 0).repeat(SCALE, 1)
+            Image.fromarray(shown).save(args.pictures / f"{step:04d}_{number:03d}_{screens.name(number, step)}.png")
+
+
+def print_screens(title: str, screens: Partings) -> None:
+    """What a reader reads from dreamed screens, and when they part from the game's."""
+    report = screens.report()
+    states = {horizon: {name: "" if v is None else v for name, v in row.items()} for horizon, row in report["states"].items()}
+    print_table(f"{title}, read back", ["step", *next(iter(states.values()))], [[h, *row.values()] for h, row in states.items()])
+    illegal = report["legality"]
+    print_table(f"{title}, illegal screens", ["share", *illegal["reasons"]], [[illegal["share"], *illegal["reasons"].values()]])
+    events = [[name, *counts.values()] for name, counts in report["events"].items()]
+    print_table(f"{title}, events", ["event", *next(iter(report["events"].values()))], events)
+    found = Counter(screens.name(number, step) for number, (step, _) in screens.parted.items())
+    soon = Counter(screens.name(number, step) for number, (step, _) in screens.parted.items() if step <= 60)
+    rows = [[name, times, soon[name]] for name, times in found.most_common()]
+    print_table(f"{title}, parted when this happened", ["in the game", "rollouts", "within 60 steps"], rows)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from torch import nn
 from dreamcart.dynamics.tokens.history import Summary
 from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.model import TokenDynamics
-from dreamcart.dynamics.tokens.network import Deed
+from dreamcart.dynamics.tokens.parts import Deed
 
 # nats by which a new tile (or backdrop) is less likely than the known one of which it is a copy: alike they would share the
 # known one's chance, and be shown in its place

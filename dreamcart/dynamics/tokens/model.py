@@ -29,7 +29,7 @@ from dreamcart.dynamics.tokens.movers.network import Mover
 from dreamcart.dynamics.tokens.movers.play import Claims, Movers
 from dreamcart.dynamics.tokens.moves import Moves
 from dreamcart.dynamics.tokens.network import Network
-from dreamcart.dynamics.tokens.paint import meet, paint
+from dreamcart.dynamics.tokens.paint import keep, meet, paint
 from dreamcart.dynamics.tokens.regions import ALWAYS, Regions
 from dreamcart.dynamics.tokens.state import State, advance, begin
 
@@ -104,15 +104,18 @@ class TokenDynamics(Dynamics):
         return Moves(*(getattr(self, f"moves_{field.name}") for field in fields(Moves)))
 
     def set_movers(self, kinds: Kinds, mover: Mover | None = None) -> None:
-        """After training: the things that move as one, and the network that knows where they go."""
+        """After training: the things that move as one, and the network that knows where they go. (Older files tell no looks.)"""
         for field in fields(kinds):
-            self.register_buffer(f"kinds_{field.name}", getattr(kinds, field.name), persistent=mover is not None)
+            part = getattr(kinds, field.name)
+            kept = mover is not None and (field.name not in ("fields", "tints", "taller") or kinds.tints.shape[1] > 0)
+            self.register_buffer(f"kinds_{field.name}", part, persistent=kept)
         self.mover = mover
         self._movers: Movers | None = None  # made from them at the first step
 
     @property
     def kinds(self) -> Kinds:
-        return Kinds(*(getattr(self, f"kinds_{field.name}") for field in fields(Kinds)))
+        kinds = Kinds(*(getattr(self, f"kinds_{field.name}") for field in fields(Kinds)))
+        return kinds.everywhere(*(side * self.side for side in self.backdrops.shape[1:]))
 
     def start(self, latents: torch.Tensor, actions: torch.Tensor, real: torch.Tensor | None = None) -> State:
         """The state after a real context: int [B, T, H, W], multi-hot [B, T - 1, n]. See `Dynamics.start`."""
@@ -173,7 +176,8 @@ class TokenDynamics(Dynamics):
         oracle: torch.Tensor | None,
     ) -> tuple[torch.Tensor, State]:
         truth = None if oracle is None else self.layout.window(oracle).to(torch.int16)
-        event, scene, gate, features = self.network(state, action)
+        sensed = self.network.sense(state, action)
+        event, scene, gate, features = self.network.believe(sensed)
         current = state.frames[:, -1]
         happens = decide(event, temperature, generator)
         if truth is not None:
@@ -185,12 +189,13 @@ class TokenDynamics(Dynamics):
             told = None if truth is None else truth[rows]
             backdrop[rows] = scene[rows].argmax(1)
             first = Beliefs(current, state.onward, gate, features).rows(rows)
-            some = state.rows(rows), action[rows]
-            known = None
+            sensed, known = sensed.rows(rows), None
             if self.mover is not None:
-                claimed = self._claim(*some, first, temperature, generator, told)
-                first, known = meet(self.network, *some, first, claimed, temperature, generator, MOST_ROUNDS)
-            painted, *last = paint(self.network, self.mask, *some, first, known, temperature, generator, told, MOST_ROUNDS)
+                claimed = self._claim(state.rows(rows), action[rows], first, temperature, generator, told)
+                first, known = meet(self.network, sensed, first, claimed, temperature, generator, MOST_ROUNDS)
+            painted, *last = paint(self.network, self.mask, sensed, first, known, temperature, generator, told, MOST_ROUNDS)
+            if self.mover is not None and told is None:
+                painted = keep(self.network, painted, last[0], claimed)
             cut = torch.where(backdrop[rows] == state.backdrop[rows], ALWAYS, backdrop[rows])
             window[rows] = self._settle(painted, cut, first)
         latent = self.layout.compose(window, backdrop)

@@ -1,6 +1,7 @@
 """The network of the token dynamics: local convolutions, row and column sums, and a history that reaches every block."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -8,152 +9,27 @@ from torch.nn import functional as F
 
 from dreamcart.dynamics.tokens.dials import Dial, Dialled, turned
 from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, Summary, ages, hold
-from dreamcart.dynamics.tokens.inertia import UNKNOWN
+from dreamcart.dynamics.tokens.parts import SLOT, WHOLE, Block, Carry, Deed, Glance, Looks
 from dreamcart.dynamics.tokens.state import State
 
-SLOT = 16  # numbers that tell what one past step changed
-WHOLE = 32  # sums over the window are divided by this: a thing in few cells must not drown in a mean
 MOST_CHANGE = 4.0  # a step's change of the summary is cut here
 
 
-class Looks(nn.Module):
-    """What tokens look like, as a part of their vectors: tiles that look alike begin alike, and rare ones learn from others."""
+class Sensed(NamedTuple):
+    """What the network makes of states and buttons, whatever is known of the next frame.
 
-    def __init__(self, pictures: torch.Tensor, channels: int) -> None:
-        super().__init__()
-        flat = pictures.flatten(1).float()
-        flat = flat - flat.mean(0)
-        self.count = len(flat)
-        self.register_buffer("pictures", flat / flat.std().clamp(min=1e-3), persistent=False)
-        self.read = nn.Linear(flat.shape[1], 4 * channels, bias=False)
-
-    def forward(self, part: int) -> torch.Tensor:
-        """[vocabulary, channels], for one of four uses."""
-        return F.linear(self.pictures, self.read.weight.chunk(4)[part])
-
-
-class Glance(nn.Module):
-    """What stands at a few places: the digit that sets the pace, the word that stops the clock.
-
-    Numbers, each a sum over the window of what its token says times how much its place counts; both are learned. Blocks would
-    have to carry such a digit through sums over all cells, and a timer that depends on it was a step early or late (LOG.md).
+    cells, and more: float32 [B, h, w, C], what is told of each cell before and after what is known of it (more: None for nothing);
+    memory: [B, M]; pressed: [B, 2 n].
     """
 
-    def __init__(self, vocabulary: int, height: int, width: int, numbers: int, memory: int) -> None:
-        super().__init__()
-        self.value = nn.Embedding(vocabulary, numbers)
-        self.where = nn.Parameter(torch.randn(height, width, numbers) * 0.02)
-        self.tell = nn.Linear(numbers, memory)
-        nn.init.normal_(self.value.weight, std=0.5)
-        for part in self.tell.parameters():
-            nn.init.zeros_(part)  # so that it can join a trained network
+    cells: torch.Tensor
+    more: torch.Tensor | None
+    memory: torch.Tensor
+    pressed: torch.Tensor
 
-    def forward(self, window: torch.Tensor) -> torch.Tensor:
-        """int [B, h, w] → [B, memory]."""
-        return self.tell((self.value(window.long()) * self.where).sum((1, 2)))
-
-
-class Deed(nn.Module):
-    """What a past step did, from what it changed and what was pressed: a fall, a shift, a turn, a turn and a fall at once.
-
-    Two layers, because each turn of each piece changes the sums in its own way: with one, a fall that came with a turn was
-    not seen to be one, and the timers that count from it were a step early or late (LOG.md).
-    """
-
-    def __init__(self, sums: int, buttons: int, hidden: int) -> None:
-        super().__init__()
-        self.sums = sums
-        self.look = nn.Linear(sums + 2 * buttons, hidden)
-        self.tell = nn.Linear(hidden, SLOT)
-
-    def forward(self, moved: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """Changes of the summary [B, K, S], and what was pressed in each step [B, K, n] → [B, K, SLOT]."""
-        fresh = actions - F.pad(actions[:, :-1], (0, 0, 1, 0))
-        return self.tell(torch.relu(self.look(torch.cat([moved, actions, fresh], 2))))
-
-    @torch.no_grad()
-    def become(self, one: nn.Linear) -> None:
-        """Say just what one layer of the changes alone says, as older networks have it; what is left of the hidden units says
-        nothing yet."""
-        self.look.weight[: 2 * SLOT] = 0
-        self.look.weight[: 2 * SLOT, : self.sums] = torch.cat([one.weight, -one.weight])
-        self.look.bias[: 2 * SLOT] = torch.cat([one.bias, -one.bias])
-        self.tell.weight.zero_()
-        self.tell.weight[:, : 2 * SLOT] = torch.cat([torch.eye(SLOT), -torch.eye(SLOT)], 1)
-        self.tell.bias.zero_()
-
-
-class Line(nn.Module):
-    """What a row (or column) holds, and what lies on either side of it: sees full lines, and how many lie below.
-
-    Sums over the other axis, then adds running sums along the own one, from both ends.
-    """
-
-    def __init__(self, channels: int, over: int) -> None:
-        super().__init__()
-        self.over = over  # the axis of [B, h, w, C] that is summed away
-        self.look = nn.Linear(channels, channels)
-        self.tell = nn.Linear(3 * channels, channels)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[B, h, w, C] → the same shape, with the summed axis of size 1."""
-        line = torch.relu(self.look(x.sum(self.over) / 4))
-        before = line.cumsum(1) / line.shape[1]
-        after = before[:, -1:] - before
-        return self.tell(torch.cat([line, before, after], 2)).unsqueeze(self.over)
-
-
-class Carry(nn.Module):
-    """What cells would show next by inertia: told to them, and trusted or not in the choice of a new token."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.show = nn.Linear(channels, channels, bias=False)
-        self.note = nn.Embedding(3, channels)  # nothing moves here, something does, or something that no tile shows
-        self.trust = nn.Linear(channels, 1)
-        for part in self.parameters():
-            nn.init.zeros_(part)  # so that it can join a trained network
-
-    def forward(self, now: torch.Tensor, onward: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
-        """int [B, h, w], twice, and the tokens' vectors [vocabulary, channels] → [B, h, w, channels]."""
-        strange = onward == UNKNOWN
-        moves = (onward != now) & ~strange
-        y, x = torch.where(moves, onward, now).long(), now.long()
-        shown = self.show(F.embedding(y, token) - F.embedding(x, token))
-        return shown + self.note(moves.long() + 2 * strange.long())
-
-    def choose(self, logits: torch.Tensor, features: torch.Tensor, onward: torch.Tensor) -> torch.Tensor:
-        """Logits of cells' new tokens [N, vocabulary], that of the token by inertia, int16 [N], raised by how far it is trusted."""
-        trust = self.trust(features) * (onward != UNKNOWN)[:, None]
-        return logits.scatter_add(1, onward.long().clamp(min=0)[:, None], trust.to(logits.dtype))
-
-
-class Block(nn.Module):
-    """Residual: convolution, lines, FiLM by history and the whole picture (Perez et al. 2018), and a layer a cell.
-
-    The weights of that layer depend on the buttons, as those of CondConv (Yang et al. 2019) on the picture: what all have in
-    common, and what each button that is down, or has just gone down, adds. A and B, which do the opposite to the same
-    piece, so have weights of their own; as a scale and a shift they were not told apart (LOG.md).
-    """
-
-    def __init__(self, channels: int, memory: int, buttons: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(channels)
-        self.look = nn.Conv2d(channels, channels, 3, padding=1)
-        self.tell = nn.Linear(channels, channels)
-        nn.init.zeros_(self.tell.weight)
-        self.press = nn.Parameter(torch.zeros(2 * buttons, channels * channels))  # added to those of `tell`
-        self.row, self.column = Line(channels, 2), Line(channels, 1)
-        self.film = nn.Sequential(nn.Linear(channels + memory, memory), nn.ReLU(), nn.Linear(memory, 2 * channels))
-
-    def forward(self, x: torch.Tensor, memory: torch.Tensor, pressed: torch.Tensor) -> torch.Tensor:
-        """x [B, h, w, C], memory [B, M], pressed float [B, 2 n], see `Network.presses` → [B, h, w, C]."""
-        y = self.look(self.norm(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        whole = torch.cat([x.sum((1, 2)) / WHOLE, memory], 1)
-        scale, shift = self.film(whole)[:, None, None].chunk(2, 3)
-        y = torch.addcmul(shift + self.row(y) + self.column(y), y, 1 + scale).relu_()
-        weights = torch.addmm(self.tell.weight.flatten(), pressed, self.press).unflatten(1, self.tell.weight.shape)
-        return x + torch.baddbmm(self.tell.bias.to(y.dtype), y.flatten(1, 2), weights.mT.to(y.dtype)).view_as(x)
+    def rows(self, chosen: torch.Tensor) -> "Sensed":
+        """That of some rows of the batch."""
+        return Sensed(*(None if part is None else part[chosen] for part in self))
 
 
 class Network(nn.Module):
@@ -263,29 +139,39 @@ class Network(nn.Module):
         """Which buttons have just gone down, and which are down: float32 [B, 2 n]."""
         return torch.cat([((action > 0) & (state.last == 0)).float(), (action > 0).float()], 1)
 
-    def forward(self, state: State, action: torch.Tensor, known: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
+    def sense(self, state: State, action: torch.Tensor) -> Sensed:
+        """What `believe` needs, once for all that may become known of the next frame. action: float32 [B, n]."""
+        age, before, changed = ages(state.frames)
+        token, earlier, _ = self._tables()
+        cells = F.embedding(state.frames[:, -1].long(), token) + F.embedding(before.long(), earlier) + self.age(age) + self.place
+        seen, more = self.remember(state, action, changed), None
+        if self.dialled is not None:
+            said, more = self.dialled(state.dials, turned(state.dials[:, -1], action, self.dials))
+            seen = seen + said
+        if self.carry is not None:
+            carried = self.carry(state.frames[:, -1], state.onward, token)
+            more = carried if more is None else more + carried
+        return Sensed(cells, more, self.mix(seen), self.presses(state, action))
+
+    def believe(self, sensed: Sensed, known: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
         """Beliefs about the next frame.
 
         Args:
-            action: float32 [B, n]; known: int64 [B, h, w], 0 or 1 + the next token of cells already decided.
+            known: int64 [B, h, w], 0 or 1 + the next token of cells already decided.
 
         Returns:
             Logits that anything changes [B]; of the next backdrop [B, K]; that each cell changes, if anything does
             [B, h, w]; and features [B, h, w, C] from which `tokens` gives the logits of a changed cell's new token.
         """
-        age, before, changed = ages(state.frames)
-        token, earlier, told = self._tables()
-        x = F.embedding(state.frames[:, -1].long(), token) + F.embedding(before.long(), earlier) + self.age(age) + self.place
-        x = x + (told[0] if known is None else F.embedding(known, told))
-        seen, pressed = self.remember(state, action, changed), self.presses(state, action)
-        if self.dialled is not None:
-            said, shown = self.dialled(state.dials, turned(state.dials[:, -1], action, self.dials))
-            seen, x = seen + said, x + shown
-        if self.carry is not None:
-            x = x + self.carry(state.frames[:, -1], state.onward, token)
-        memory = self.mix(seen)
+        *_, told = self._tables()
+        x = sensed.cells + (told[0] if known is None else F.embedding(known, told))
+        x = x if sensed.more is None else x + sensed.more
         for block in self.blocks:
-            x = block(x, memory, pressed)
+            x = block(x, sensed.memory, sensed.pressed)
         x = torch.relu(x)
-        event = self.event(torch.cat([x.sum((1, 2)) / WHOLE, memory], 1))
+        event = self.event(torch.cat([x.sum((1, 2)) / WHOLE, sensed.memory], 1))
         return event[:, 0], event[:, 1:], self.gate(x).squeeze(3), x
+
+    def forward(self, state: State, action: torch.Tensor, known: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
+        """Both: see `sense` and `believe`."""
+        return self.believe(self.sense(state, action), known)

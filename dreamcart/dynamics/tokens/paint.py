@@ -5,14 +5,12 @@ import torch
 from dreamcart.dynamics.base import UNTOLD
 from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, chances, choices, draw
 from dreamcart.dynamics.tokens.movers.play import Claims
-from dreamcart.dynamics.tokens.network import Network
-from dreamcart.dynamics.tokens.state import State
+from dreamcart.dynamics.tokens.network import Network, Sensed
 
 
 def meet(
     network: Network,
-    state: State,
-    action: torch.Tensor,
+    sensed: Sensed,
     believed: Beliefs,
     claims: Claims,
     temperature: float,
@@ -48,7 +46,7 @@ def meet(
             token = torch.multinomial((among.log() / temperature).softmax(1), 1, generator=generator).squeeze(1)
         known.flatten(1)[rows[open_cells], cells[open_cells]] = token + 1
         again = rows[open_cells].unique()
-        _, _, gate, features = network(state.rows(again), action[again], known[again])
+        _, _, gate, features = network.believe(sensed.rows(again), known[again])
         believed = believed.put(again, believed.rows(again)._replace(gate=gate, features=features))
     return believed, known
 
@@ -56,8 +54,7 @@ def meet(
 def paint(
     network: Network,
     mask: torch.Tensor,
-    state: State,
-    action: torch.Tensor,
+    sensed: Sensed,
     believed: Beliefs,
     known: torch.Tensor | None,
     temperature: float,
@@ -93,7 +90,22 @@ def paint(
             said = truth[rows].flatten(1).gather(1, cell[:, None]).squeeze(1)
             decided = torch.where(said == UNTOLD, decided, said)
         known[rows] = known[rows].flatten(1).scatter(1, cell[:, None], decided[:, None].long() + 1).view_as(known[rows])
-        _, _, gate, features = network(state.rows(rows), action[rows], known[rows])
+        _, _, gate, features = network.believe(sensed.rows(rows), known[rows])
         believed = believed.rows(open_rows)._replace(gate=gate, features=features)
         last = last.put(rows, believed)
     raise AssertionError("unreachable")
+
+
+def keep(network: Network, painted: torch.Tensor, believed: Beliefs, claims: Claims) -> torch.Tensor:
+    """Windows int16 [B, h, w] in which cells show what they must: where other choices have led away from it, the likeliest that
+    does."""
+    rows, cells, may = (part.to(painted.device) for part in claims)
+    shown = painted.flatten(1)[rows, cells].long()
+    away = (~may.gather(1, shown[:, None]).squeeze(1)).nonzero().squeeze(1)
+    if not len(away):
+        return painted
+    rows, cells = rows[away], cells[away]
+    token = chances(network, believed.cells(rows, cells)).masked_fill(~may[away], -torch.inf).argmax(1)
+    kept = painted.clone()
+    kept.flatten(1)[rows, cells] = token.to(kept.dtype)
+    return kept

@@ -17,6 +17,7 @@ from dreamcart.dynamics.tokens.init import fit_layout, load_trained, take_weight
 from dreamcart.dynamics.tokens.layout import find_layout
 from dreamcart.dynamics.tokens.model import MOST_ROUNDS, TokenDynamics, config_for
 from dreamcart.dynamics.tokens.movers.kinds import PAST, find_kinds
+from dreamcart.dynamics.tokens.movers.looks import with_looks
 from dreamcart.dynamics.tokens.movers.train import train_movers
 from dreamcart.dynamics.tokens.moves import find_moves
 from dreamcart.dynamics.tokens.reach import reach
@@ -200,6 +201,8 @@ def move(
     kinds = find_kinds(tiles, tokens["train"], practice.frame, practice.all)
     if not len(kinds.colours):
         return {}
+    changed = practice.changed
+    kinds = with_looks(kinds, tiles, tokens["train"], practice.frame[changed], practice.frame[changed + 1])
     plan = replace(plan, learning_rate=MOVERS_RATE)
     kinds, mover, sizes = train_movers(samples, tokens, tiles, kinds, plan, checkpoint)
     model.set_movers(kinds, mover)

@@ -6,18 +6,15 @@ had to be learned for each of a thousand tiles.
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
-import cv2
 import numpy as np
 import torch
 
-from dreamcart.dynamics.tokens.inertia import FAR, SAMPLE, Inertia
+from dreamcart.dynamics.tokens.inertia import FAR, SAMPLE, Inertia, Thing
 
 MOST_KINDS, MOST_WAYS = 16, 255
 LEAST = 0.01  # of the steps in which anything changes: what moves more seldom is left to the cells
-MOST_THINGS = 8  # on a screen
 PAST = 6  # steps whose ways are told: speeds that are no whole number of pixels take turns
 UNSEEN = 2 * FAR + 1  # a way that is not known
 
@@ -30,7 +27,9 @@ class Kinds:
     of its box that are its own, padded; ways: int64 [D, 2], pixels down and to the right; births: int64 [N, 3], kind, top and left;
     usual: float32 [N], the share of its kind's births; follows: float32 [N, C, N], the same after each, by steps since then on a
     clock of C steps (0: nothing is to be told from them); dials: float32 [K, B, 2, 2], slope and offset of the line by which a
-    kind's top and left follow each dial, see `dials.py`.
+    kind's top and left follow each dial, see `dials.py`; fields: int64 [K, 4], where it is to be seen (top, left, bottom, right);
+    tints: uint8 [K, L], its colour in each line of the screen, and taller: bool [K, L], whether it has a line more when its top is
+    there, see `looks.py`.
     """
 
     colours: torch.Tensor
@@ -41,103 +40,77 @@ class Kinds:
     usual: torch.Tensor
     follows: torch.Tensor
     dials: torch.Tensor
+    fields: torch.Tensor
+    tints: torch.Tensor
+    taller: torch.Tensor
 
     @staticmethod
     def empty(
-        kinds: int = 0, height: int = 0, width: int = 0, ways: int = 0, births: int = 0, clock: int = 0, dials: int = 0
+        kinds: int = 0,
+        height: int = 0,
+        width: int = 0,
+        ways: int = 0,
+        births: int = 0,
+        clock: int = 0,
+        dials: int = 0,
+        lines: int = 0,
     ) -> "Kinds":
         """A table of this size that knows nothing yet."""
         sizes, gone, come = (torch.zeros(*shape, dtype=torch.int64) for shape in ((kinds, 2), (ways, 2), (births, 3)))
-        masks, lines = torch.zeros(kinds, height, width, dtype=torch.bool), torch.zeros(kinds, dials, 2, 2)
+        masks, slopes = torch.zeros(kinds, height, width, dtype=torch.bool), torch.zeros(kinds, dials, 2, 2)
         usual, follows = torch.ones(births), torch.zeros(births, clock, births)
-        return Kinds(torch.zeros(kinds, dtype=torch.int64), sizes, masks, gone, come, usual, follows, lines)
+        fields, tints = torch.zeros(kinds, 4, dtype=torch.int64), torch.zeros(kinds, lines, dtype=torch.uint8)
+        taller = torch.zeros(kinds, lines, dtype=torch.bool)
+        return Kinds(torch.zeros(kinds, dtype=torch.int64), sizes, masks, gone, come, usual, follows, slopes, fields, tints, taller)
 
     @property
     def shape(self) -> list[int]:
         """What `empty` needs to make such a table."""
-        return [*self.masks.shape, len(self.ways), *self.follows.shape[:2], self.dials.shape[1]]
+        return [*self.masks.shape, len(self.ways), *self.follows.shape[:2], self.dials.shape[1], self.tints.shape[1]]
+
+    def everywhere(self, height: int, width: int) -> "Kinds":
+        """The same, where nothing is known of their looks (as at first, and in older files): seen on all of a screen of so many
+        pixels, in their own colours."""
+        if self.tints.shape[1] or not len(self.colours):
+            return self
+        fields = torch.tensor([0, 0, height, width]).repeat(len(self.colours), 1)
+        tints = self.colours.to(torch.uint8)[:, None].repeat(1, height)
+        return replace(self, fields=fields, tints=tints, taller=torch.zeros_like(tints, dtype=torch.bool))
 
     def numpy(self) -> dict[str, np.ndarray]:
         """The same as arrays, by name."""
         return {field.name: getattr(self, field.name).cpu().numpy() for field in fields(self)}
 
 
-class Finder:
-    """Finds the movers of a game on its screens."""
-
-    def __init__(self, tiles: np.ndarray, kinds: Kinds) -> None:
-        """tiles: uint8 [V, t, t], see `inertia.colours`."""
-        self.draw, self.tiles = Inertia(tiles).draw, tiles
-        table = kinds.numpy()
-        self.count = len(table["colours"])
-        self.kinds: dict[int, list[tuple[int, np.ndarray]]] = {}  # of each colour, numbers and masks
-        for kind, (colour, mask, (height, width)) in enumerate(zip(table["colours"], table["masks"], table["sizes"], strict=True)):
-            self.kinds.setdefault(int(colour), []).append((kind, mask[:height, :width]))
-        for own in self.kinds.values():
-            own.sort(key=lambda kind: -kind[1].sum())  # the largest first
-        self.shows = {colour: (tiles == colour).any((1, 2)) for colour in self.kinds}
-
-    def find(self, tokens: np.ndarray) -> np.ndarray:
-        """The movers on a screen int [H, W], as far as there is room: int16 [MOST_THINGS, 3], kind (-1 for none), top and left."""
-        found = np.full((MOST_THINGS, 3), -1, np.int16)
-        for line, thing in zip(found, self._things(tokens), strict=False):
-            line[:] = thing
-        return found
-
-    def _things(self, tokens: np.ndarray) -> Iterator[tuple[int, int, int]]:
-        side = self.tiles.shape[1]
-        for colour, kinds in self.kinds.items():
-            rows, columns = (np.flatnonzero(self.shows[colour][tokens].any(axis)) for axis in (1, 0))
-            if not len(rows):
-                continue
-            row, column = rows[0], columns[0]  # only the part of the screen that shows the colour is searched
-            picture = self.draw(tokens[row : rows[-1] + 1, column : columns[-1] + 1])
-            _, labels, stats, _ = cv2.connectedComponentsWithStats((picture == colour).astype(np.uint8), connectivity=8)
-            most = 2 * max(mask.sum() for _, mask in kinds)
-            for label, (x, y, width, height, size) in enumerate(stats.tolist()):
-                if label and size <= most:
-                    area = labels[y : y + height, x : x + width] == label
-                    for kind, top, left in parts_of(area, kinds):
-                        yield kind, int(row) * side + y + top, int(column) * side + x + left
-
-
-def parts_of(area: np.ndarray, kinds: list[tuple[int, np.ndarray]]) -> list[tuple[int, int, int]]:
-    """Which movers a patch of one colour, bool [h, w], is: one, or two that touch or cover one another; each with its top and left.
+def mask_of(table: dict[str, np.ndarray], kind: int, y: int) -> np.ndarray:
+    """The pixels of a mover's box, bool [h, w], when its top is in a line; where it is taller its last line stands there twice.
 
     Args:
-        kinds: numbers and masks, the largest first.
+        table: see `Kinds.numpy`.
     """
-    for kind, mask in kinds:
-        if mask.shape == area.shape and (mask == area).all():
-            return [(kind, 0, 0)]
-    for kind, mask in kinds:
-        places = places_of(mask, area)
-        if len(places) != 1:
-            continue
-        (top, left), rest = places[0], area.copy()
-        within(rest, top, left, mask)[mask] = False
-        for other, small in kinds:
-            covers = [(y, x) for y, x in places_of(small, area) if within(rest, y, x, small)[small].sum() == rest.sum()]
-            if len(covers) == 1:
-                return [(kind, top, left), (other, *covers[0])]
-    return []
+    height, width = table["sizes"][kind].tolist()
+    mask = table["masks"][kind][:height, :width]
+    taller = 0 <= y < table["taller"].shape[1] and table["taller"][kind, y]
+    return np.concatenate([mask, mask[-1:]]) if taller else mask
 
 
-def within(area: np.ndarray, top: int, left: int, mask: np.ndarray) -> np.ndarray:
-    """The part of an area that a mask's box covers, as a view."""
-    return area[top : top + mask.shape[0], left : left + mask.shape[1]]
+def drawn(table: dict[str, np.ndarray], kind: int, y: int, x: int) -> list[Thing]:
+    """What is to be seen of a mover that is somewhere, by colour: as its field cuts it off, in the colours of its lines.
 
-
-def places_of(mask: np.ndarray, area: np.ndarray) -> list[list[int]]:
-    """Where a mask lies wholly in an area: tops and lefts."""
-    if mask.shape[0] > area.shape[0] or mask.shape[1] > area.shape[1]:
-        return []
-    windows = np.lib.stride_tricks.sliding_window_view(area, mask.shape)
-    return np.argwhere(windows[:, :, mask].all(2)).tolist()
+    Args:
+        table: see `Kinds.numpy`.
+    """
+    whole, (top, left, bottom, right) = mask_of(table, kind, y), table["fields"][kind].tolist()
+    first, begin = max(y, top), max(x, left)
+    end = max(min(y + len(whole), bottom), first)
+    mask = whole[first - y : end - y, begin - x : max(min(x + whole.shape[1], right), begin) - x]
+    tint = table["tints"][kind][first:end]
+    return [Thing(colour, first, begin, mask & (tint == colour)[:, None]) for colour in np.unique(tint).tolist()]
 
 
 def find_kinds(tiles: np.ndarray, tokens: np.ndarray, rows: np.ndarray, transitions: np.ndarray) -> Kinds:
-    """The kinds of movers in a training split, from a sample of its steps; how many there are and their ways are not known yet.
+    """The kinds of movers in a training split, from a sample of its steps: seen everywhere and in their own colours, as far as is
+    known yet, and of unknown ways.
 
     Args:
         tiles: see `inertia.colours`; tokens: int [U, H, W]; rows: int [N], the row of `tokens` that each record shows;
@@ -154,7 +127,7 @@ def find_kinds(tiles: np.ndarray, tokens: np.ndarray, rows: np.ndarray, transiti
     for number, (colour, size, mask) in enumerate(shapes):
         kinds.colours[number], kinds.sizes[number] = colour, torch.tensor(size)
         kinds.masks[number, : size[0], : size[1]] = torch.from_numpy(np.frombuffer(mask, bool).reshape(size).copy())
-    return kinds
+    return kinds.everywhere(*(side * inertia.side for side in tokens[0].shape))
 
 
 def nearest(found: np.ndarray, things: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

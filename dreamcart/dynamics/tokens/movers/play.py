@@ -1,6 +1,7 @@
 """The movers in play: where each thing on a screen goes, and the cells of the window that must show it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,9 @@ from dreamcart.dynamics.tokens.beliefs import SURE
 from dreamcart.dynamics.tokens.inertia import Thing
 from dreamcart.dynamics.tokens.movers.births import remember, weighed
 from dreamcart.dynamics.tokens.movers.claims import Tiles, claims
-from dreamcart.dynamics.tokens.movers.kinds import Finder, Kinds, ways_before
+from dreamcart.dynamics.tokens.movers.finder import Finder
+from dreamcart.dynamics.tokens.movers.kinds import Kinds, drawn, ways_before
+from dreamcart.dynamics.tokens.movers.mind import keep_in_mind
 from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover
 from dreamcart.dynamics.tokens.movers.views import view
 
@@ -34,9 +37,10 @@ class Movers:
         """tiles: uint8 [V, t, t], see `inertia.colours`; cells: int64 [h, w], see `Layout`."""
         self.tiles, self.network, shown = tiles, network, tiles.cpu().numpy()
         self.kinds, self.finder = kinds.numpy(), Finder(shown, kinds)
-        self.shown = Tiles(shown, self.kinds["colours"].tolist())
+        self.shown = Tiles(shown, np.unique(self.kinds["tints"]).tolist())
         self.place = {cell: place for place, cell in enumerate(cells.flatten().tolist()) if cell >= 0}
         self._found: dict[bytes, np.ndarray] = {}
+        self._refound: dict[tuple, tuple[int, int, np.ndarray] | None] = {}
         self._births_known: dict[tuple, list[tuple[int, int, np.ndarray]]] = {}
 
     def find(self, screen: np.ndarray) -> np.ndarray:
@@ -80,41 +84,63 @@ class Movers:
         known = np.zeros(len(found), bool) if told is None else told.cpu().numpy()
         leave: list[list[Thing]] = [[] for _ in found]
         come, other = [[] for _ in found], [[] for _ in found]
-        row, slot = np.nonzero(found[:, -1, :, 0] >= 0)
+        alone: dict[tuple[int, ...], np.ndarray] = {}  # of things found again, the pixels of the screen that show nothing else
+
+        def again(row: int, step: int, thing: tuple[int, int, int]) -> tuple[int, int] | None:
+            place = self.refind(*(screens[row, number].cpu().numpy() for number in (step - 1, step)), thing)
+            if place and step == screens.shape[1] - 1:
+                alone[row, thing[0], *place[:2]] = place[2]
+            return place[:2] if place else None
+
+        things, lost = keep_in_mind(found, again)
+        row, slot = np.nonzero(things[:, -1, :, 0] >= 0)
         if len(row):
-            thing = found[row, -1, slot].astype(np.int64)
+            thing = things[row, -1, slot].astype(np.int64)
             context = (part.cpu().numpy()[row] for part in (dials, action, last))
             looked = screens[row, -LOOKS:].cpu()
-            views = view(self.tiles.cpu(), looked, thing, self.kinds, ways_before(found[row, :-1], thing), *context)
+            views = view(self.tiles.cpu(), looked, thing, self.kinds, ways_before(things[row, :-1], thing), *context)
             chance = self.network.chances(views.to(self.tiles.device)).cpu()
-            for number, own, chances in zip(row.tolist(), thing.tolist(), chance, strict=True):
+            for number, own, unseen, chances in zip(row.tolist(), thing.tolist(), lost[row, -1, slot], chance, strict=True):
                 way = choose(chances, temperature, generator, known[number])
                 if way is not None and way < len(self.kinds["ways"]):
-                    leave[number].append(self.thing(*own))
+                    leave[number] += self._left(own, alone.get((number, *own))) if unseen <= 0 else []
                     dy, dx = self.kinds["ways"][way].tolist()
-                    come[number].append(self.thing(own[0], own[1] + dy, own[2] + dx))
+                    come[number] += drawn(self.kinds, own[0], own[1] + dy, own[2] + dx)
         for number, screen in enumerate(current):
             for kind in set(self.kinds["births"][:, 0].tolist()) - set(found[number, :, :, 0].ravel().tolist()):
                 own = np.flatnonzero(self.kinds["births"][:, 0] == kind)
-                places = [self.thing(*birth) for birth in self.kinds["births"][own].tolist()]
+                places = [drawn(self.kinds, *birth) for birth in self.kinds["births"][own].tolist()]
                 chances = self._births(number, screen, places, believed)
                 memory = born[number, kind].tolist(), self.kinds["usual"], self.kinds["follows"]
                 chances = torch.cat([weighed(chances[:-1], own, *memory), chances[-1:]])
                 which = choose(chances, temperature, generator, known[number])
                 if which is not None and chances[:-1].sum() > UNLIKELY:
-                    come[number] += places[which : which + 1]
-                    other[number] += places[:which] + places[which + 1 :]
+                    for place, parts in enumerate(places):
+                        (come if place == which else other)[number].extend(parts)
         return self._joined(
             [self._claims(number, screen, leave[number], come[number], other[number]) for number, screen in enumerate(current)]
         )
 
-    def thing(self, kind: int, y: int, x: int) -> Thing:
-        """A thing of a kind, somewhere."""
-        height, width = self.kinds["sizes"][kind].tolist()
-        return Thing(int(self.kinds["colours"][kind]), y, x, self.kinds["masks"][kind, :height, :width])
+    def refind(self, before: np.ndarray, now: np.ndarray, thing: tuple[int, int, int]) -> tuple[int, int, np.ndarray] | None:
+        """See `Finder.refind`."""
+        key = before.tobytes(), now.tobytes(), thing
+        if key not in self._refound:
+            if len(self._refound) >= REMEMBERED:
+                self._refound.clear()
+            self._refound[key] = self.finder.refind(before, thing, now)
+        return self._refound[key]
+
+    def _left(self, thing: Sequence[int], alone: np.ndarray | None) -> list[Thing]:
+        """What a thing leaves behind: all of it, or where it lies on what has its colour those of its pixels that show it alone."""
+        parts = drawn(self.kinds, *thing)
+        return parts if alone is None else [replace(part, mask=part.mask & part.within(alone)) for part in parts]
 
     def _births(
-        self, row: int, screen: np.ndarray, places: list[Thing], believed: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+        self,
+        row: int,
+        screen: np.ndarray,
+        places: list[list[Thing]],
+        believed: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     ) -> torch.Tensor:
         """Chances that a thing comes at each of some places, or at none, float32 [N + 1]: what the cell that believes it least
         gives it. It comes at one of them, so what is believed of each adds up."""
@@ -124,23 +150,27 @@ class Movers:
         chances = torch.stack([least.min() if len(least) else torch.zeros(()) for least in mass])
         return torch.cat([chances, (1 - chances.sum()).clamp(min=0)[None]]) / chances.sum().clamp(min=1)
 
-    def _birth(self, row: int, screen: np.ndarray, place: Thing) -> list[tuple[int, int, np.ndarray]]:
+    def _birth(self, row: int, screen: np.ndarray, place: list[Thing]) -> list[tuple[int, int, np.ndarray]]:
         """The claims of a thing that comes somewhere. They are asked for at each step without one, and seldom change."""
         side = self.shown.side
-        around = screen[
-            place.y // side : (place.y + place.mask.shape[0]) // side + 1,
-            place.x // side : (place.x + place.mask.shape[1]) // side + 1,
+        around = [
+            screen[
+                part.y // side : (part.y + part.mask.shape[0]) // side + 1,
+                part.x // side : (part.x + part.mask.shape[1]) // side + 1,
+            ].tobytes()
+            for part in place
         ]
-        key = place.y, place.x, place.colour, place.mask.shape, around.tobytes()
+        key = tuple((part.y, part.x, *part.shape) for part in place), *around
         if key not in self._births_known:
             if len(self._births_known) >= REMEMBERED:
                 self._births_known.clear()
-            self._births_known[key] = self._claims(0, screen, [], [place], [])
+            self._births_known[key] = self._claims(0, screen, [], place, [])
         return [(row, cell, fits) for _, cell, fits in self._births_known[key]]
 
     def _claims(
         self, row: int, screen: np.ndarray, leave: list[Thing], come: list[Thing], other: list[Thing]
     ) -> list[tuple[int, int, np.ndarray]]:
+        come = sorted(come, key=lambda part: -part.mask.sum())  # what is small is seen before what is large
         found = claims(self.shown, screen, leave, come, other)
         places = ((self.place.get(line * screen.shape[1] + column), fits) for line, column, fits in found)
         return [(row, place, fits) for place, fits in places if place is not None]

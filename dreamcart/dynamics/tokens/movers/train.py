@@ -1,6 +1,7 @@
 """Training of the movers: each thing of a recorded step, and the way it went."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from tqdm import tqdm
 
 from dreamcart.dynamics.tokens.inertia import FAR
 from dreamcart.dynamics.tokens.movers.births import table_of
-from dreamcart.dynamics.tokens.movers.kinds import MOST_WAYS, PAST, Finder, Kinds, nearest, ways_before
+from dreamcart.dynamics.tokens.movers.finder import Finder
+from dreamcart.dynamics.tokens.movers.kinds import MOST_WAYS, PAST, Kinds, nearest, ways_before
+from dreamcart.dynamics.tokens.movers.mind import keep_in_mind
 from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover, Views
 from dreamcart.dynamics.tokens.movers.views import view
 from dreamcart.dynamics.tokens.samples import Samples
@@ -38,6 +41,7 @@ class Went:
     there: np.ndarray
     births: np.ndarray
     dials: np.ndarray
+    lost: np.ndarray
 
 
 def things_of(samples: Samples, tokens: np.ndarray, finder: Finder, at: np.ndarray) -> Went:
@@ -46,22 +50,34 @@ def things_of(samples: Samples, tokens: np.ndarray, finder: Finder, at: np.ndarr
     needed = np.unique(samples.frame[np.concatenate([past.ravel(), at + 1])])
     found = np.stack([finder.find(np.asarray(tokens[row])) for row in tqdm(needed, desc="movers", unit="frame")])
     rows = np.searchsorted(needed, samples.frame)  # right for the records that are asked for
-    step, slot = np.nonzero(found[rows[at], :, 0] >= 0)
-    thing = found[rows[at[step]], slot].astype(np.int64)
-    place, there = nearest(found[rows[at[step] + 1]], thing)
-    before = ways_before(found[rows[past[step, :-1]]], thing)
+    frames = samples.frame[np.concatenate([past, at[:, None] + 1], 1)]
+
+    @cache
+    def refound(before: int, thing: tuple[int, int, int], now: int) -> tuple[int, int] | None:
+        place = finder.refind(np.asarray(tokens[before]), thing, np.asarray(tokens[now]))
+        return place[:2] if place else None
+
+    def again(row: int, step: int, thing: tuple[int, int, int]) -> tuple[int, int] | None:
+        return refound(int(frames[row, step - 1]), thing, int(frames[row, step]))
+
+    things, lost = keep_in_mind(found[np.searchsorted(needed, frames)], again)
+    following = np.where(lost[:, -1, :, None] > 0, -1, things[:, -1])
+    step, slot = np.nonzero(things[:, -2, :, 0] >= 0)
+    thing = things[step, -2, slot].astype(np.int64)
+    place, there = nearest(following[step], thing)
+    before = ways_before(things[step, :-2], thing)
     there_is = (found[:, :, 0][:, :, None] == np.arange(finder.count)).any(1)  # [screens, kinds]
     new, place_in = np.nonzero(found[rows[at + 1], :, 0] >= 0)
     fresh = found[rows[at[new] + 1], place_in].astype(np.int64)
     unseen = ~there_is[rows[past[new]]].any(1)
     records = np.stack([samples.start[at[new]], at[new] + 1], 1)
     births = np.concatenate([fresh, records], 1)[unseen[np.arange(len(new)), fresh[:, 0]]]
-    return Went(at[step], thing, before, place - thing[:, 1:], there, births, samples.dials[at[step]])
+    return Went(at[step], thing, before, place - thing[:, 1:], there, births, samples.dials[at[step]], lost[step, -2, slot])
 
 
 def complete(kinds: Kinds, went: Went) -> Kinds:
     """The kinds, with the ways that things often went, and where they come from nowhere."""
-    ways, times = np.unique(went.way[went.there], axis=0, return_counts=True)
+    ways, times = np.unique(went.way[went.there & (went.lost <= 0)], axis=0, return_counts=True)
     often = np.sort(np.argsort(-times, kind="stable")[:MOST_WAYS])
     ways = ways[often][times[often] >= LEAST_SEEN]
     parts = {"ways": ways, "dials": lines_of(went, len(kinds.colours)), **table_of(went.births)}

@@ -1,0 +1,103 @@
+"""Where the movers of a game are to be seen, and in which colours: walls hide them, and a line may give them its own colour.
+
+Beyond the edges of its field a thing is hidden: half a ball behind a wall is still that ball. And a console may colour a ball as
+it colours what else is in the same line of the screen, or draw a line of it twice: Breakout's ball takes the colour of the row of
+bricks that it flies through, and where it leaves the lowest it is a line taller.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from dreamcart.dynamics.tokens.movers.finder import Finder
+from dreamcart.dynamics.tokens.movers.kinds import Kinds
+
+LOOKED_AT = 20_000  # steps, for the tints and for the fields
+LEAST_SEEN = 3
+LEAST_SHARE = 0.9  # of what a kind was seen to look like in a line
+
+
+def with_looks(kinds: Kinds, tiles: np.ndarray, tokens: np.ndarray, before: np.ndarray, after: np.ndarray) -> Kinds:
+    """The kinds, told where and in which colours they are seen.
+
+    Args:
+        kinds: as `find_kinds` has them: seen everywhere, in their own colours; tiles: see `inertia.colours`; tokens: int [U, H, W];
+        before, after: int [T], rows of `tokens`, the two screens of each step in which anything changes.
+    """
+    every = max(1, len(before) // LOOKED_AT)
+    steps = list(zip(before[::every].tolist(), after[::every].tolist(), strict=True))
+    tints, taller = _appearance(Finder(tiles, kinds), tokens, steps)
+    kinds = replace(kinds, tints=torch.from_numpy(tints), taller=torch.from_numpy(taller))
+    finder = Finder(tiles, kinds)
+    finder.ignore(tokens[[other for _, other in steps]])
+    return replace(kinds, fields=torch.from_numpy(_fields(finder, tokens, steps)))
+
+
+def _appearance(finder: Finder, tokens: np.ndarray, steps: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    """`Kinds.tints` and `Kinds.taller`: of things that have come to a place and have the shape of a kind, perhaps with a line more,
+    but not all of its colour."""
+    table, masks = finder.table, finder.masks
+    tints, taller = table["tints"].copy(), table["taller"].copy()
+    longer = [np.concatenate([mask, mask[-1:]]) for mask in masks]
+    colours = table["colours"].tolist()
+    lines = {colour: [Counter() for _ in tints[0]] for colour in colours}
+    heights = [[Counter() for _ in tints[0]] for _ in masks]
+    for one, other in tqdm(steps, desc="movers, colours", unit="step"):
+        for y, area, shown in _moved(finder.draw(tokens[one]), finder.draw(tokens[other]), {mask.shape for mask in masks + longer}):
+            own = [(kind, more) for more, some in enumerate((masks, longer)) for kind, mask in enumerate(some) if same(mask, area)]
+            seen = [set(line[on].tolist()) for line, on in zip(shown, area, strict=True)]
+            exact = [(kind, more) for kind, more in own if all(colours_seen == {colours[kind]} for colours_seen in seen)]
+            for kind, more in exact or own:
+                heights[kind][y][more] += 1
+            for colour in {colours[kind] for kind, _ in exact or own}:
+                for line, colours_seen in enumerate(seen, y):
+                    lines[colour][line].update(colours_seen if len(colours_seen) == 1 else ())
+    for kind, colour in enumerate(colours):
+        tints[kind] = [_mostly(counts, colour) for counts in lines[colour]]
+        taller[kind] = [_mostly(counts, 0) for counts in heights[kind]]
+    return tints, taller
+
+
+def same(mask: np.ndarray, area: np.ndarray) -> bool:
+    return mask.shape == area.shape and bool((mask == area).all())
+
+
+def _mostly(counts: Counter, otherwise: int) -> int:
+    """What was seen nearly always, if often enough."""
+    best, times = (counts.most_common(1) or [(otherwise, 0)])[0]
+    return best if times >= LEAST_SEEN and times >= LEAST_SHARE * counts.total() else otherwise
+
+
+def _moved(old: np.ndarray, new: np.ndarray, sizes: set[tuple[int, ...]]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Patches of a picture that are not of its ground, have a mover's size and are not as they were: top, pixels, and the picture
+    there."""
+    ground, differs = np.bincount(new.ravel()).argmax(), new != old
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((new != ground).view(np.uint8), connectivity=8)
+    for label, (x, y, width, height, _) in enumerate(stats.tolist()):
+        part = np.s_[y : y + height, x : x + width]
+        if label and (height, width) in sizes and differs[part].any():
+            yield y, labels[part] == label, new[part]
+
+
+def _fields(finder: Finder, tokens: np.ndarray, steps: list[tuple[int, int]]) -> np.ndarray:
+    """`Kinds.fields`: from end to end of where whole things were seen to come to."""
+    fields = finder.table["fields"].copy()
+    places: list[list[np.ndarray]] = [[] for _ in fields]
+    for one, other in tqdm(steps, desc="movers, places", unit="step"):
+        before = set(map(tuple, finder.find(tokens[one]).tolist()))
+        for kind, *place in finder.find(tokens[other]).tolist():
+            if kind >= 0 and (kind, *place) not in before:
+                places[kind].append(place)
+    for kind, own in enumerate(places):
+        for axis, size in enumerate(finder.table["sizes"][kind].tolist()):
+            values, times = np.unique([place[axis] for place in own], return_counts=True)
+            often = values[times >= LEAST_SEEN]
+            if len(often):
+                low, high = fields[kind, axis], fields[kind, axis + 2]
+                fields[kind, axis], fields[kind, axis + 2] = max(low, often[0]), min(high, often[-1] + size)
+    return fields
