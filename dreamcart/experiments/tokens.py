@@ -1,15 +1,18 @@
 """What a trained dream of tokens makes of recorded frames."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
-import torch
 
 from dreamcart.data.processed import Split
-from dreamcart.representation.encode import BATCH
+from dreamcart.representation.encode import encode_frames
 from dreamcart.world_model import WorldModel
 
 
-@torch.inference_mode()
 def tokens_of(world: WorldModel, split: Split) -> np.ndarray:
-    """The distinct frames of a split as tokens, int [U, H, W]."""
-    chunks = (torch.from_numpy(split.frames[first : first + BATCH]) for first in range(0, len(split.frames), BATCH))
-    return np.concatenate([world.representation.encode(chunk).numpy() for chunk in chunks])
+    """The distinct frames of a split as tokens, int16 [U, H, W]."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "tokens.npy"
+        encode_frames(world.representation, split.frames, path, "tokens")
+        return np.load(path)

@@ -130,20 +130,20 @@ def find_kinds(tiles: np.ndarray, tokens: np.ndarray, rows: np.ndarray, transiti
     return kinds.everywhere(*(side * inertia.side for side in tokens[0].shape))
 
 
-def nearest(found: np.ndarray, things: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def nearest(found: np.ndarray, things: np.ndarray, most: int = FAR) -> tuple[np.ndarray, np.ndarray]:
     """Where things are on other screens: the nearest of the same kind.
 
     Args:
-        found: int [N, M, 3], what `Finder.find` has of the other screens; things: int [N, 3], kind, top and left.
+        found: int [N, M, 3], what `Finder.find` has of the other screens; things: int [N, 3], kind, top and left; most: pixels.
 
-    Returns int64 [N, 2], top and left, and bool [N], whether there is one within FAR pixels.
+    Returns int64 [N, 2], top and left, and bool [N], whether there is one within so many pixels.
     """
     things = things.astype(np.int64)
     far = np.abs(found[:, :, 1:] - things[:, None, 1:]).max(2)
-    far = np.where(found[:, :, 0] == things[:, None, 0], far, FAR + 1)
+    far = np.where(found[:, :, 0] == things[:, None, 0], far, most + 1)
     which = far.argmin(1)
     rows = np.arange(len(things))
-    return found[rows, which, 1:].astype(np.int64), far[rows, which] <= FAR
+    return found[rows, which, 1:].astype(np.int64), far[rows, which] <= most
 
 
 def ways_before(found: np.ndarray, things: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.kinds import Kinds, drawn, ways_before
 from dreamcart.dynamics.tokens.movers.mind import keep_in_mind
 from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover
-from dreamcart.dynamics.tokens.movers.views import view
+from dreamcart.dynamics.tokens.movers.views import order, view
 
 UNLIKELY = 0.1  # that anything comes: then nothing is said
 REMEMBERED = 4096  # screens whose things are kept in mind
@@ -93,19 +93,24 @@ class Movers:
             return place[:2] if place else None
 
         things, lost = keep_in_mind(found, again)
-        row, slot = np.nonzero(things[:, -1, :, 0] >= 0)
-        if len(row):
+        context = [part.cpu().numpy() for part in (dials, action, last)]
+        after = np.full_like(things[:, -1], -1)
+        for kind in order(self.kinds):
+            row, slot = np.nonzero(things[:, -1, :, 0] == kind)
+            if not len(row):
+                continue
             thing = things[row, -1, slot].astype(np.int64)
-            context = (part.cpu().numpy()[row] for part in (dials, action, last))
+            told_of = (part[row] for part in (*context, after))
             looked = screens[row, -LOOKS:].cpu()
-            views = view(self.tiles.cpu(), looked, thing, self.kinds, ways_before(things[row, :-1], thing), *context)
+            views = view(self.tiles.cpu(), looked, thing, self.kinds, ways_before(things[row, :-1], thing), *told_of)
             chance = self.network.chances(views.to(self.tiles.device)).cpu()
-            for number, own, unseen, chances in zip(row.tolist(), thing.tolist(), lost[row, -1, slot], chance, strict=True):
+            for number, place, own, chances in zip(row.tolist(), slot.tolist(), thing.tolist(), chance, strict=True):
                 way = choose(chances, temperature, generator, known[number])
                 if way is not None and way < len(self.kinds["ways"]):
-                    leave[number] += self._left(own, alone.get((number, *own))) if unseen <= 0 else []
-                    dy, dx = self.kinds["ways"][way].tolist()
-                    come[number] += drawn(self.kinds, own[0], own[1] + dy, own[2] + dx)
+                    if lost[number, -1, place] <= 0:
+                        leave[number] += self._left(own, alone.get((number, *own)))
+                    after[number, place] = own + np.array([0, *self.kinds["ways"][way]])
+                    come[number] += drawn(self.kinds, *after[number, place].tolist())
         for number, screen in enumerate(current):
             for kind in set(self.kinds["births"][:, 0].tolist()) - set(found[number, :, :, 0].ravel().tolist()):
                 own = np.flatnonzero(self.kinds["births"][:, 0] == kind)

@@ -20,7 +20,7 @@ from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.hardware import pick_device
 from dreamcart.training import Plan, fit, step_rng
 
-MOST_STEPS = 300_000  # recorded steps to learn from: what is found on each of their screens takes its time
+MOST_STEPS = 600_000  # recorded steps to learn from: what is found on each of their screens takes its time
 LEAST_SEEN = 5  # times that a way is gone
 BATCH = 192
 JUDGED = 20_000  # things of the validation split
@@ -42,6 +42,7 @@ class Went:
     births: np.ndarray
     dials: np.ndarray
     lost: np.ndarray
+    after: np.ndarray
 
 
 def things_of(samples: Samples, tokens: np.ndarray, finder: Finder, at: np.ndarray) -> Went:
@@ -72,7 +73,9 @@ def things_of(samples: Samples, tokens: np.ndarray, finder: Finder, at: np.ndarr
     unseen = ~there_is[rows[past[new]]].any(1)
     records = np.stack([samples.start[at[new]], at[new] + 1], 1)
     births = np.concatenate([fresh, records], 1)[unseen[np.arange(len(new)), fresh[:, 0]]]
-    return Went(at[step], thing, before, place - thing[:, 1:], there, births, samples.dials[at[step]], lost[step, -2, slot])
+    return Went(
+        at[step], thing, before, place - thing[:, 1:], there, births, samples.dials[at[step]], lost[step, -2, slot], following[step]
+    )
 
 
 def complete(kinds: Kinds, went: Went) -> Kinds:
@@ -113,7 +116,8 @@ class Practice:
         screens = torch.from_numpy(np.stack([self.tokens[row] for row in rows.ravel()]).astype(np.int64))
         screens = screens.view(*rows.shape, *screens.shape[1:])
         action, last = samples.action[at], samples.last(at)
-        views = view(self.tiles, screens, thing, self.kinds, self.went.before[chosen], samples.dialled(at), action, last)
+        before, after = self.went.before[chosen], self.went.after[chosen]
+        views = view(self.tiles, screens, thing, self.kinds, before, samples.dialled(at), action, last, after)
         return views, self.target[torch.from_numpy(chosen)]
 
     def draw(self, rng: np.random.Generator, count: int) -> tuple[Views, torch.Tensor, torch.Tensor]:
