@@ -14,10 +14,10 @@ from test_tokens import assert_same_state, make_model, plain_layout, record, sta
 from dreamcart.dynamics.tokens.beliefs import Beliefs
 from dreamcart.dynamics.tokens.inertia import Thing
 from dreamcart.dynamics.tokens.model import TokenDynamics
-from dreamcart.dynamics.tokens.movers.births import remember, table_of, unborn, weighed
+from dreamcart.dynamics.tokens.movers.births import certain, due, remember, returns_of, table_of, unborn, weighed
 from dreamcart.dynamics.tokens.movers.claims import Tiles, claims
 from dreamcart.dynamics.tokens.movers.finder import MOST_THINGS, Finder
-from dreamcart.dynamics.tokens.movers.kinds import PAST, Kinds, find_kinds
+from dreamcart.dynamics.tokens.movers.kinds import MOST_ABSENT, PAST, Kinds, find_kinds
 from dreamcart.dynamics.tokens.movers.network import Mover
 from dreamcart.dynamics.tokens.movers.play import Claims, choose
 from dreamcart.dynamics.tokens.movers.train import Practice, complete, things_of
@@ -177,6 +177,22 @@ def test_a_clock_out_of_sight_is_found():
     chance[:, 1] = chance[:, 2] = np.random.default_rng(2).integers(0, 4, 400)
     assert table_of(chance)["follows"].shape[1] == 0  # none, where none helps
     assert table_of(chance[:3])["births"].shape == (0, 3)
+
+
+def test_when_a_thing_comes_back_is_counted():
+    """Lost for nine steps each time it comes back in the tenth; another one comes now and then."""
+    seen = np.tile(np.r_[np.ones(5, bool), np.zeros(9, bool)], 40)
+    returns = returns_of(seen, np.repeat([0, 280], 280))
+    assert np.flatnonzero(returns).tolist() == [9]
+    assert returns[9] == 1
+    assert not returns_of(seen[:40], np.zeros(40, int)).any()  # too seldom to know
+    table = torch.stack([torch.from_numpy(returns), torch.zeros(MOST_ABSENT)])
+    born = unborn(4, 2)
+    born[:, 0, 2] = torch.tensor([8, 9, 10, 5000])
+    assert due(born, table).tolist() == [[False, False], [True, False], [False, False], [False, False]]
+    usual = np.array([0.75, 0.25], np.float32)
+    assert certain(torch.tensor([0.1, 0.3, 0.6]), np.arange(2), usual).tolist() == pytest.approx([0.25, 0.75, 0])
+    assert certain(torch.tensor([0.0, 0.0, 1.0]), np.arange(2), usual).tolist() == pytest.approx([0.75, 0.25, 0])
 
 
 def test_what_was_born_last_is_remembered_and_weighs():

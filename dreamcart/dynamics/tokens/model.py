@@ -36,6 +36,7 @@ from dreamcart.dynamics.tokens.state import State, advance, begin
 MOST_ROUNDS = 12  # cells decided one by one in a step, at most
 CERTAIN = 50.0  # nats
 GLANCES, DEEDS = 32, 64
+NEWER = ("fields", "tints", "taller", "returns")  # of `Kinds`: older files have none of them
 DIAL_PAST = 4  # steps: a bat comes after its knob by some frames
 CONTEXT = 1024  # frames: what the clock of `history` counts may lie before a pause, and a pause may be long
 
@@ -107,7 +108,7 @@ class TokenDynamics(Dynamics):
         """After training: the things that move as one, and the network that knows where they go. (Older files tell no looks.)"""
         for field in fields(kinds):
             part = getattr(kinds, field.name)
-            kept = mover is not None and (field.name not in ("fields", "tints", "taller") or kinds.tints.shape[1] > 0)
+            kept = mover is not None and (field.name not in NEWER or kinds.tints.shape[1] > 0)
             self.register_buffer(f"kinds_{field.name}", part, persistent=kept)
         self.mover = mover
         self._movers: Movers | None = None  # made from them at the first step
@@ -180,6 +181,8 @@ class TokenDynamics(Dynamics):
         event, scene, gate, features = self.network.believe(sensed)
         current = state.frames[:, -1]
         happens = decide(event, temperature, generator)
+        if self.mover is not None:
+            happens |= self.movers.due(state.born)
         if truth is not None:
             unsure = ((event.sigmoid() - 0.5).abs() < SURE - 0.5) & (oracle != UNTOLD).flatten(1).all(1)
             happens = torch.where(unsure, (truth != current).flatten(1).any(1), happens)

@@ -3,18 +3,20 @@
 A serve of Breakout comes at one of four places, each as often as the others. But its console counts frames: of two serves in a
 row the second comes where a number of steps that is even or odd has it (found in 408 pairs of recorded serves: LOG.md). Which
 place follows which after how many steps is counted in the recordings, for clocks of several lengths, and the clock is kept by
-which each serve would best have been told from all others.
+which each serve would best have been told from all others. When it comes may be as sure: a ball of Pong comes back in the 31st step
+after it was lost, always.
 """
 
 import numpy as np
 import torch
 
-from dreamcart.dynamics.tokens.movers.kinds import PAST
+from dreamcart.dynamics.tokens.movers.kinds import MOST_ABSENT, PAST
 
 MOST_BIRTHS, LEAST_SEEN = 64, 5
 CLOCKS = (1, 2, 4, 8, 16)  # steps after which it begins anew
 PRIOR = 2.0  # births by which what is usual counts as much as what was seen
 NEVER = -1
+DUE = 0.9  # a birth at least this probable is certain
 
 
 def table_of(born: np.ndarray) -> dict[str, np.ndarray]:
@@ -40,6 +42,20 @@ def table_of(born: np.ndarray) -> dict[str, np.ndarray]:
     follows = _counted(pairs, usual, -length) if known else np.zeros((len(kept), 0, len(kept)))
     follows = (follows + PRIOR * usual) / (follows.sum(2, keepdims=True) + PRIOR * usual.sum())
     return {"births": births, "usual": usual, "follows": follows.astype(np.float32)}
+
+
+def returns_of(seen: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """`Kinds.returns` for one kind.
+
+    Args:
+        seen: bool [N], whether a record's screen shows one; start: int [N], the first record of its episode.
+    """
+    record = np.arange(len(seen))
+    last = np.maximum.accumulate(np.where(seen, record, -1))
+    absent = np.where(last >= start, record - last, record - start + 1)
+    counted = np.flatnonzero((absent[:-1] > PAST) & (absent[:-1] < MOST_ABSENT) & (start[1:] == start[:-1]))
+    times, come = (np.bincount(absent[some], minlength=MOST_ABSENT) for some in (counted, counted[seen[counted + 1]]))
+    return np.where(times >= LEAST_SEEN, come / np.maximum(times, 1), 0).astype(np.float32)
 
 
 def _pairs(born: np.ndarray, number: np.ndarray) -> np.ndarray:
@@ -85,6 +101,13 @@ def remember(born: torch.Tensor, found: np.ndarray, births: np.ndarray) -> torch
     return torch.stack([last, torch.where(new, 0, age + 1), torch.where(seen, 0, absent + 1)], 2)
 
 
+def due(born: torch.Tensor, returns: torch.Tensor) -> torch.Tensor:
+    """bool [B, K]: kinds of which one is as good as certain to come in the next step. born: see `State.born`."""
+    absent = born[:, :, 2]
+    chance = returns.gather(1, absent.clamp(max=MOST_ABSENT - 1).T).T
+    return (absent > PAST) & (absent < MOST_ABSENT) & (chance >= DUE)
+
+
 def weighed(chances: torch.Tensor, own: np.ndarray, born: list[int], usual: np.ndarray, follows: np.ndarray) -> torch.Tensor:
     """What is believed of births at places, by what followed the last one: float32 [n], of the same sum.
 
@@ -96,3 +119,10 @@ def weighed(chances: torch.Tensor, own: np.ndarray, born: list[int], usual: np.n
         return chances
     ratio = torch.from_numpy(follows[last, (age + 1) % follows.shape[1], own] / usual[own])
     return chances.sum() * chances * ratio / (chances * ratio).sum().clamp(min=1e-9)
+
+
+def certain(chances: torch.Tensor, own: np.ndarray, usual: np.ndarray) -> torch.Tensor:
+    """Chances [n + 1] of births at places, or of none, where one is due: of the same proportions, or as is usual where none is
+    believed."""
+    some = chances[:-1] if chances[:-1].sum() > 0 else torch.from_numpy(usual[own])
+    return torch.cat([some / some.sum(), torch.zeros(1)])

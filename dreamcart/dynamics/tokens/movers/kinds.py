@@ -16,6 +16,7 @@ from dreamcart.dynamics.tokens.inertia import FAR, SAMPLE, Inertia, Thing
 MOST_KINDS, MOST_WAYS = 16, 255
 LEAST = 0.01  # of the steps in which anything changes: what moves more seldom is left to the cells
 PAST = 6  # steps whose ways are told: speeds that are no whole number of pixels take turns
+MOST_ABSENT = 256  # steps
 UNSEEN = 2 * FAR + 1  # a way that is not known
 
 
@@ -29,7 +30,8 @@ class Kinds:
     clock of C steps (0: nothing is to be told from them); dials: float32 [K, B, 2, 2], slope and offset of the line by which a
     kind's top and left follow each dial, see `dials.py`; fields: int64 [K, 4], where it is to be seen (top, left, bottom, right);
     tints: uint8 [K, L], its colour in each line of the screen, and taller: bool [K, L], whether it has a line more when its top is
-    there, see `looks.py`.
+    there, see `looks.py`; returns: float32 [K, MOST_ABSENT], how often it comes from nowhere in the next step, by the steps for
+    which it has not been seen, see `births.py`.
     """
 
     colours: torch.Tensor
@@ -43,6 +45,7 @@ class Kinds:
     fields: torch.Tensor
     tints: torch.Tensor
     taller: torch.Tensor
+    returns: torch.Tensor
 
     @staticmethod
     def empty(
@@ -61,7 +64,8 @@ class Kinds:
         usual, follows = torch.ones(births), torch.zeros(births, clock, births)
         fields, tints = torch.zeros(kinds, 4, dtype=torch.int64), torch.zeros(kinds, lines, dtype=torch.uint8)
         taller = torch.zeros(kinds, lines, dtype=torch.bool)
-        return Kinds(torch.zeros(kinds, dtype=torch.int64), sizes, masks, gone, come, usual, follows, slopes, fields, tints, taller)
+        seen = fields, tints, taller, torch.zeros(kinds, MOST_ABSENT)
+        return Kinds(torch.zeros(kinds, dtype=torch.int64), sizes, masks, gone, come, usual, follows, slopes, *seen)
 
     @property
     def shape(self) -> list[int]:

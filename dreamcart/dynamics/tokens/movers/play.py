@@ -9,7 +9,7 @@ import torch
 
 from dreamcart.dynamics.tokens.beliefs import SURE
 from dreamcart.dynamics.tokens.inertia import Thing
-from dreamcart.dynamics.tokens.movers.births import remember, weighed
+from dreamcart.dynamics.tokens.movers.births import certain, due, remember, weighed
 from dreamcart.dynamics.tokens.movers.claims import Tiles, claims
 from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.kinds import Kinds, drawn, ways_before
@@ -57,6 +57,10 @@ class Movers:
         return remember(
             born, np.stack([self.find(screen) for screen in screens.cpu().numpy().astype(np.int16)]), self.kinds["births"]
         )
+
+    def due(self, born: torch.Tensor) -> torch.Tensor:
+        """bool [B]: rows in which something is to come from nowhere, see `births.due`."""
+        return due(born, torch.from_numpy(self.kinds["returns"]).to(born.device)).any(1)
 
     def claim(
         self,
@@ -111,12 +115,15 @@ class Movers:
                         leave[number] += self._left(own, alone.get((number, *own)))
                     after[number, place] = own + np.array([0, *self.kinds["ways"][way]])
                     come[number] += drawn(self.kinds, *after[number, place].tolist())
+        returns = torch.from_numpy(self.kinds["returns"])
         for number, screen in enumerate(current):
             for kind in set(self.kinds["births"][:, 0].tolist()) - set(found[number, :, :, 0].ravel().tolist()):
                 own = np.flatnonzero(self.kinds["births"][:, 0] == kind)
                 places = [drawn(self.kinds, *birth) for birth in self.kinds["births"][own].tolist()]
                 chances = self._births(number, screen, places, believed)
                 memory = born[number, kind].tolist(), self.kinds["usual"], self.kinds["follows"]
+                if due(born[number : number + 1].cpu(), returns)[0, kind]:
+                    chances = certain(chances, own, self.kinds["usual"])
                 chances = torch.cat([weighed(chances[:-1], own, *memory), chances[-1:]])
                 which = choose(chances, temperature, generator, known[number])
                 if which is not None and chances[:-1].sum() > UNLIKELY:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from dreamcart.dynamics.tokens.inertia import FAR
-from dreamcart.dynamics.tokens.movers.births import table_of
+from dreamcart.dynamics.tokens.movers.births import returns_of, table_of
 from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.kinds import MOST_WAYS, PAST, Kinds, nearest, ways_before
 from dreamcart.dynamics.tokens.movers.mind import keep_in_mind
@@ -23,6 +23,7 @@ from dreamcart.training import Plan, fit, step_rng
 MOST_STEPS = 600_000  # recorded steps to learn from: what is found on each of their screens takes its time
 LEAST_SEEN = 5  # times that a way is gone
 BATCH = 192
+HIDDEN = 256  # units of the network
 JUDGED = 20_000  # things of the validation split
 
 
@@ -43,6 +44,7 @@ class Went:
     dials: np.ndarray
     lost: np.ndarray
     after: np.ndarray
+    returns: np.ndarray
 
 
 def things_of(samples: Samples, tokens: np.ndarray, finder: Finder, at: np.ndarray) -> Went:
@@ -50,7 +52,7 @@ def things_of(samples: Samples, tokens: np.ndarray, finder: Finder, at: np.ndarr
     past = samples.past(at, PAST)
     needed = np.unique(samples.frame[np.concatenate([past.ravel(), at + 1])])
     found = np.stack([finder.find(np.asarray(tokens[row])) for row in tqdm(needed, desc="movers", unit="frame")])
-    rows = np.searchsorted(needed, samples.frame)  # right for the records that are asked for
+    rows = np.searchsorted(needed, samples.frame).clip(max=len(needed) - 1)  # right for the records that are asked for
     frames = samples.frame[np.concatenate([past, at[:, None] + 1], 1)]
 
     @cache
@@ -72,18 +74,25 @@ def things_of(samples: Samples, tokens: np.ndarray, finder: Finder, at: np.ndarr
     fresh = found[rows[at[new] + 1], place_in].astype(np.int64)
     unseen = ~there_is[rows[past[new]]].any(1)
     records = np.stack([samples.start[at[new]], at[new] + 1], 1)
+    seen = there_is[rows[: at.max(initial=-1) + 2]]  # what stands still shows what it showed before
+    returns = np.array([returns_of(seen[:, kind], samples.start[: len(seen)]) for kind in range(finder.count)])
     births = np.concatenate([fresh, records], 1)[unseen[np.arange(len(new)), fresh[:, 0]]]
-    return Went(
-        at[step], thing, before, place - thing[:, 1:], there, births, samples.dials[at[step]], lost[step, -2, slot], following[step]
-    )
+    dials, lost = samples.dials[at[step]], lost[step, -2, slot]
+    return Went(at[step], thing, before, place - thing[:, 1:], there, births, dials, lost, following[step], returns)
 
 
 def complete(kinds: Kinds, went: Went) -> Kinds:
-    """The kinds, with the ways that things often went, and where they come from nowhere."""
+    """The kinds, with the ways that things often went, and where and when they come from nowhere."""
     ways, times = np.unique(went.way[went.there & (went.lost <= 0)], axis=0, return_counts=True)
     often = np.sort(np.argsort(-times, kind="stable")[:MOST_WAYS])
     ways = ways[often][times[often] >= LEAST_SEEN]
-    parts = {"ways": ways, "dials": lines_of(went, len(kinds.colours)), **table_of(went.births)}
+    parts = {"ways": ways, "dials": lines_of(went, len(kinds.colours))}
+    return with_births(replace(kinds, **{name: torch.from_numpy(part) for name, part in parts.items()}), went)
+
+
+def with_births(kinds: Kinds, went: Went) -> Kinds:
+    """The kinds, with where and when they come from nowhere."""
+    parts = {"returns": went.returns, **table_of(went.births)}
     return replace(kinds, **{name: torch.from_numpy(part) for name, part in parts.items()})
 
 
@@ -152,6 +161,7 @@ def train_movers(
         "ways": len(kinds.ways),
         "numbers": first.numbers.shape[1],
         "buttons": first.pressed.shape[1] // 2,
+        "hidden": HIDDEN,
     }
     model = Mover(**sizes)
     model.to(device, memory_format=torch.channels_last)
