@@ -9,8 +9,7 @@ from torch.nn import functional as F
 from dreamcart.dynamics.tokens.movers.kinds import PAST, UNSEEN
 
 SIDE = 32  # pixels that it sees around a thing
-WAY = 12
-OLDER = 192  # hidden units of networks whose file does not tell
+HIDDEN, WAY = 192, 12
 MOST_CODES = 12  # numbers that stand for a colour
 OCTAVES = 8
 LOOKS = 2  # screens, the one before and the one now
@@ -39,7 +38,7 @@ class Views:
 class Mover(nn.Module):
     """Of each thing, which of the known ways it goes, or none of them (it is gone, hidden, or not what it was)."""
 
-    def __init__(self, colours: int, kinds: int, ways: int, numbers: int, buttons: int, hidden: int = OLDER) -> None:
+    def __init__(self, colours: int, kinds: int, ways: int, numbers: int, buttons: int) -> None:
         """numbers: R of `Views`, buttons: n."""
         super().__init__()
         self.numbers = numbers
@@ -50,11 +49,11 @@ class Mover(nn.Module):
         layers = ((LOOKS * code.shape[1], 16, 5), (16, 32, 3), (32, 48, 3))
         self.look = nn.Sequential(*(part for a, b, k in layers for part in (nn.Conv2d(a, b, k, 2, k // 2), nn.ReLU())))
         self.way = nn.Embedding(2 * PAST * (UNSEEN + 1), WAY)
-        self.kind = nn.Embedding(kinds, hidden)
+        self.kind = nn.Embedding(kinds, HIDDEN)
         told = 2 * PAST * WAY + numbers * (1 + 2 * OCTAVES) + 2 * buttons
-        self.see, self.tell = nn.Linear(48 * (SIDE // 8) ** 2, hidden), nn.Linear(told, hidden)
+        self.see, self.tell = nn.Linear(48 * (SIDE // 8) ** 2, HIDDEN), nn.Linear(told, HIDDEN)
         self.decide = nn.Sequential(
-            nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, ways + 1)
+            nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, ways + 1)
         )
         self.register_buffer("angles", torch.pi * 2.0 ** torch.arange(OCTAVES), persistent=False)
 

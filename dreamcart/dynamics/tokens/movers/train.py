@@ -23,7 +23,6 @@ from dreamcart.training import Plan, fit, step_rng
 MOST_STEPS = 600_000  # recorded steps to learn from: what is found on each of their screens takes its time
 LEAST_SEEN = 5  # times that a way is gone
 BATCH = 192
-HIDDEN = 256  # units of the network
 JUDGED = 20_000  # things of the validation split
 
 
@@ -161,7 +160,6 @@ def train_movers(
         "ways": len(kinds.ways),
         "numbers": first.numbers.shape[1],
         "buttons": first.pressed.shape[1] // 2,
-        "hidden": HIDDEN,
     }
     model = Mover(**sizes)
     model.to(device, memory_format=torch.channels_last)
