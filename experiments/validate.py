@@ -23,9 +23,9 @@ from dreamcart.config import load_params
 from dreamcart.data.processed import load_split
 from dreamcart.errors import run_stage
 from dreamcart.evaluation.judge import check_same
-from dreamcart.evaluation.readback import judge, load_reader
+from dreamcart.evaluation.readback import load_reader
 from dreamcart.evaluation.rollout import curve_rows, evaluate_rollouts
-from dreamcart.evaluation.screens import Screens
+from dreamcart.experiments.partings import Partings
 from dreamcart.files import read_array
 from dreamcart.hardware import make_repeatable, pick_device
 from dreamcart.paths import Paths
@@ -33,29 +33,6 @@ from dreamcart.tables import print_table
 from dreamcart.world_model import load_world
 
 SCALE = 2
-
-
-class Partings(Screens):
-    """Watches rollouts for the first step at which each is not the game's."""
-
-    def begin(self, at: np.ndarray) -> None:
-        super().begin(at)
-        self.parted: dict[int, tuple[int, np.ndarray]] = getattr(self, "parted", {})  # by rollout: step, and the dream's frame
-
-    def see(self, step: int, frames: np.ndarray, before: np.ndarray | None) -> None:
-        super().see(step, frames, before)
-        for number, frame in enumerate(frames, self.first):
-            if number not in self.parted and not np.array_equal(frame, self.real(number, step)):
-                self.parted[number] = step, frame
-
-    def real(self, number: int, step: int) -> np.ndarray:
-        """The game's frame at a step of a rollout."""
-        return self.test.frames[self.test.index["frame"][self.records[number] + step]]
-
-    def name(self, number: int, step: int) -> str:
-        """What happened in the game at a step of a rollout, as its reader sees it."""
-        events = judge(self.reader, [self._real(self.records[number] + step)], [self._real(self.records[number] + step - 1)]).events
-        return "+".join(sorted(events[0])) or "nothing"
 
 
 def main() -> None:

@@ -320,7 +320,7 @@ def test_what_measures_dreams_runs_from_a_trained_model(tmp_path, env, workshop)
     calls = [
         ["stages/cart.py", "--out", cart],
         ["experiments/renew.py", cart, "--out", renewed],
-        ["experiments/judge.py", renewed, "--starts", "3"],
+        ["experiments/judge.py", renewed, "--starts", "3", "--filmstrip", str(tmp_path / "film.png")],
         ["experiments/judge.py", renewed, "--write"],
         ["experiments/validate.py", "--cart", renewed, "--starts", "3"],
         ["experiments/unattended.py", "--cart", renewed, "--dreams", "2", "--minutes", "0.05"],
@@ -334,6 +334,7 @@ def test_what_measures_dreams_runs_from_a_trained_model(tmp_path, env, workshop)
     assert all(
         title in output for title in ("validation episodes", "2 dreams of 0.05 minutes", "one step ahead", "dream / emulator")
     )
+    assert (tmp_path / "film.png").stat().st_size > 1000
     before, after = (load_tensors(Path(name))[1]["metrics"] for name in (cart, renewed))
     assert before["of"]["model"]
     assert after["model"] == before["model"]  # the same dream, the same episodes: the same figures
