@@ -20,8 +20,7 @@ from dreamcart.cart import load_cart, write_cart
 from dreamcart.config import load_params
 from dreamcart.data.processed import load_split, start_frames
 from dreamcart.dynamics.tokens.model import TokenDynamics
-from dreamcart.dynamics.tokens.movers.finder import Finder
-from dreamcart.dynamics.tokens.movers.train import MOST_STEPS, things_of, with_births
+from dreamcart.dynamics.tokens.movers.train import count_births
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.dynamics.tokens.train import keep_to, move
 from dreamcart.errors import UserError, run_stage
@@ -60,9 +59,8 @@ def main() -> None:
         plan = Plan(args.movers, 0.0, params.dynamics.weight_decay, max(1, args.movers // 5), CHECK_EVERY, params.seed)
         told |= move(model, samples, tokens, plan, paths.checkpoint("movers", fingerprint(args.cart, args.movers, params.seed)))
     elif model.mover is not None:
-        samples, finder = Samples(train, tokens["train"], model), Finder(model.tiles.numpy(), model.kinds)
-        went = things_of(samples, tokens["train"], finder, samples.changed[:MOST_STEPS])
-        model.set_movers(with_births(model.kinds, went), model.mover)
+        kinds = count_births(model.kinds, Samples(train, tokens["train"], model), tokens["train"], model.tiles.numpy())
+        model.set_movers(kinds, model.mover)
         told |= {"movers": meta["dynamics"]["movers"] | {"shape": model.kinds.shape}}
     tensors, _ = load_tensors(args.cart)
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(("dynamics.", "start."))}

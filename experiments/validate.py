@@ -24,6 +24,7 @@ from dreamcart.data.processed import load_split
 from dreamcart.errors import run_stage
 from dreamcart.evaluation.judge import check_same
 from dreamcart.evaluation.readback import load_reader
+from dreamcart.evaluation.report import print_screens
 from dreamcart.evaluation.rollout import curve_rows, evaluate_rollouts
 from dreamcart.experiments.partings import Partings
 from dreamcart.files import read_array
@@ -32,7 +33,8 @@ from dreamcart.paths import Paths
 from dreamcart.tables import print_table
 from dreamcart.world_model import load_world
 
-SCALE = 2
+SCALE = 2  # of the pictures
+SOON = 60
 
 
 def main() -> None:
@@ -56,7 +58,8 @@ def main() -> None:
     title = f"{world.spec.title}: validation episodes"
     print_table(title, list(rows[0]), [list(row.values()) for row in rows])
     if screens:
-        print_screens(title, screens)
+        print_screens(screens.report())
+        print_partings(title, screens)
     if screens and args.pictures:
         args.pictures.mkdir(parents=True, exist_ok=True)
         for number, (step, dream) in screens.parted.items():
@@ -66,19 +69,12 @@ def main() -> None:
             Image.fromarray(shown).save(args.pictures / f"{step:04d}_{number:03d}_{screens.name(number, step)}.png")
 
 
-def print_screens(title: str, screens: Partings) -> None:
-    """What a reader reads from dreamed screens, and when they part from the game's."""
-    report = screens.report()
-    states = {horizon: {name: "" if v is None else v for name, v in row.items()} for horizon, row in report["states"].items()}
-    print_table(f"{title}, read back", ["step", *next(iter(states.values()))], [[h, *row.values()] for h, row in states.items()])
-    illegal = report["legality"]
-    print_table(f"{title}, illegal screens", ["share", *illegal["reasons"]], [[illegal["share"], *illegal["reasons"].values()]])
-    events = [[name, *counts.values()] for name, counts in report["events"].items()]
-    print_table(f"{title}, events", ["event", *next(iter(report["events"].values()))], events)
-    found = Counter(screens.name(number, step) for number, (step, _) in screens.parted.items())
-    soon = Counter(screens.name(number, step) for number, (step, _) in screens.parted.items() if step <= 60)
-    rows = [[name, times, soon[name]] for name, times in found.most_common()]
-    print_table(f"{title}, parted when this happened", ["in the game", "rollouts", "within 60 steps"], rows)
+def print_partings(title: str, screens: Partings) -> None:
+    """What happened in the game when dreams parted from it."""
+    found = [(screens.name(number, step), step) for number, (step, _) in screens.parted.items()]
+    soon = Counter(name for name, step in found if step <= SOON)
+    rows = [[name, times, soon[name]] for name, times in Counter(name for name, _ in found).most_common()]
+    print_table(f"{title}: dreams parted when this happened", ["in the game", "rollouts", f"within {SOON} steps"], rows)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from synthetic import BUTTONS
-from test_finder import BALL, BAT, GAME, kinds
+from test_finder import kinds
 from test_inertia import COLUMNS, HEIGHT, ROWS, SIDE, WIDTH, Tiled, flight, picture
 from test_tokens import assert_same_state, make_model, plain_layout, record, start_at
 
@@ -16,13 +16,13 @@ from dreamcart.dynamics.tokens.inertia import Thing
 from dreamcart.dynamics.tokens.model import TokenDynamics
 from dreamcart.dynamics.tokens.movers.births import certain, due, remember, returns_of, table_of, unborn, weighed
 from dreamcart.dynamics.tokens.movers.claims import Tiles, claims
-from dreamcart.dynamics.tokens.movers.finder import MOST_THINGS, Finder
+from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.kinds import MOST_ABSENT, PAST, Kinds, find_kinds
 from dreamcart.dynamics.tokens.movers.network import Mover
 from dreamcart.dynamics.tokens.movers.play import Claims, choose
-from dreamcart.dynamics.tokens.movers.train import Practice, complete, things_of
-from dreamcart.dynamics.tokens.movers.views import BESIDE, beside, crops, order
+from dreamcart.dynamics.tokens.movers.train import Practice, complete, count_births, things_of
 from dreamcart.dynamics.tokens.movers.views import SIDE as SEEN
+from dreamcart.dynamics.tokens.movers.views import crops
 from dreamcart.dynamics.tokens.paint import keep
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.dynamics.tokens.train import move
@@ -86,17 +86,6 @@ def test_a_view_is_centred_and_knows_the_screens_ends():
     np.testing.assert_array_equal(crop[0], wanted)
 
 
-def test_a_ball_is_told_where_the_bat_will_be_and_not_the_other_way_round():
-    table = GAME.numpy()
-    assert order(table) == [BAT, BALL]
-    after = np.full((3, MOST_THINGS, 3), -1)
-    after[0, :3] = (BAT, 20, 10), (BALL, 18, 12), (BAT, 20, 24)
-    after[1, 0] = BAT, 20 + BESIDE + 3, 10
-    told = beside(np.array([[BALL, 16, 10], [BALL, 16, 10], [BAT, 20, 10]]), after[[0, 1, 0]], table)
-    assert told[0].tolist() == [[0, 0, 0], [(4 / BESIDE + 1) / 2, 0.5, 1]]
-    assert not told[1:].any()  # too far; and the ball's own way comes after the bat's
-
-
 def test_a_choice_is_drawn_only_where_none_is_sure():
     generator = torch.Generator().manual_seed(0)
     even, sure = torch.tensor([0.3, 0.4, 0.3]), torch.tensor([0.02, 0.95, 0.03])
@@ -151,6 +140,10 @@ def test_things_that_come_from_nowhere_are_noted():
     samples = Samples(split, tokens, model)
     went = things_of(samples, tokens, Finder(tiled.tiles, kinds((1, 2, 2))), samples.changed)
     table = complete(kinds((1, 2, 2)), went)
+    counted = count_births(kinds((1, 2, 2)), samples, tokens, tiled.tiles)
+    for name in ("births", "usual", "follows", "returns"):
+        assert torch.equal(getattr(counted, name), getattr(table, name)), name
+    assert table.returns[0].nonzero().tolist() == [[8]]  # eight steps without, and it is there
     assert table.births.tolist() == [[0, 4, 8], [0, 4, 20]]
     assert table.follows.shape == (2, 1, 2)  # the other one, whenever it comes
     assert table.follows[0, 0, 1] > 0.6 < table.follows[1, 0, 0]
@@ -365,3 +358,37 @@ def test_what_comes_from_nowhere_comes_once():
     dream, _ = model.step(state, torch.zeros(40, len(BUTTONS)), 1.0, torch.Generator().manual_seed(0))
     seen = {frame.tobytes() for frame in dream.numpy().astype(np.int64)}
     assert seen == {tiled(one).tobytes(), tiled(other).tobytes()}
+
+
+@torch.inference_mode()
+def test_what_is_due_comes_though_no_cell_believes_it():
+    """And not a step before: nothing else in the game says that anything will happen."""
+    empty, ball = picture(), picture((1, 5, 5, 2, 2))
+    table = kinds((1, 2, 2), ways=[[0, 0]], births=[[0, 5, 5]])
+    table.returns[0, PAST + 3] = 1.0
+    model, tiled = dreaming(Fixed([1.0, 0.0]), table, empty, ball)
+    torch.nn.init.constant_(model.network.event[2].bias, -20.0)
+    screens = torch.from_numpy(tiled(empty))[None, None].repeat(2, PAST + 1, 1, 1)
+    state = model.start(screens, torch.zeros(2, PAST, len(BUTTONS)))
+    shown = []
+    for _ in range(4):
+        dream, state = model.step(state, torch.zeros(2, len(BUTTONS)), 1.0, torch.Generator().manual_seed(0))
+        shown.append((dream.numpy() == tiled(ball)).all())
+    assert shown == [False, False, True, True]
+
+
+@torch.inference_mode()
+def test_an_older_model_with_movers_plays_without_looks():
+    """Its file tells none: a ball in its own colour goes where it did."""
+    now, then = picture((1, 9, 9, 2, 2)), picture((1, 11, 12, 2, 2))
+    table = kinds((1, 2, 2), ways=[[2, 3]])
+    bare = Kinds.empty(1, 2, 2, 1)
+    for name in ("colours", "sizes", "masks", "ways"):
+        getattr(bare, name)[:] = getattr(table, name)
+    model, tiled = dreaming(Fixed([1.0, 0.0]), bare, now, then)
+    assert {"kinds_masks", "kinds_returns"} & set(model.state_dict()) == {"kinds_masks"}
+    assert model.kinds.fields.tolist() == [[0, 0, HEIGHT, WIDTH]]
+    screens = torch.from_numpy(tiled(now))[None, None].repeat(1, PAST + 1, 1, 1)
+    state = model.start(screens, torch.zeros(1, PAST, len(BUTTONS)))
+    dream, _ = model.step(state, torch.zeros(1, len(BUTTONS)))
+    assert (dream[0].numpy() == tiled(then)).all()

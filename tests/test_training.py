@@ -232,9 +232,10 @@ def test_muon_trains_convolutions_as_matrices():
 
 
 FAULTS = """
-import resource, sys
+import ctypes, resource, sys
 import torch
 from dreamcart.hardware import keep_memory
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # no huge pages (PR_SET_THP_DISABLE): how many there are to be had changes by the minute
 if sys.argv[1] == "keep":
     keep_memory()
 def step():

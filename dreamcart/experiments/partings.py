@@ -1,5 +1,7 @@
 """Where dreams part from the game: the first step of a rollout that is not the game's, and what happened in the game then."""
 
+from typing import Any
+
 import numpy as np
 
 from dreamcart.evaluation.readback import judge
@@ -9,9 +11,9 @@ from dreamcart.evaluation.screens import Screens
 class Partings(Screens):
     """Watches rollouts for the first step at which each is not the game's."""
 
-    def begin(self, at: np.ndarray) -> None:
-        super().begin(at)
-        self.parted: dict[int, tuple[int, np.ndarray]] = getattr(self, "parted", {})  # by rollout: step, and the dream's frame
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.parted: dict[int, tuple[int, np.ndarray]] = {}  # by rollout: step, and the dream's frame
 
     def see(self, step: int, frames: np.ndarray, before: np.ndarray | None) -> None:
         super().see(step, frames, before)

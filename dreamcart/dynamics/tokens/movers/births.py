@@ -4,7 +4,7 @@ A serve of Breakout comes at one of four places, each as often as the others. Bu
 row the second comes where a number of steps that is even or odd has it (found in 408 pairs of recorded serves: LOG.md). Which
 place follows which after how many steps is counted in the recordings, for clocks of several lengths, and the clock is kept by
 which each serve would best have been told from all others. When it comes may be as sure: a ball of Pong comes back in the 31st step
-after it was lost, always.
+after it was lost, nearly always.
 """
 
 import numpy as np

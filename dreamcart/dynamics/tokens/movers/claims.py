@@ -55,8 +55,9 @@ def claims(
 def _bits(pixels: np.ndarray) -> np.ndarray:
     """bool [..., t, t] → uint64 [..., W]."""
     packed = np.packbits(pixels.reshape(*pixels.shape[:-2], -1), axis=-1)
-    words = [(0, 0)] * (packed.ndim - 1) + [(0, -packed.shape[-1] % 8)]
-    return np.ascontiguousarray(np.pad(packed, words)).view(np.uint64)
+    if packed.shape[-1] % 8:
+        packed = np.pad(packed, [(0, 0)] * (packed.ndim - 1) + [(0, -packed.shape[-1] % 8)])
+    return np.ascontiguousarray(packed).view(np.uint64)
 
 
 def _span(first: int, size: int, side: int) -> slice:

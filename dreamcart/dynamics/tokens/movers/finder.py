@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from dreamcart.dynamics.tokens.inertia import FAR, Inertia, stamp
-from dreamcart.dynamics.tokens.movers.kinds import Kinds, drawn, mask_of
+from dreamcart.dynamics.tokens.movers.kinds import Kinds, drawn, longer, mask_of
 
 MOST_THINGS = 8  # on a screen
 
@@ -44,12 +44,11 @@ class Finder:
 
     def __init__(self, tiles: np.ndarray, kinds: Kinds) -> None:
         """tiles: uint8 [V, t, t], see `inertia.colours`."""
-        self.draw, self.table = Inertia(tiles).draw, kinds.numpy()
+        self.draw, self.side, self.table = Inertia(tiles).draw, tiles.shape[1], kinds.numpy()
         table, self.count = self.table, len(kinds.colours)
         self.masks = [mask[:height, :width] for mask, (height, width) in zip(table["masks"], table["sizes"].tolist(), strict=True)]
         self.variants = [
-            [mask, np.concatenate([mask, mask[-1:]])] if taller.any() else [mask]
-            for mask, taller in zip(self.masks, table["taller"], strict=True)
+            [mask, longer(mask)] if taller.any() else [mask] for mask, taller in zip(self.masks, table["taller"], strict=True)
         ]
         self.groups = []
         for colour in dict.fromkeys(table["colours"].tolist()):
@@ -62,9 +61,12 @@ class Finder:
 
     def ignore(self, screens: np.ndarray) -> None:
         """From now on leave out what all of some screens, int [N, H, W], show: a wall's end may have a bat's colour."""
-        self.still = [
-            np.logical_and.reduce([self._lit(number, self.draw(one)) for one in screens]) for number in range(len(self.groups))
-        ]
+        always = [np.ones([side * self.side for side in screens.shape[1:]], bool) for _ in self.groups]
+        for one in screens:
+            picture = self.draw(one)
+            for number, still in enumerate(always):
+                still &= self._lit(number, picture)
+        self.still = always
 
     def find(self, tokens: np.ndarray) -> np.ndarray:
         """The movers on a screen int [H, W], as far as there is room: int16 [MOST_THINGS, 3], kind (-1 for none), top and left."""
@@ -140,11 +142,8 @@ class Finder:
             for other in group.kinds:
                 small = self.masks[other]
                 covers = [(y, x) for y, x in places_of(small, area) if within(rest, y, x, small)[small].sum() == rest.sum()]
-                both = (
-                    [(number, patch.y + y, patch.x + x) for number, y, x in ((kind, top, left), (other, *covers[0]))]
-                    if covers
-                    else []
-                )
+                both = [(kind, top, left), *((other, y, x) for y, x in covers)]
+                both = [(number, patch.y + y, patch.x + x) for number, y, x in both]
                 if len(covers) == 1 and all(self._inside(*one) for one in both):
                     return both
         return []

@@ -95,7 +95,12 @@ def mask_of(table: dict[str, np.ndarray], kind: int, y: int) -> np.ndarray:
     height, width = table["sizes"][kind].tolist()
     mask = table["masks"][kind][:height, :width]
     taller = 0 <= y < table["taller"].shape[1] and table["taller"][kind, y]
-    return np.concatenate([mask, mask[-1:]]) if taller else mask
+    return longer(mask) if taller else mask
+
+
+def longer(mask: np.ndarray) -> np.ndarray:
+    """A mask whose last line stands there twice."""
+    return np.concatenate([mask, mask[-1:]])
 
 
 def drawn(table: dict[str, np.ndarray], kind: int, y: int, x: int) -> list[Thing]:
@@ -134,20 +139,20 @@ def find_kinds(tiles: np.ndarray, tokens: np.ndarray, rows: np.ndarray, transiti
     return kinds.everywhere(*(side * inertia.side for side in tokens[0].shape))
 
 
-def nearest(found: np.ndarray, things: np.ndarray, most: int = FAR) -> tuple[np.ndarray, np.ndarray]:
+def nearest(found: np.ndarray, things: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where things are on other screens: the nearest of the same kind.
 
     Args:
-        found: int [N, M, 3], what `Finder.find` has of the other screens; things: int [N, 3], kind, top and left; most: pixels.
+        found: int [N, M, 3], what `Finder.find` has of the other screens; things: int [N, 3], kind, top and left.
 
-    Returns int64 [N, 2], top and left, and bool [N], whether there is one within so many pixels.
+    Returns int64 [N, 2], top and left, and bool [N], whether there is one within FAR pixels.
     """
     things = things.astype(np.int64)
     far = np.abs(found[:, :, 1:] - things[:, None, 1:]).max(2)
-    far = np.where(found[:, :, 0] == things[:, None, 0], far, most + 1)
+    far = np.where(found[:, :, 0] == things[:, None, 0], far, FAR + 1)
     which = far.argmin(1)
     rows = np.arange(len(things))
-    return found[rows, which, 1:].astype(np.int64), far[rows, which] <= most
+    return found[rows, which, 1:].astype(np.int64), far[rows, which] <= FAR
 
 
 def ways_before(found: np.ndarray, things: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 
 from dreamcart.dynamics.tokens.movers.finder import Finder
-from dreamcart.dynamics.tokens.movers.kinds import Kinds
+from dreamcart.dynamics.tokens.movers.kinds import Kinds, longer
 
 LOOKED_AT = 20_000  # steps, for the tints and for the fields
 LEAST_SEEN = 3
@@ -43,28 +43,25 @@ def _appearance(finder: Finder, tokens: np.ndarray, steps: list[tuple[int, int]]
     but not all of its colour."""
     table, masks = finder.table, finder.masks
     tints, taller = table["tints"].copy(), table["taller"].copy()
-    longer = [np.concatenate([mask, mask[-1:]]) for mask in masks]
+    both = masks, [longer(mask) for mask in masks]
+    sizes = {mask.shape for some in both for mask in some}
     colours = table["colours"].tolist()
     lines = {colour: [Counter() for _ in tints[0]] for colour in colours}
     heights = [[Counter() for _ in tints[0]] for _ in masks]
     for one, other in tqdm(steps, desc="movers, colours", unit="step"):
-        for y, area, shown in _moved(finder.draw(tokens[one]), finder.draw(tokens[other]), {mask.shape for mask in masks + longer}):
-            own = [(kind, more) for more, some in enumerate((masks, longer)) for kind, mask in enumerate(some) if same(mask, area)]
-            seen = [set(line[on].tolist()) for line, on in zip(shown, area, strict=True)]
-            exact = [(kind, more) for kind, more in own if all(colours_seen == {colours[kind]} for colours_seen in seen)]
-            for kind, more in exact or own:
+        for y, area, shown in _moved(finder.draw(tokens[one]), finder.draw(tokens[other]), sizes):
+            alike = [(kind, more) for more, some in enumerate(both) for kind, mask in enumerate(some) if np.array_equal(mask, area)]
+            seen = [set(line[on].tolist()) for line, on in zip(shown, area, strict=True)]  # colours, line by line
+            exact = [(kind, more) for kind, more in alike if all(some == {colours[kind]} for some in seen)]
+            for kind, more in exact or alike:
                 heights[kind][y][more] += 1
-            for colour in {colours[kind] for kind, _ in exact or own}:
-                for line, colours_seen in enumerate(seen, y):
-                    lines[colour][line].update(colours_seen if len(colours_seen) == 1 else ())
+            for colour in {colours[kind] for kind, _ in exact or alike}:
+                for line, some in enumerate(seen, y):
+                    lines[colour][line].update(some if len(some) == 1 else ())
     for kind, colour in enumerate(colours):
         tints[kind] = [_mostly(counts, colour) for counts in lines[colour]]
         taller[kind] = [_mostly(counts, 0) for counts in heights[kind]]
     return tints, taller
-
-
-def same(mask: np.ndarray, area: np.ndarray) -> bool:
-    return mask.shape == area.shape and bool((mask == area).all())
 
 
 def _mostly(counts: Counter, otherwise: int) -> int:

@@ -31,9 +31,12 @@ def keep_in_mind(found: np.ndarray, again: Again) -> tuple[np.ndarray, np.ndarra
     for step in range(2, found.shape[1]):
         rows, slots = np.nonzero((things[:, step - 1, :, 0] >= 0) & (lost[:, step - 1] < LONGEST))
         thing = things[rows, step - 1, slots].astype(np.int64)
+        missed = np.flatnonzero(~nearest(things[rows, step], thing)[1])
+        if not len(missed):
+            continue
+        rows, slots, thing = rows[missed], slots[missed], thing[missed]
         before, known = nearest(things[rows, step - 2], thing)
-        _, seen = nearest(things[rows, step], thing)
-        for at in np.flatnonzero(known & ~seen):
+        for at in np.flatnonzero(known):
             row, place = rows[at], None
             free = np.flatnonzero(things[row, step, :, 0] < 0)
             if len(free):

@@ -20,8 +20,8 @@ class Views:
     """What is seen of N things.
 
     crops: uint8 [N, LOOKS, SIDE, SIDE], colours plus one, 0 beyond the screen; ways: int64 [N, PAST, 2], see `kinds.ways_before`;
-    kind: int64 [N]; numbers: float32 [N, R], where they are, where the dials stand, how far behind them they are, and where others
-    will be beside them, 0 to 1; pressed: float32 [N, 2 n].
+    kind: int64 [N]; numbers: float32 [N, R], where they are, where the dials stand, and how far behind
+    them they are, 0 to 1; pressed: float32 [N, 2 n].
     """
 
     crops: torch.Tensor
@@ -41,7 +41,6 @@ class Mover(nn.Module):
     def __init__(self, colours: int, kinds: int, ways: int, numbers: int, buttons: int) -> None:
         """numbers: R of `Views`, buttons: n."""
         super().__init__()
-        self.numbers = numbers
         code = torch.eye(colours + 1)
         if colours + 1 > MOST_CODES:
             code = 2.0 * torch.randint(0, 2, (colours + 1, MOST_CODES), generator=torch.Generator().manual_seed(0)) - 1
@@ -62,9 +61,8 @@ class Mover(nn.Module):
         seen = self.code[views.crops.permute(0, 2, 3, 1).long()].flatten(3).permute(0, 3, 1, 2)  # channels last in memory
         which = torch.arange(2 * PAST, device=views.ways.device) * (UNSEEN + 1)
         ways = self.way(views.ways.flatten(1) + which).flatten(1)
-        numbers = views.numbers[:, : self.numbers]  # older networks are told less
-        waves = (numbers[:, :, None] * self.angles).flatten(1)
-        told = torch.cat([ways, 2 * numbers - 1, waves.sin(), waves.cos(), views.pressed], 1)
+        waves = (views.numbers[:, :, None] * self.angles).flatten(1)
+        told = torch.cat([ways, 2 * views.numbers - 1, waves.sin(), waves.cos(), views.pressed], 1)
         looked = self.see(self.look(seen).flatten(1))
         return self.decide(looked + self.tell(told) + self.kind(views.kind))
 

@@ -15,7 +15,7 @@ from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.kinds import Kinds, drawn, ways_before
 from dreamcart.dynamics.tokens.movers.mind import keep_in_mind
 from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover
-from dreamcart.dynamics.tokens.movers.views import order, view
+from dreamcart.dynamics.tokens.movers.views import view
 
 UNLIKELY = 0.1  # that anything comes: then nothing is said
 REMEMBERED = 4096  # screens whose things are kept in mind
@@ -84,10 +84,44 @@ class Movers:
             believed: of rows and places of the window, int64 [N] each, the log-probabilities of their next tokens, [N, vocabulary].
         """
         found = np.stack([[self.find(screen) for screen in past] for past in screens.cpu().numpy()])
-        current = screens[:, -1].cpu().numpy()
         known = np.zeros(len(found), bool) if told is None else told.cpu().numpy()
-        leave: list[list[Thing]] = [[] for _ in found]
-        come, other = [[] for _ in found], [[] for _ in found]
+
+        def decide(row: int, chances: torch.Tensor) -> int | None:
+            return choose(chances, temperature, generator, known[row])
+
+        context = [part.cpu().numpy() for part in (dials, action, last)]
+        leave, come = self._go(screens, found, context, decide)
+        other: list[list[Thing]] = [[] for _ in found]
+        certain_kinds = due(born.cpu(), torch.from_numpy(self.kinds["returns"]))
+        current = screens[:, -1].cpu().numpy()
+        for row, screen in enumerate(current):
+            for kind in set(self.kinds["births"][:, 0].tolist()) - set(found[row, :, :, 0].ravel().tolist()):
+                own = np.flatnonzero(self.kinds["births"][:, 0] == kind)
+                places = [drawn(self.kinds, *birth) for birth in self.kinds["births"][own].tolist()]
+                chances = self._births(row, screen, places, believed)
+                if certain_kinds[row, kind]:
+                    chances = certain(chances, own, self.kinds["usual"])
+                memory = born[row, kind].tolist(), self.kinds["usual"], self.kinds["follows"]
+                chances = torch.cat([weighed(chances[:-1], own, *memory), chances[-1:]])
+                which = decide(row, chances)
+                if which is not None and chances[:-1].sum() > UNLIKELY:
+                    for place, parts in enumerate(places):
+                        (come if place == which else other)[row].extend(parts)
+        return self._joined([self._claims(row, screen, leave[row], come[row], other[row]) for row, screen in enumerate(current)])
+
+    def _go(
+        self,
+        screens: torch.Tensor,
+        found: np.ndarray,
+        context: list[np.ndarray],
+        decide: Callable[[int, torch.Tensor], int | None],
+    ) -> tuple[list[list[Thing]], list[list[Thing]]]:
+        """What things leave and where they come to, by row.
+
+        Args:
+            screens: see `claim`; found: int16 [B, PAST + 1, M, 3], the movers on them; context: dials, action and last of `claim`;
+            decide: of a row, one of some choices by their chances, or nothing, see `choose`.
+        """
         alone: dict[tuple[int, ...], np.ndarray] = {}  # of things found again, the pixels of the screen that show nothing else
 
         def again(row: int, step: int, thing: tuple[int, int, int]) -> tuple[int, int] | None:
@@ -97,41 +131,22 @@ class Movers:
             return place[:2] if place else None
 
         things, lost = keep_in_mind(found, again)
-        context = [part.cpu().numpy() for part in (dials, action, last)]
-        after = np.full_like(things[:, -1], -1)
-        for kind in order(self.kinds):
-            row, slot = np.nonzero(things[:, -1, :, 0] == kind)
-            if not len(row):
-                continue
-            thing = things[row, -1, slot].astype(np.int64)
-            told_of = (part[row] for part in (*context, after))
-            looked = screens[row, -LOOKS:].cpu()
-            views = view(self.tiles.cpu(), looked, thing, self.kinds, ways_before(things[row, :-1], thing), *told_of)
-            chance = self.network.chances(views.to(self.tiles.device)).cpu()
-            for number, place, own, chances in zip(row.tolist(), slot.tolist(), thing.tolist(), chance, strict=True):
-                way = choose(chances, temperature, generator, known[number])
-                if way is not None and way < len(self.kinds["ways"]):
-                    if lost[number, -1, place] <= 0:
-                        leave[number] += self._left(own, alone.get((number, *own)))
-                    after[number, place] = own + np.array([0, *self.kinds["ways"][way]])
-                    come[number] += drawn(self.kinds, *after[number, place].tolist())
-        returns = torch.from_numpy(self.kinds["returns"])
-        for number, screen in enumerate(current):
-            for kind in set(self.kinds["births"][:, 0].tolist()) - set(found[number, :, :, 0].ravel().tolist()):
-                own = np.flatnonzero(self.kinds["births"][:, 0] == kind)
-                places = [drawn(self.kinds, *birth) for birth in self.kinds["births"][own].tolist()]
-                chances = self._births(number, screen, places, believed)
-                memory = born[number, kind].tolist(), self.kinds["usual"], self.kinds["follows"]
-                if due(born[number : number + 1].cpu(), returns)[0, kind]:
-                    chances = certain(chances, own, self.kinds["usual"])
-                chances = torch.cat([weighed(chances[:-1], own, *memory), chances[-1:]])
-                which = choose(chances, temperature, generator, known[number])
-                if which is not None and chances[:-1].sum() > UNLIKELY:
-                    for place, parts in enumerate(places):
-                        (come if place == which else other)[number].extend(parts)
-        return self._joined(
-            [self._claims(number, screen, leave[number], come[number], other[number]) for number, screen in enumerate(current)]
-        )
+        leave, come = ([[] for _ in found] for _ in range(2))
+        rows, slots = np.nonzero(things[:, -1, :, 0] >= 0)
+        if not len(rows):
+            return leave, come
+        thing = things[rows, -1, slots].astype(np.int64)
+        before, told_of = ways_before(things[rows, :-1], thing), (part[rows] for part in context)
+        views = view(self.tiles.cpu(), screens[rows, -LOOKS:].cpu(), thing, self.kinds, before, *told_of)
+        chances = self.network.chances(views.to(self.tiles.device)).cpu()
+        for row, slot, (kind, y, x), chance in zip(rows.tolist(), slots.tolist(), thing.tolist(), chances, strict=True):
+            way = decide(row, chance)
+            if way is not None and way < len(self.kinds["ways"]):
+                if lost[row, -1, slot] <= 0:
+                    leave[row] += self._left((kind, y, x), alone.get((row, kind, y, x)))
+                down, right = self.kinds["ways"][way].tolist()
+                come[row] += drawn(self.kinds, kind, y + down, x + right)
+        return leave, come
 
     def refind(self, before: np.ndarray, now: np.ndarray, thing: tuple[int, int, int]) -> tuple[int, int, np.ndarray] | None:
         """See `Finder.refind`."""

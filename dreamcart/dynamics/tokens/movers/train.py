@@ -29,9 +29,9 @@ JUDGED = 20_000  # things of the validation split
 @dataclass(frozen=True)
 class Went:
     """Things of recorded steps: the record of each, int64 [N]; kind, top and left, int64 [N, 3]; how it came there, int64
-    [N, PAST, 2]; the way it went, int64 [N, 2], with `there`, bool [N], whether it is to be seen afterwards; and dials: float32
-    [N, B], where the dials stood. births: int64 [M, 5], those that came when no screen in mind had shown one, see
-    `births.table_of`.
+    [N, PAST, 2]; the way it went, int64 [N, 2], with `there`, bool [N], whether it is to be made out afterwards; dials: float32
+    [N, B], where the dials stood; lost: int64 [N], see `keep_in_mind`. births: int64 [M, 5], those that came when no screen in
+    mind had shown one, see `births.table_of`; returns: see `Kinds`.
     """
 
     record: np.ndarray
@@ -42,7 +42,6 @@ class Went:
     births: np.ndarray
     dials: np.ndarray
     lost: np.ndarray
-    after: np.ndarray
     returns: np.ndarray
 
 
@@ -77,7 +76,7 @@ def things_of(samples: Samples, tokens: np.ndarray, finder: Finder, at: np.ndarr
     returns = np.array([returns_of(seen[:, kind], samples.start[: len(seen)]) for kind in range(finder.count)])
     births = np.concatenate([fresh, records], 1)[unseen[np.arange(len(new)), fresh[:, 0]]]
     dials, lost = samples.dials[at[step]], lost[step, -2, slot]
-    return Went(at[step], thing, before, place - thing[:, 1:], there, births, dials, lost, following[step], returns)
+    return Went(at[step], thing, before, place - thing[:, 1:], there, births, dials, lost, returns)
 
 
 def complete(kinds: Kinds, went: Went) -> Kinds:
@@ -90,9 +89,16 @@ def complete(kinds: Kinds, went: Went) -> Kinds:
 
 
 def with_births(kinds: Kinds, went: Went) -> Kinds:
-    """The kinds, with where and when they come from nowhere."""
-    parts = {"returns": went.returns, **table_of(went.births)}
+    """The kinds, with where and when they come from nowhere; of what comes at no known place it is not asked when."""
+    parts = table_of(went.births)
+    known = np.isin(np.arange(len(kinds.colours)), parts["births"][:, 0])
+    parts["returns"] = np.where(known[:, None], went.returns, 0)
     return replace(kinds, **{name: torch.from_numpy(part) for name, part in parts.items()})
+
+
+def count_births(kinds: Kinds, samples: Samples, tokens: np.ndarray, tiles: np.ndarray) -> Kinds:
+    """The kinds of a trained model, with what other recordings tell of where and when they come from nowhere."""
+    return with_births(kinds, things_of(samples, tokens, Finder(tiles, kinds), samples.changed[:MOST_STEPS]))
 
 
 def lines_of(went: Went, kinds: int) -> np.ndarray:
@@ -124,8 +130,7 @@ class Practice:
         screens = torch.from_numpy(np.stack([self.tokens[row] for row in rows.ravel()]).astype(np.int64))
         screens = screens.view(*rows.shape, *screens.shape[1:])
         action, last = samples.action[at], samples.last(at)
-        before, after = self.went.before[chosen], self.went.after[chosen]
-        views = view(self.tiles, screens, thing, self.kinds, before, samples.dialled(at), action, last, after)
+        views = view(self.tiles, screens, thing, self.kinds, self.went.before[chosen], samples.dialled(at), action, last)
         return views, self.target[torch.from_numpy(chosen)]
 
     def draw(self, rng: np.random.Generator, count: int) -> tuple[Views, torch.Tensor, torch.Tensor]:
