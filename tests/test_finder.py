@@ -128,6 +128,23 @@ def test_where_and_in_which_colours_things_are_seen_is_found_in_recordings():
         assert sum(part.mask.sum() for part in drawn(table.numpy(), BALL, top, 9)) == 2 * height
 
 
+def test_a_field_ends_where_the_last_part_of_a_thing_is_seen():
+    """A ball that moves by two pixels is whole from the sixth line on; half of it is to be seen in the fifth."""
+    rng = np.random.default_rng(0)
+
+    def shown(y: int, x: int) -> np.ndarray:
+        ball = picture((1, y, x, 2, 2))
+        ball[:5] = 2
+        return ball
+
+    screens = [shown(2 * rng.integers(1, 12), 2 * rng.integers(0, 15)) for _ in range(1500)]
+    tiled = Tiled(*screens)
+    tokens, steps = np.stack([tiled(one) for one in screens]), np.arange(len(screens) - 1)
+    table = with_looks(kinds((1, 2, 2)), tiled.tiles, tokens, steps, steps + 1)
+    assert table.fields.tolist() == [[5, 0, HEIGHT, 30]]
+    assert found(Finder(tiled.tiles, table), tiled, shown(4, 8)) == [(BALL, 4, 8)]
+
+
 def test_there_is_room_for_a_few_things():
     shown = picture(*((1, 4 * n, 8 * m, 2, 2) for n in range(5) for m in range(4)))
     tiled = Tiled(shown)

@@ -114,7 +114,7 @@ def test_the_kinds_of_a_game_are_found(game):
     assert went.there.all()
     assert not len(went.births)
     table = complete(table, went)
-    assert table.shape == [1, 2, 2, len(table.ways), 0, 0, 0, HEIGHT]
+    assert table.shape == [1, 2, 2, len(table.ways), 0, 0, 0, HEIGHT, 0]
     assert {(3, 3), (-3, 1)} <= set(map(tuple, table.ways.tolist()))
     assert table.ways.abs().max() <= 3
     practice = Practice(game.samples, game.tokens, game.tiled.tiles, table, went)

@@ -44,7 +44,7 @@ def test_a_box_is_a_region_a_board_is_none():
     seen = layout.cells.flatten()[regions.places[0]]
     assert seen.tolist() == [1 * 10 + 5, 1 * 10 + 6, 2 * 10 + 5, 2 * 10 + 6]
     assert {tuple(content) for content in regions.contents[0].tolist()} == {tuple(box.flatten()) for box in BOXES}
-    assert not regions.unknown(layout.window(torch.from_numpy(tokens.astype(np.int16))))[0].any()
+    assert not regions.unknown(layout.window(torch.from_numpy(tokens.astype(np.int16)))).any()
 
 
 @pytest.mark.parametrize(("every", "is_region"), [(1, True), (2, False)])
@@ -54,7 +54,7 @@ def test_a_counter_is_one_where_it_soon_begins_again(every, is_region):
     regions = find_regions(tokens, index, layout)
     assert sorted((regions.places >= 0).sum(1).tolist()) == [1] * is_region + [4]
     assert regions.contents.shape == ((2, 10, 4) if is_region else (1, 3, 4))
-    assert not regions.unknown(layout.window(torch.from_numpy(tokens.astype(np.int16))))[0].any()
+    assert not regions.unknown(layout.window(torch.from_numpy(tokens.astype(np.int16)))).any()
 
 
 def test_one_episode_is_not_enough_to_know():

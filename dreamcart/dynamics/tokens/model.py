@@ -19,12 +19,14 @@ import torch
 
 from dreamcart.dynamics.base import UNTOLD, Dynamics
 from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, chances, choices, decide
+from dreamcart.dynamics.tokens.chains import Chains
 from dreamcart.dynamics.tokens.dials import Dial, turned
 from dreamcart.dynamics.tokens.inertia import Inertia
 from dreamcart.dynamics.tokens.known import Known
 from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.movers.births import unborn
 from dreamcart.dynamics.tokens.movers.kinds import PAST, Kinds
+from dreamcart.dynamics.tokens.movers.moments import readings
 from dreamcart.dynamics.tokens.movers.network import Mover
 from dreamcart.dynamics.tokens.movers.play import Claims, Movers
 from dreamcart.dynamics.tokens.moves import Moves
@@ -36,7 +38,8 @@ from dreamcart.dynamics.tokens.state import State, advance, begin
 MOST_ROUNDS = 12  # cells decided one by one in a step, at most
 CERTAIN = 50.0  # nats
 GLANCES, DEEDS = 32, 64
-NEWER = ("fields", "tints", "taller", "returns")  # of `Kinds`: older files have none of them
+NEWER = ("fields", "tints", "taller", "returns")  # of `Kinds`: older files have none of them, nor of the newest
+NEWEST = ("pulls", "ends")
 DIAL_PAST = 4  # steps: a bat comes after its knob by some frames
 CONTEXT = 1024  # frames: what the clock of `history` counts may lie before a pause, and a pause may be long
 
@@ -55,14 +58,15 @@ class TokenDynamics(Dynamics):
         cuts: bool = False,
         moves: tuple[int, int] = (0, 0),
         apart: bool = False,
+        chains: tuple[int, int, int] = (0, 0, 0),
         side: int = 0,
         movers: dict[str, Any] | None = None,
         **sizes: Any,
     ) -> None:
         """window: [h, w], the size of the layout's active window; depth: past steps it sees; regions: R, K and S of `Regions`,
-        cuts: whether some of them hold after cuts only; moves: M and S of `Moves`, apart: whether a step may
-        be several; side: of tiles in pixels where the dream has inertia, else 0; movers: the shape of `Kinds` and the sizes
-        of `Mover`, where it has such; sizes: see `Network`."""
+        cuts: whether some of them hold after cuts only; moves: M and S of `Moves`, apart: whether a step may be several; chains:
+        R, K and S of `Chains`; side: of tiles in pixels where the dream has inertia, else 0; movers: the shape of `Kinds` and the
+        sizes of `Mover`, where it has such; sizes: see `Network`."""
         super().__init__(latent_shape, buttons, CONTEXT, CONTEXT)
         self.depth = depth
         self.register_buffer("cells", torch.zeros(window, dtype=torch.int64))
@@ -70,6 +74,7 @@ class TokenDynamics(Dynamics):
         self.register_buffer("backdrops", torch.zeros(backdrops, *latent_shape, dtype=torch.int16))
         self.set_regions(Regions.empty(*regions), cuts)
         self.set_moves(Moves.empty(*moves, apart))
+        self.set_chains(Chains.empty(*chains))
         if side:
             self.register_buffer("tiles", torch.zeros(sizes["vocabulary"], side, side, dtype=torch.uint8))
         self.inertia: Inertia | None = None  # made from them at the first step
@@ -93,6 +98,11 @@ class TokenDynamics(Dynamics):
             self.register_buffer(name, getattr(regions, name), persistent=len(regions.places) > 0)
         self.register_buffer("after", regions.after, persistent=bool((regions.after >= 0).any()) if cuts is None else cuts)
 
+    def set_chains(self, chains: Chains) -> None:
+        """After training: parts of the window of which it is known what follows what. (Older models' files have none.)"""
+        for field in fields(chains):
+            self.register_buffer(f"chains_{field.name}", getattr(chains, field.name), persistent=len(chains.places) > 0)
+
     def set_moves(self, moves: Moves) -> None:
         """After training: what a step may change. (Older models' files have none, or do not tell that it may be several.)"""
         for field in fields(moves):
@@ -108,7 +118,8 @@ class TokenDynamics(Dynamics):
         """After training: the things that move as one, and the network that knows where they go. (Older files tell no looks.)"""
         for field in fields(kinds):
             part = getattr(kinds, field.name)
-            kept = mover is not None and (field.name not in NEWER or kinds.tints.shape[1] > 0)
+            known = {**dict.fromkeys(NEWER, kinds.tints.shape[1]), **dict.fromkeys(NEWEST, kinds.pulls.shape[3])}
+            kept = mover is not None and known.get(field.name, 1) > 0
             self.register_buffer(f"kinds_{field.name}", part, persistent=kept)
         self.mover = mover
         self._movers: Movers | None = None  # made from them at the first step
@@ -130,12 +141,16 @@ class TokenDynamics(Dynamics):
             seen = windows[:, step], network.summary(windows[:, step]), layout.backdrop_of(latents[:, step])
             if step == first:
                 dials, kinds = (network.dial_past, len(network.dials)), len(self.kinds.colours)
-                state = begin(*seen, self.depth, self.buttons, dials=dials, kinds=kinds)
+                moments = self.kinds.pulls.shape[3]
+                state = begin(*seen, self.depth, self.buttons, dials=dials, kinds=kinds, moments=moments)
+                state = self._remember(state, latents[:, step])
             else:
-                state = advance(state, actions[:, step - 1], *seen, dials=network.dials)
+                earlier, action = state, actions[:, step - 1]
+                state = advance(earlier, action, *seen, dials=network.dials)
+                state = self._remember(state, latents[:, step], latents[:, step - 1], earlier, action)
                 state.idle[step <= before] = 0  # the episode has not begun
                 state.born[step <= before] = unborn(1, state.born.shape[1]).to(state.born.device)
-            state = self._remember(state, latents[:, step])
+                state.moments[step <= before] = 0
         return self._carry_on(state, latents[:, max(first, latents.shape[1] - 2)], latents[:, -1])
 
     def _carry_on(self, state: State, before: torch.Tensor, now: torch.Tensor) -> State:
@@ -209,8 +224,9 @@ class TokenDynamics(Dynamics):
             latent[rows] = self.layout.compose(settled, backdrop[rows])
         frame = self.layout.window(latent)
         following = advance(state, action, frame, self.network.summary(frame), backdrop, dials=self.network.dials)
-        following = self._remember(following, latent)
-        return latent, self._carry_on(following, self.layout.compose(current, state.backdrop), latent)
+        screens = self.layout.compose(current, state.backdrop)
+        following = self._remember(following, latent, screens, state, action)
+        return latent, self._carry_on(following, screens, latent)
 
     @property
     def movers(self) -> Movers:
@@ -219,9 +235,23 @@ class TokenDynamics(Dynamics):
             self._movers = Movers(self.tiles, self.kinds, self.mover, self.cells)
         return self._movers
 
-    def _remember(self, state: State, screens: torch.Tensor) -> State:
-        """The state with what comes from nowhere on screens int [B, H, W] in mind."""
-        return state if self.mover is None else replace(state, born=self.movers.remember(state.born, screens))
+    def _remember(
+        self,
+        state: State,
+        screens: torch.Tensor,
+        before: torch.Tensor | None = None,
+        earlier: State | None = None,
+        action: torch.Tensor | None = None,
+    ) -> State:
+        """The state with what comes from nowhere on screens int [B, H, W] in mind, and what they tell of when dials are read, by
+        the screens and the state before the step, and what was pressed in it."""
+        if self.mover is None:
+            return state
+        born, moments = self.movers.remember(state.born, screens), state.moments
+        if before is not None and moments.shape[1]:
+            read = readings(earlier.dials[:, -1], action, self.network.dials, moments.shape[1])
+            moments = self.movers.believe(moments, before, screens, read)
+        return replace(state, born=born, moments=moments)
 
     def _claim(
         self,
@@ -240,18 +270,26 @@ class TokenDynamics(Dynamics):
         told = None if truth is None else (truth != UNTOLD).flatten(1).any(1)
         screens = screens.view(*past.shape[:2], *screens.shape[1:])
         said = partial(self._chances, believed)
-        return self.movers.claim(screens, dials, action, state.last, state.born, temperature, generator, told, said)
+        told_of = dials, action, state.last, state.moments
+        return self.movers.claim(screens, *told_of, state.born, temperature, generator, told, said)
 
     def _chances(self, believed: Beliefs, rows: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
         """Log-probabilities of the next tokens of cells, [N, vocabulary]."""
         return chances(self.network, believed.cells(rows, cells))
 
     def _settle(self, window: torch.Tensor, cut: torch.Tensor, believed: Beliefs) -> torch.Tensor:
-        """Windows [B, h, w] in which every region shows a known content, see `Regions.settle`."""
-        if not len(self.places):
-            return window
-        regions = Regions(self.places, self.contents, self.after)
-        return regions.settle(window, cut, lambda row, places: chances(self.network, believed.cells(row, places)))
+        """Windows [B, h, w] in which every region shows a known content, and every part of a chain what follows what it showed, see
+        `Regions.settle` and `Chains.settle`."""
+
+        def likely(row: int, places: torch.Tensor) -> torch.Tensor:
+            return chances(self.network, believed.cells(row, places))
+
+        if len(self.places):
+            window = Regions(self.places, self.contents, self.after).settle(window, cut, likely)
+        if len(self.chains_places):
+            chains = Chains(*(getattr(self, f"chains_{field.name}") for field in fields(Chains)))
+            window = chains.settle(believed.now, window, cut != ALWAYS, likely)
+        return window
 
     def _keep_to_moves(self, latent: torch.Tensor, backdrop: torch.Tensor, believed: Beliefs, known: torch.Tensor) -> torch.Tensor:
         """Screens int16 [B, H, W], of which each changes the one before by known moves; what follows is of windows."""

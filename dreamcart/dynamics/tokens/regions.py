@@ -25,6 +25,7 @@ LEAST = 2  # episodes that show each content early
 CHUNK = 4096
 ALWAYS = -1
 
+Chances = Callable[[int, torch.Tensor], torch.Tensor]
 Found = tuple[np.ndarray, np.ndarray, int]  # a region's cells in the window, its contents, and the backdrop or ALWAYS
 
 
@@ -44,32 +45,34 @@ class Regions:
         places, after = torch.zeros(regions, cells, dtype=torch.int64), torch.full((regions,), ALWAYS)
         return Regions(places, torch.zeros(regions, contents, cells, dtype=torch.int16), after)
 
-    def unknown(self, window: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of windows [B, h, w]: bool [B, R], regions with a content that is not known; and how many cells of each known
-        content they show, int64 [B, R, K], -1 where there are no more."""
+    def unknown(self, window: torch.Tensor) -> torch.Tensor:
+        """Regions of windows [B, h, w] with a content that is not known, bool [B, R]."""
         shown = window.flatten(1)[:, self.places.clamp(min=0)]
-        own = self.places >= 0
-        alike = ((shown[:, :, None] == self.contents) & own[:, None]).sum(3)
-        alike = alike.masked_fill(self.contents[:, :, 0] < 0, -1)
-        return alike.amax(2) < own.sum(1), alike
+        alike = ((shown[:, :, None] == self.contents) | (self.places < 0)[:, None]).all(3) & (self.contents[:, :, 0] >= 0)
+        return ~alike.any(2)
 
-    def settle(self, window: torch.Tensor, cut: torch.Tensor, chances: Callable[[int, torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """Windows [B, h, w] in which every region shows a known content: the one that most of its cells agree with, of several
-        such the most probable one (cells taken one by one). Changed in place.
+    def settle(self, window: torch.Tensor, cut: torch.Tensor, chances: Chances) -> torch.Tensor:
+        """Windows [B, h, w] in which every region shows a known content, see `likeliest`. Changed in place.
 
         Args:
             cut: int64 [B], the backdrop to which a step cuts, ALWAYS where it cuts to none.
             chances: log-probabilities of the tokens at places of a row, [S, vocabulary].
         """
-        unknown, alike = self.unknown(window)
+        unknown = self.unknown(window)
         unknown &= (self.after == ALWAYS) | (self.after == cut[:, None])
         for row, number in unknown.nonzero().tolist():
             places = self.places[number][self.places[number] >= 0]
-            best = (alike[row, number] == alike[row, number].max()).nonzero().squeeze(1)
-            contents = self.contents[number][best][:, : len(places)]
-            likely = chances(row, places).gather(1, contents.T.long()).sum(0)
-            window[row].view(-1)[places] = contents[likely.argmax()]
+            contents = self.contents[number][self.contents[number, :, 0] >= 0][:, : len(places)]
+            window[row].view(-1)[places] = likeliest(window[row].view(-1)[places], contents, chances(row, places))
         return window
+
+
+def likeliest(shown: torch.Tensor, contents: torch.Tensor, chances: torch.Tensor) -> torch.Tensor:
+    """Of contents [K, S] the one that agrees with most of the cells shown, [S]; of several such the most probable one (cells taken
+    one by one). chances: log-probabilities of their tokens, [S, vocabulary]."""
+    alike = (contents == shown).sum(1)
+    best = contents[alike == alike.max()]
+    return best[chances.gather(1, best.T.long()).sum(0).argmax()]
 
 
 def find_regions(tokens: np.ndarray, index: np.ndarray, layout: Layout) -> Regions:

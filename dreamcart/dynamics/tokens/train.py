@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from dreamcart.config import Params
 from dreamcart.data.processed import Split
 from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, choices
+from dreamcart.dynamics.tokens.chains import find_chains
 from dreamcart.dynamics.tokens.dials import dials_of
 from dreamcart.dynamics.tokens.inertia import colours, has_inertia
 from dreamcart.dynamics.tokens.init import fit_layout, load_trained, take_weights
@@ -211,7 +212,7 @@ def move(
 
 
 def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split) -> dict[str, Any]:
-    """Tell a trained model what the recordings show and show nothing else: regions and moves.
+    """Tell a trained model what the recordings show and show nothing else: regions, moves and chains.
 
     Args:
         tokens: int [U, H, W], the distinct frames of the training split.
@@ -220,5 +221,7 @@ def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split) -> dict[str,
     """
     model.set_regions(find_regions(tokens, train.index, model.layout))
     model.set_moves(find_moves(tokens, train.index, train.transitions, model.layout))
+    model.set_chains(find_chains(tokens, train.index, model.layout))
     cuts = bool((model.after >= 0).any())
-    return {"regions": list(model.contents.shape), "cuts": cuts, "moves": list(model.moves.old.shape), "apart": True}
+    sizes = {"regions": model.contents, "moves": model.moves.old, "chains": model.chains_contents}
+    return {"cuts": cuts, "apart": True} | {name: list(part.shape) for name, part in sizes.items()}

@@ -44,15 +44,20 @@ def table_of(born: np.ndarray) -> dict[str, np.ndarray]:
     return {"births": births, "usual": usual, "follows": follows.astype(np.float32)}
 
 
-def returns_of(seen: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """`Kinds.returns` for one kind.
+def absent_along(seen: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """For how many steps one kind has not been seen at each record, int64 [N].
 
     Args:
         seen: bool [N], whether a record's screen shows one; start: int [N], the first record of its episode.
     """
     record = np.arange(len(seen))
     last = np.maximum.accumulate(np.where(seen, record, -1))
-    absent = np.where(last >= start, record - last, record - start + 1)
+    return np.where(last >= start, record - last, record - start + 1)
+
+
+def returns_of(seen: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """`Kinds.returns` for one kind; otherwise see `absent_along`."""
+    absent = absent_along(seen, start)
     counted = np.flatnonzero((absent[:-1] > PAST) & (absent[:-1] < MOST_ABSENT) & (start[1:] == start[:-1]))
     times, come = (np.bincount(absent[some], minlength=MOST_ABSENT) for some in (counted, counted[seen[counted + 1]]))
     return np.where(times >= LEAST_SEEN, come / np.maximum(times, 1), 0).astype(np.float32)

@@ -99,6 +99,15 @@ class Finder:
             return None
         return places[0][1], places[0][2], there & fresh
 
+    def parts_seen(self, kind: int, tokens: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
+        """The boxes (top, left, bottom, right) of what may be a kind, or a part of it, on a screen int [H, W]."""
+        number = next(number for number, group in enumerate(self.groups) if kind in group.kinds)
+        if self.groups[number].shows[tokens].any():
+            for patch in patches(self._lit(number, self.draw(tokens)), self.groups[number]):
+                if any(size > most for size, most in zip(patch.area.shape, self.variants[kind][-1].shape, strict=True)):
+                    continue
+                yield patch.y, patch.x, patch.y + patch.area.shape[0], patch.x + patch.area.shape[1]
+
     def _things(self, tokens: np.ndarray) -> list[tuple[int, int, int]]:
         picture, things, rest = None, [], []
         for number, group in enumerate(self.groups):

@@ -31,7 +31,9 @@ class Kinds:
     kind's top and left follow each dial, see `dials.py`; fields: int64 [K, 4], where it is to be seen (top, left, bottom, right);
     tints: uint8 [K, L], its colour in each line of the screen, and taller: bool [K, L], whether it has a line more when its top is
     there, see `looks.py`; returns: float32 [K, MOST_ABSENT], how often it comes from nowhere in the next step, by the steps for
-    which it has not been seen, see `births.py`.
+    which it has not been seen, see `births.py`; pulls: float32 [K, B, 2, M], the share of the way to its dial that a kind goes in
+    a step if the dial is read at each of M moments (0: nothing is told by it), and ends: float32 [K, 2, 2], the least and the most
+    of its top and left, see `moments.py`.
     """
 
     colours: torch.Tensor
@@ -46,6 +48,8 @@ class Kinds:
     tints: torch.Tensor
     taller: torch.Tensor
     returns: torch.Tensor
+    pulls: torch.Tensor
+    ends: torch.Tensor
 
     @staticmethod
     def empty(
@@ -57,6 +61,7 @@ class Kinds:
         clock: int = 0,
         dials: int = 0,
         lines: int = 0,
+        moments: int = 0,
     ) -> "Kinds":
         """A table of this size that knows nothing yet."""
         sizes, gone, come = (torch.zeros(*shape, dtype=torch.int64) for shape in ((kinds, 2), (ways, 2), (births, 3)))
@@ -65,12 +70,14 @@ class Kinds:
         fields, tints = torch.zeros(kinds, 4, dtype=torch.int64), torch.zeros(kinds, lines, dtype=torch.uint8)
         taller = torch.zeros(kinds, lines, dtype=torch.bool)
         seen = fields, tints, taller, torch.zeros(kinds, MOST_ABSENT)
-        return Kinds(torch.zeros(kinds, dtype=torch.int64), sizes, masks, gone, come, usual, follows, slopes, *seen)
+        after = torch.zeros(kinds, dials, 2, moments), torch.zeros(kinds, 2, 2)
+        return Kinds(torch.zeros(kinds, dtype=torch.int64), sizes, masks, gone, come, usual, follows, slopes, *seen, *after)
 
     @property
     def shape(self) -> list[int]:
         """What `empty` needs to make such a table."""
-        return [*self.masks.shape, len(self.ways), *self.follows.shape[:2], self.dials.shape[1], self.tints.shape[1]]
+        lines, moments = self.tints.shape[1], self.pulls.shape[3]
+        return [*self.masks.shape, len(self.ways), *self.follows.shape[:2], self.dials.shape[1], lines, moments]
 
     def everywhere(self, height: int, width: int) -> "Kinds":
         """The same, where nothing is known of their looks (as at first, and in older files): seen on all of a screen of so many

@@ -19,6 +19,7 @@ from dreamcart.dynamics.tokens.movers.kinds import Kinds, longer
 
 LOOKED_AT = 20_000  # steps, for the tints and for the fields
 LEAST_SEEN = 3
+MOST_BEYOND = 4  # pixels by which a field is wider than where whole things come to
 LEAST_SHARE = 0.9  # of what a kind was seen to look like in a line
 
 
@@ -82,7 +83,7 @@ def _moved(old: np.ndarray, new: np.ndarray, sizes: set[tuple[int, ...]]) -> Ite
 
 
 def _fields(finder: Finder, tokens: np.ndarray, steps: list[tuple[int, int]]) -> np.ndarray:
-    """`Kinds.fields`: from end to end of where whole things were seen to come to."""
+    """`Kinds.fields`: from end to end of where whole things were seen to come to, and as far beyond as a part of one was seen."""
     fields = finder.table["fields"].copy()
     places: list[list[np.ndarray]] = [[] for _ in fields]
     for one, other in tqdm(steps, desc="movers, places", unit="step"):
@@ -97,4 +98,19 @@ def _fields(finder: Finder, tokens: np.ndarray, steps: list[tuple[int, int]]) ->
             if len(often):
                 low, high = fields[kind, axis], fields[kind, axis + 2]
                 fields[kind, axis], fields[kind, axis + 2] = max(low, often[0]), min(high, often[-1] + size)
+    screens = dict.fromkeys(other for _, other in steps)
+    for kind, field in enumerate(fields):
+        _widen(field, [part for screen in screens for part in finder.parts_seen(kind, tokens[screen])])
     return fields
+
+
+def _widen(field: np.ndarray, parts: list[tuple[int, int, int, int]]) -> None:
+    """Move the edges of a field (top, left, bottom, right) out to where parts of a thing were seen across them: what moves by two
+    pixels is whole in every second line only. parts: the boxes of patches no larger than the thing, as fields are."""
+    top, left, bottom, right = field.tolist()
+    across = [part for part in parts if part[0] <= bottom and part[2] >= top and part[1] <= right and part[3] >= left]
+    for edge, sign in enumerate((-1, -1, 1, 1)):
+        beyond = Counter(sign * (part[edge] - field[edge]) for part in across)
+        field[edge] += sign * max(
+            (more for more, times in beyond.items() if 0 < more <= MOST_BEYOND and times >= LEAST_SEEN), default=0
+        )

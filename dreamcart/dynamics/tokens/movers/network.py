@@ -21,7 +21,8 @@ class Views:
 
     crops: uint8 [N, LOOKS, SIDE, SIDE], colours plus one, 0 beyond the screen; ways: int64 [N, PAST, 2], see `kinds.ways_before`;
     kind: int64 [N]; numbers: float32 [N, R], where they are, where the dials stand, and how far behind
-    them they are, 0 to 1; pressed: float32 [N, 2 n].
+    them they are, 0 to 1; pressed: float32 [N, 2 n]; moments: float32 [N, M], how likely it is that dials are read at each, or
+    [N, 0]; absent: float32 [N, K], for how long each kind has not been seen, 0 to 1.
     """
 
     crops: torch.Tensor
@@ -29,6 +30,8 @@ class Views:
     kind: torch.Tensor
     numbers: torch.Tensor
     pressed: torch.Tensor
+    moments: torch.Tensor
+    absent: torch.Tensor
 
     def to(self, device: torch.device) -> "Views":
         """The same on a device."""
@@ -38,8 +41,8 @@ class Views:
 class Mover(nn.Module):
     """Of each thing, which of the known ways it goes, or none of them (it is gone, hidden, or not what it was)."""
 
-    def __init__(self, colours: int, kinds: int, ways: int, numbers: int, buttons: int) -> None:
-        """numbers: R of `Views`, buttons: n."""
+    def __init__(self, colours: int, kinds: int, ways: int, numbers: int, buttons: int, moments: int = 0, absent: int = 0) -> None:
+        """numbers: R of `Views`, buttons: n, moments: M, absent: K (older files have none of these two)."""
         super().__init__()
         code = torch.eye(colours + 1)
         if colours + 1 > MOST_CODES:
@@ -49,7 +52,8 @@ class Mover(nn.Module):
         self.look = nn.Sequential(*(part for a, b, k in layers for part in (nn.Conv2d(a, b, k, 2, k // 2), nn.ReLU())))
         self.way = nn.Embedding(2 * PAST * (UNSEEN + 1), WAY)
         self.kind = nn.Embedding(kinds, HIDDEN)
-        told = 2 * PAST * WAY + numbers * (1 + 2 * OCTAVES) + 2 * buttons
+        self.absent = absent
+        told = 2 * PAST * WAY + (numbers + absent) * (1 + 2 * OCTAVES) + 2 * buttons + moments
         self.see, self.tell = nn.Linear(48 * (SIDE // 8) ** 2, HIDDEN), nn.Linear(told, HIDDEN)
         self.decide = nn.Sequential(
             nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, ways + 1)
@@ -61,8 +65,9 @@ class Mover(nn.Module):
         seen = self.code[views.crops.permute(0, 2, 3, 1).long()].flatten(3).permute(0, 3, 1, 2)  # channels last in memory
         which = torch.arange(2 * PAST, device=views.ways.device) * (UNSEEN + 1)
         ways = self.way(views.ways.flatten(1) + which).flatten(1)
-        waves = (views.numbers[:, :, None] * self.angles).flatten(1)
-        told = torch.cat([ways, 2 * views.numbers - 1, waves.sin(), waves.cos(), views.pressed], 1)
+        numbers = torch.cat([views.numbers, views.absent[:, : self.absent]], 1)
+        waves = (numbers[:, :, None] * self.angles).flatten(1)
+        told = torch.cat([ways, 2 * numbers - 1, waves.sin(), waves.cos(), views.pressed, views.moments], 1)
         looked = self.see(self.look(seen).flatten(1))
         return self.decide(looked + self.tell(told) + self.kind(views.kind))
 

@@ -14,6 +14,7 @@ from dreamcart.dynamics.tokens.movers.claims import Tiles, claims
 from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.kinds import Kinds, drawn, ways_before
 from dreamcart.dynamics.tokens.movers.mind import keep_in_mind
+from dreamcart.dynamics.tokens.movers.moments import believe, places_of, told_by
 from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover
 from dreamcart.dynamics.tokens.movers.views import view
 
@@ -58,6 +59,12 @@ class Movers:
             born, np.stack([self.find(screen) for screen in screens.cpu().numpy().astype(np.int16)]), self.kinds["births"]
         )
 
+    def believe(self, moments: torch.Tensor, before: torch.Tensor, screens: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
+        """`State.moments` when screens int [B, H, W] come after others; read: see `moments.readings`."""
+        things = [np.stack([self.find(screen) for screen in own.cpu().numpy().astype(np.int16)]) for own in (before, screens)]
+        told = told_by(self.kinds, *(places_of(found, self.finder.count) for found in things), read.cpu().numpy())
+        return torch.from_numpy(believe(moments.cpu().numpy(), told)).to(moments.device)
+
     def due(self, born: torch.Tensor) -> torch.Tensor:
         """bool [B]: rows in which something is to come from nowhere, see `births.due`."""
         return due(born, torch.from_numpy(self.kinds["returns"]).to(born.device)).any(1)
@@ -68,6 +75,7 @@ class Movers:
         dials: torch.Tensor,
         action: torch.Tensor,
         last: torch.Tensor,
+        moments: torch.Tensor,
         born: torch.Tensor,
         temperature: float,
         generator: torch.Generator | None,
@@ -78,8 +86,8 @@ class Movers:
 
         Args:
             screens: int16 [B, PAST + 1, H, W], of tokens, the screen now the last; dials: float32 [B, (P + 1) D], see
-                `Samples.dialled`; action, last: [B, n], what is pressed now, and what was before; born: see `State`; temperature,
-                generator: see `TokenDynamics.step`.
+                `Samples.dialled`; action, last: [B, n], what is pressed now, and what was before; moments, born: see `State`;
+                temperature, generator: see `TokenDynamics.step`.
             told: bool [B], rows in which a thing of whose way the network is not sure is left to the cells, which know the truth.
             believed: of rows and places of the window, int64 [N] each, the log-probabilities of their next tokens, [N, vocabulary].
         """
@@ -89,7 +97,7 @@ class Movers:
         def decide(row: int, chances: torch.Tensor) -> int | None:
             return choose(chances, temperature, generator, known[row])
 
-        context = [part.cpu().numpy() for part in (dials, action, last)]
+        context = [part.cpu().numpy() for part in (dials, action, last, moments, born[:, :, 2])]
         leave, come = self._go(screens, found, context, decide)
         other: list[list[Thing]] = [[] for _ in found]
         certain_kinds = due(born.cpu(), torch.from_numpy(self.kinds["returns"]))
@@ -119,8 +127,9 @@ class Movers:
         """What things leave and where they come to, by row.
 
         Args:
-            screens: see `claim`; found: int16 [B, PAST + 1, M, 3], the movers on them; context: dials, action and last of `claim`;
-            decide: of a row, one of some choices by their chances, or nothing, see `choose`.
+            screens: see `claim`; found: int16 [B, PAST + 1, M, 3], the movers on them; context: dials, action, last and moments
+            of `claim`, and for how long each kind has not been seen; decide: of a row, one of some choices by their chances, or
+            nothing, see `choose`.
         """
         alone: dict[tuple[int, ...], np.ndarray] = {}  # of things found again, the pixels of the screen that show nothing else
 

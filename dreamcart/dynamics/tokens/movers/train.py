@@ -10,10 +10,11 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from dreamcart.dynamics.tokens.inertia import FAR
-from dreamcart.dynamics.tokens.movers.births import returns_of, table_of
+from dreamcart.dynamics.tokens.movers.births import absent_along, returns_of, table_of
 from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.kinds import MOST_WAYS, PAST, Kinds, nearest, ways_before
 from dreamcart.dynamics.tokens.movers.mind import keep_in_mind
+from dreamcart.dynamics.tokens.movers.moments import believed_along, moments_of, places_of, readings, with_pulls
 from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover, Views
 from dreamcart.dynamics.tokens.movers.views import view
 from dreamcart.dynamics.tokens.samples import Samples
@@ -30,8 +31,10 @@ JUDGED = 20_000  # things of the validation split
 class Went:
     """Things of recorded steps: the record of each, int64 [N]; kind, top and left, int64 [N, 3]; how it came there, int64
     [N, PAST, 2]; the way it went, int64 [N, 2], with `there`, bool [N], whether it is to be made out afterwards; dials: float32
-    [N, B], where the dials stood; lost: int64 [N], see `keep_in_mind`. births: int64 [M, 5], those that came when no screen in
-    mind had shown one, see `births.table_of`; returns: see `Kinds`.
+    [N, B], where the dials stood; lost: int64 [N], see `keep_in_mind`. births:
+    int64 [M, 5], those that came when no screen in mind had shown one, see `births.table_of`; returns: see `Kinds`; places: float32
+    [R, K, 2], where each kind is at the first R records, NaN where that is not known, see `moments.places_of`; absent: int64
+    [R, K], see `births.absent_along`.
     """
 
     record: np.ndarray
@@ -43,6 +46,8 @@ class Went:
     dials: np.ndarray
     lost: np.ndarray
     returns: np.ndarray
+    places: np.ndarray
+    absent: np.ndarray
 
 
 def things_of(samples: Samples, tokens: np.ndarray, finder: Finder, at: np.ndarray) -> Went:
@@ -73,10 +78,14 @@ def things_of(samples: Samples, tokens: np.ndarray, finder: Finder, at: np.ndarr
     unseen = ~there_is[rows[past[new]]].any(1)
     records = np.stack([samples.start[at[new]], at[new] + 1], 1)
     seen = there_is[rows[: at.max(initial=-1) + 2]]  # what stands still shows what it showed before
-    returns = np.array([returns_of(seen[:, kind], samples.start[: len(seen)]) for kind in range(finder.count)])
+    alone = [(seen[:, kind], samples.start[: len(seen)]) for kind in range(finder.count)]
+    returns, absent = (np.array([told(*one) for one in alone]) for told in (returns_of, absent_along))
     births = np.concatenate([fresh, records], 1)[unseen[np.arange(len(new)), fresh[:, 0]]]
     dials, lost = samples.dials[at[step]], lost[step, -2, slot]
-    return Went(at[step], thing, before, place - thing[:, 1:], there, births, dials, lost, returns)
+    first = slice(0, len(seen))
+    looked_at = needed[rows[first]] == samples.frame[first]
+    places = np.where(looked_at[:, None, None], places_of(found, finder.count)[rows[first]], np.nan)
+    return Went(at[step], thing, before, place - thing[:, 1:], there, births, dials, lost, returns, places, absent.T)
 
 
 def complete(kinds: Kinds, went: Went) -> Kinds:
@@ -111,12 +120,20 @@ def lines_of(went: Went, kinds: int) -> np.ndarray:
     return lines
 
 
+def readings_along(samples: Samples, records: int, moments: int) -> np.ndarray:
+    """Where the dials stand at each moment of the steps of the first records, float32 [R, M, B]."""
+    at = torch.from_numpy(samples.dials[:records]), torch.from_numpy(samples.action[:records].astype(np.float32))
+    return readings(*at, samples.turns, moments).numpy()
+
+
 class Practice:
     """Things of a split as training samples: those that went on as they came, and the others."""
 
     def __init__(self, samples: Samples, tokens: np.ndarray, tiles: np.ndarray, kinds: Kinds, went: Went) -> None:
         self.samples, self.tokens, self.tiles, self.went = samples, tokens, torch.from_numpy(tiles), went
         self.kinds = kinds.numpy()
+        read, start = readings_along(samples, len(went.places), kinds.pulls.shape[3]), samples.start[: len(went.places)]
+        self.moments = believed_along(self.kinds, went.places, read, start)
         number = {tuple(way): n for n, way in enumerate(kinds.ways.tolist())}
         pairs = zip(map(tuple, went.way.tolist()), went.there, strict=True)
         self.went_on = (went.way == went.before[:, 0] - FAR).all(1) & went.there
@@ -130,7 +147,18 @@ class Practice:
         screens = torch.from_numpy(np.stack([self.tokens[row] for row in rows.ravel()]).astype(np.int64))
         screens = screens.view(*rows.shape, *screens.shape[1:])
         action, last = samples.action[at], samples.last(at)
-        views = view(self.tiles, screens, thing, self.kinds, self.went.before[chosen], samples.dialled(at), action, last)
+        views = view(
+            self.tiles,
+            screens,
+            thing,
+            self.kinds,
+            self.went.before[chosen],
+            samples.dialled(at),
+            action,
+            last,
+            self.moments[at],
+            self.went.absent[at],
+        )
         return views, self.target[torch.from_numpy(chosen)]
 
     def draw(self, rng: np.random.Generator, count: int) -> tuple[Views, torch.Tensor, torch.Tensor]:
@@ -150,11 +178,13 @@ def train_movers(
         samples, tokens: by split, "train" and "val"; kinds: see `find_kinds`.
     """
     finder, practice = Finder(tiles, kinds), {}
+    moments = moments_of(samples["train"].frame_skip, samples["train"].turns)
     for name, own in samples.items():
         at = own.changed[:MOST_STEPS]
         went = things_of(own, tokens[name], finder, at)
         if name == "train":
             kinds = complete(kinds, went)
+            kinds = with_pulls(kinds, went.places, readings_along(own, len(went.places), moments), own.start[: len(went.places)])
         practice[name] = Practice(own, tokens[name], tiles, kinds, went)
     device = pick_device()
     first = practice["train"].get(np.arange(1))[0]
@@ -165,6 +195,8 @@ def train_movers(
         "ways": len(kinds.ways),
         "numbers": first.numbers.shape[1],
         "buttons": first.pressed.shape[1] // 2,
+        "moments": first.moments.shape[1],
+        "absent": first.absent.shape[1],
     }
     model = Mover(**sizes)
     model.to(device, memory_format=torch.channels_last)

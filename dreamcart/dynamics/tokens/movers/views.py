@@ -5,6 +5,7 @@ import torch
 
 from dreamcart.dynamics.tokens.movers.network import SIDE, Views
 
+LONG = 64  # steps: that a thing has not been seen for longer tells no more
 BEHIND = 32  # pixels by which a thing may be behind the place that its dial points to
 
 
@@ -17,13 +18,16 @@ def view(
     dials: np.ndarray,
     action: np.ndarray,
     last: np.ndarray,
+    moments: np.ndarray,
+    absent: np.ndarray,
 ) -> Views:
     """Views of N things.
 
     Args:
         tiles, screens: see `crops`; thing: int64 [N, 3], kind, top and left; kinds: see `Kinds.numpy`; before: see `ways_before`;
         dials: float32 [N, (P + 1) B], where they stood and will stand, see `Samples.dialled`; action, last: [N, n], what is pressed
-        now, and what was in the step before.
+        now, and what was in the step before; moments: float32 [N, M], see `moments.believe`;
+        absent: int [N, K], steps for which each kind has not been seen.
     """
     size = np.array(screens.shape[2:]) * tiles.shape[1]
     kind, place = thing[:, 0], thing[:, 1:]
@@ -41,6 +45,8 @@ def view(
         torch.from_numpy(kind.copy()),
         torch.from_numpy(np.concatenate(numbers, 1).astype(np.float32)),
         torch.from_numpy(pressed),
+        torch.from_numpy(moments).float().softmax(1),
+        torch.from_numpy(absent.clip(max=LONG) / LONG).float(),
     )
 
 
