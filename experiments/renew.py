@@ -20,7 +20,7 @@ from dreamcart.cart import load_cart, write_cart
 from dreamcart.config import load_params
 from dreamcart.data.processed import load_split, start_frames
 from dreamcart.dynamics.tokens.model import TokenDynamics
-from dreamcart.dynamics.tokens.movers.train import count_births
+from dreamcart.dynamics.tokens.movers.train import told_anew
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.dynamics.tokens.train import keep_to, move
 from dreamcart.errors import UserError, run_stage
@@ -59,7 +59,7 @@ def main() -> None:
         plan = Plan(args.movers, 0.0, params.dynamics.weight_decay, max(1, args.movers // 5), CHECK_EVERY, params.seed)
         told |= move(model, samples, tokens, plan, paths.checkpoint("movers", fingerprint(args.cart, args.movers, params.seed)))
     elif model.mover is not None:
-        kinds = count_births(model.kinds, Samples(train, tokens["train"], model), tokens["train"], model.tiles.numpy())
+        kinds = told_anew(model.kinds, Samples(train, tokens["train"], model), tokens["train"], model.tiles.numpy())
         model.set_movers(kinds, model.mover)
         told |= {"movers": meta["dynamics"]["movers"] | {"shape": model.kinds.shape}}
     tensors, _ = load_tensors(args.cart)

@@ -20,7 +20,7 @@ from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.kinds import MOST_ABSENT, PAST, Kinds, find_kinds
 from dreamcart.dynamics.tokens.movers.network import Mover
 from dreamcart.dynamics.tokens.movers.play import Claims, choose
-from dreamcart.dynamics.tokens.movers.train import Practice, complete, count_births, things_of
+from dreamcart.dynamics.tokens.movers.train import Practice, complete, things_of, told_anew
 from dreamcart.dynamics.tokens.movers.views import SIDE as SEEN
 from dreamcart.dynamics.tokens.movers.views import crops
 from dreamcart.dynamics.tokens.paint import keep
@@ -140,7 +140,7 @@ def test_things_that_come_from_nowhere_are_noted():
     samples = Samples(split, tokens, model)
     went = things_of(samples, tokens, Finder(tiled.tiles, kinds((1, 2, 2))), samples.changed)
     table = complete(kinds((1, 2, 2)), went)
-    counted = count_births(kinds((1, 2, 2)), samples, tokens, tiled.tiles)
+    counted = told_anew(kinds((1, 2, 2)), samples, tokens, tiled.tiles)
     for name in ("births", "usual", "follows", "returns"):
         assert torch.equal(getattr(counted, name), getattr(table, name)), name
     assert table.returns[0].nonzero().tolist() == [[8]]  # eight steps without, and it is there

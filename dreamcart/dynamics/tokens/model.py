@@ -14,37 +14,35 @@ from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 
-from dreamcart.dynamics.base import UNTOLD, Dynamics
+from dreamcart.dynamics.base import UNTOLD
 from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, chances, choices, decide
 from dreamcart.dynamics.tokens.chains import Chains
 from dreamcart.dynamics.tokens.dials import Dial, turned
 from dreamcart.dynamics.tokens.inertia import Inertia
-from dreamcart.dynamics.tokens.known import Known
 from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.movers.births import unborn
+from dreamcart.dynamics.tokens.movers.followers import readings
 from dreamcart.dynamics.tokens.movers.kinds import PAST, Kinds
-from dreamcart.dynamics.tokens.movers.moments import readings
 from dreamcart.dynamics.tokens.movers.network import Mover
 from dreamcart.dynamics.tokens.movers.play import Claims, Movers
 from dreamcart.dynamics.tokens.moves import Moves
 from dreamcart.dynamics.tokens.network import Network
 from dreamcart.dynamics.tokens.paint import keep, meet, paint
 from dreamcart.dynamics.tokens.regions import ALWAYS, Regions
+from dreamcart.dynamics.tokens.ruled import Ruled
 from dreamcart.dynamics.tokens.state import State, advance, begin
 
 MOST_ROUNDS = 12  # cells decided one by one in a step, at most
-CERTAIN = 50.0  # nats
 GLANCES, DEEDS = 32, 64
 NEWER = ("fields", "tints", "taller", "returns")  # of `Kinds`: older files have none of them, nor of the newest
-NEWEST = ("pulls", "ends")
+NEWEST = ("leads", "pulls", "grids", "stops", "aims")
 DIAL_PAST = 4  # steps: a bat comes after its knob by some frames
 CONTEXT = 1024  # frames: what the clock of `history` counts may lie before a pause, and a pause may be long
 
 
-class TokenDynamics(Dynamics):
+class TokenDynamics(Ruled):
     """Latents are frames of tokens, int [B, H, W]; the state is `state.State`."""
 
     def __init__(
@@ -91,34 +89,11 @@ class TokenDynamics(Dynamics):
         for name in ("cells", "mask", "backdrops"):
             getattr(self, name).copy_(getattr(layout, name))
 
-    def set_regions(self, regions: Regions, cuts: bool | None = None) -> None:
-        """After training: parts of the window that show nothing but their known contents. (Older models' files have none, or
-        none of cuts.) cuts: whether their file tells which hold after cuts only; where not given, if any does."""
-        for name in ("places", "contents"):
-            self.register_buffer(name, getattr(regions, name), persistent=len(regions.places) > 0)
-        self.register_buffer("after", regions.after, persistent=bool((regions.after >= 0).any()) if cuts is None else cuts)
-
-    def set_chains(self, chains: Chains) -> None:
-        """After training: parts of the window of which it is known what follows what. (Older models' files have none.)"""
-        for field in fields(chains):
-            self.register_buffer(f"chains_{field.name}", getattr(chains, field.name), persistent=len(chains.places) > 0)
-
-    def set_moves(self, moves: Moves) -> None:
-        """After training: what a step may change. (Older models' files have none, or do not tell that it may be several.)"""
-        for field in fields(moves):
-            kept = len(moves.old) > 0 and (field.name != "apart" or bool(moves.apart))
-            self.register_buffer(f"moves_{field.name}", getattr(moves, field.name), persistent=kept)
-        self._known: Known | None = None  # made from them at the first step
-
-    @property
-    def moves(self) -> Moves:
-        return Moves(*(getattr(self, f"moves_{field.name}") for field in fields(Moves)))
-
     def set_movers(self, kinds: Kinds, mover: Mover | None = None) -> None:
         """After training: the things that move as one, and the network that knows where they go. (Older files tell no looks.)"""
         for field in fields(kinds):
             part = getattr(kinds, field.name)
-            known = {**dict.fromkeys(NEWER, kinds.tints.shape[1]), **dict.fromkeys(NEWEST, kinds.pulls.shape[3])}
+            known = {**dict.fromkeys(NEWER, kinds.tints.shape[1]), **dict.fromkeys(NEWEST, kinds.stops.shape[1])}
             kept = mover is not None and known.get(field.name, 1) > 0
             self.register_buffer(f"kinds_{field.name}", part, persistent=kept)
         self.mover = mover
@@ -141,16 +116,16 @@ class TokenDynamics(Dynamics):
             seen = windows[:, step], network.summary(windows[:, step]), layout.backdrop_of(latents[:, step])
             if step == first:
                 dials, kinds = (network.dial_past, len(network.dials)), len(self.kinds.colours)
-                moments = self.kinds.pulls.shape[3]
-                state = begin(*seen, self.depth, self.buttons, dials=dials, kinds=kinds, moments=moments)
+                state = begin(*seen, self.depth, self.buttons, dials=dials, kinds=kinds, moments=self.moments)
                 state = self._remember(state, latents[:, step])
             else:
-                earlier, action = state, actions[:, step - 1]
+                earlier, action, waits = state, actions[:, step - 1], step <= before  # for its episode to begin
                 state = advance(earlier, action, *seen, dials=network.dials)
-                state = self._remember(state, latents[:, step], latents[:, step - 1], earlier, action)
-                state.idle[step <= before] = 0  # the episode has not begun
-                state.born[step <= before] = unborn(1, state.born.shape[1]).to(state.born.device)
-                state.moments[step <= before] = 0
+                anew = self._remember(state, latents[:, step])
+                state = self._remember(state, latents[:, step], earlier, action)
+                state.idle[waits] = 0
+                state.born[waits] = unborn(1, state.born.shape[1]).to(state.born.device)
+                state.followed[waits], state.moments[waits] = anew.followed[waits], 0.0
         return self._carry_on(state, latents[:, max(first, latents.shape[1] - 2)], latents[:, -1])
 
     def _carry_on(self, state: State, before: torch.Tensor, now: torch.Tensor) -> State:
@@ -225,8 +200,13 @@ class TokenDynamics(Dynamics):
         frame = self.layout.window(latent)
         following = advance(state, action, frame, self.network.summary(frame), backdrop, dials=self.network.dials)
         screens = self.layout.compose(current, state.backdrop)
-        following = self._remember(following, latent, screens, state, action)
+        following = self._remember(following, latent, state, action)
         return latent, self._carry_on(following, screens, latent)
+
+    @property
+    def moments(self) -> int:
+        """M of `State`."""
+        return self.mover.moments if self.mover is not None else 0
 
     @property
     def movers(self) -> Movers:
@@ -236,22 +216,23 @@ class TokenDynamics(Dynamics):
         return self._movers
 
     def _remember(
-        self,
-        state: State,
-        screens: torch.Tensor,
-        before: torch.Tensor | None = None,
-        earlier: State | None = None,
-        action: torch.Tensor | None = None,
+        self, state: State, screens: torch.Tensor, earlier: State | None = None, action: torch.Tensor | None = None
     ) -> State:
-        """The state with what comes from nowhere on screens int [B, H, W] in mind, and what they tell of when dials are read, by
-        the screens and the state before the step, and what was pressed in it."""
+        """The state with what comes from nowhere on screens int [B, H, W] in mind, and what they tell of things that follow a dial,
+        after what was pressed in a state; without one they are the first."""
         if self.mover is None:
             return state
-        born, moments = self.movers.remember(state.born, screens), state.moments
-        if before is not None and moments.shape[1]:
-            read = readings(earlier.dials[:, -1], action, self.network.dials, moments.shape[1])
-            moments = self.movers.believe(moments, before, screens, read)
-        return replace(state, born=born, moments=moments)
+        state = replace(state, born=self.movers.remember(state.born, screens))
+        if not self.moments:
+            return state
+        if earlier is None:
+            return replace(state, followed=self.movers.begin_at(screens, self._read(state, torch.zeros_like(state.last))))
+        followed, moments = self.movers.follow(earlier.followed, earlier.moments, screens, self._read(earlier, action))
+        return replace(state, followed=followed, moments=moments)
+
+    def _read(self, state: State, action: torch.Tensor) -> torch.Tensor:
+        """See `followers.readings`."""
+        return readings(state.dials[:, -1], action, self.network.dials, self.moments)
 
     def _claim(
         self,
@@ -270,51 +251,12 @@ class TokenDynamics(Dynamics):
         told = None if truth is None else (truth != UNTOLD).flatten(1).any(1)
         screens = screens.view(*past.shape[:2], *screens.shape[1:])
         said = partial(self._chances, believed)
-        told_of = dials, action, state.last, state.moments
-        return self.movers.claim(screens, *told_of, state.born, temperature, generator, told, said)
+        followed = state.moments, state.followed, self._read(state, action)
+        return self.movers.claim(screens, dials, action, state.last, state.born, *followed, temperature, generator, told, said)
 
     def _chances(self, believed: Beliefs, rows: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
         """Log-probabilities of the next tokens of cells, [N, vocabulary]."""
         return chances(self.network, believed.cells(rows, cells))
-
-    def _settle(self, window: torch.Tensor, cut: torch.Tensor, believed: Beliefs) -> torch.Tensor:
-        """Windows [B, h, w] in which every region shows a known content, and every part of a chain what follows what it showed, see
-        `Regions.settle` and `Chains.settle`."""
-
-        def likely(row: int, places: torch.Tensor) -> torch.Tensor:
-            return chances(self.network, believed.cells(row, places))
-
-        if len(self.places):
-            window = Regions(self.places, self.contents, self.after).settle(window, cut, likely)
-        if len(self.chains_places):
-            chains = Chains(*(getattr(self, f"chains_{field.name}") for field in fields(Chains)))
-            window = chains.settle(believed.now, window, cut != ALWAYS, likely)
-        return window
-
-    def _keep_to_moves(self, latent: torch.Tensor, backdrop: torch.Tensor, believed: Beliefs, known: torch.Tensor) -> torch.Tensor:
-        """Screens int16 [B, H, W], of which each changes the one before by known moves; what follows is of windows."""
-        if self._known is None:
-            self._known = Known(self.moves)
-        if not self._known.moves:
-            return latent
-        before, dreamed = self.layout.compose(believed.now, backdrop).cpu().numpy(), latent.cpu().numpy()
-        for row in range(len(dreamed)):
-            gains = partial(self._gains, believed, known, row)
-            dreamed[row] = self._known.mend(before[row], dreamed[row], gains)
-        return torch.from_numpy(dreamed).to(latent.device)
-
-    def _gains(self, believed: Beliefs, known: torch.Tensor, row: int) -> np.ndarray:
-        """See `Known.mend`. What was decided for a cell by itself is as good as certain."""
-        own = self.mask.flatten()
-        cells, told = believed.cells(row, own), known[row].flatten()[own]
-        old = cells.now.long()[:, None]
-        logs = chances(self.network, cells)
-        gains = logs - logs.gather(1, old)
-        decided = torch.full_like(gains, -CERTAIN).scatter(1, (told - 1).clamp(min=0)[:, None], CERTAIN)
-        gains = torch.where(told[:, None] > 0, decided, gains).scatter(1, old, 0.0)
-        screen = torch.full((self.backdrops[0].numel(), gains.shape[1]), -torch.inf)
-        screen[self.layout.cells[self.mask].cpu()] = gains.cpu()
-        return screen.view(*self.backdrops.shape[1:], -1).numpy()
 
     def certainty(self, state: State, action: torch.Tensor) -> torch.Tensor:
         """How sure each cell's better choice is if anything changes, float [B, h, w]; 1 where nothing is to decide."""

@@ -55,7 +55,7 @@ class Samples:
         self.held = held.astype(np.int16)
         self.dials = positions_of(self.action, self.start, network.dials)
         self.tokens, self.layout, self.movers = tokens, layout, len(model.kinds.colours)
-        self.frame_skip, self.moments = split.spec.frame_skip, model.kinds.pulls.shape[3]
+        self.frame_skip, self.moments = split.spec.frame_skip, model.moments
         self.inertia = Inertia(model.tiles.cpu().numpy()) if model.side else None
         before = frame[np.maximum(np.arange(len(frame)) - 1, self.start)]
         self.pairs, pair = np.unique(np.stack([before, frame], 1), axis=0, return_inverse=True)
@@ -138,7 +138,8 @@ class Samples:
             self.backdrop[now],
             torch.from_numpy(self.dials[self._dial_records(at)]),
             self._onward(at),
-            unborn(len(at), self.movers),  # nothing that is trained looks at it, nor at the moments
+            unborn(len(at), self.movers),  # nothing that is trained looks at it, nor at these
+            torch.zeros(len(at), self.movers, self.moments),
             torch.zeros(len(at), self.moments),
         )
         action = torch.from_numpy(self.action[at].astype(np.float32))

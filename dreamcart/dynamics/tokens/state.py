@@ -17,12 +17,14 @@ class State(history.State):
     dials: float32 [B, P, D], 0 to 1, after each of the last P steps, the last one last; onward: int16 [B, h, w], what each
     cell of the window shows next if all that moves goes on, see `inertia.py`; [B, 0] in a dream without; born: int64 [B, K, 3], of
     each kind of movers where one came from nowhere last (-1: not known), how many steps ago, and for how many none has been seen;
-    moments: float32 [B, M], see `movers/moments.py`, [B, 0] in a dream without dials.
+    followed: float32 [B, K, M] and moments: float32 [B, M], see `movers/followers.py`, [B, K, 0] and [B, 0] where nothing follows
+    a dial.
     """
 
     dials: torch.Tensor
     onward: torch.Tensor
     born: torch.Tensor
+    followed: torch.Tensor
     moments: torch.Tensor
 
     def to(self, device: torch.device) -> "State":
@@ -38,16 +40,17 @@ def begin(*seen: Any, dials: tuple[int, int] = (1, 0), kinds: int = 0, moments: 
     """`history.begin`; dials: P and D, all in the middle; kinds: of movers; moments: M. Nothing moves yet, and nothing was born."""
     state = history.begin(*seen)
     middle = torch.full((len(state.idle), *dials), MIDDLE, device=state.idle.device)
-    born, alike = unborn(len(state.idle), kinds), torch.zeros(len(state.idle), moments)
-    return _join(state, middle, _nothing(state), born.to(middle.device), alike.to(middle.device))
+    born, batch = unborn(len(state.idle), kinds), len(state.idle)
+    own = born, torch.zeros(batch, kinds, moments), torch.zeros(batch, moments)
+    return _join(state, middle, _nothing(state), *(part.to(middle.device) for part in own))
 
 
 def advance(state: State, action: torch.Tensor, *seen: torch.Tensor, dials: Any = ()) -> State:
     """`history.advance`, with the dials turned by the buttons. What goes on by inertia is not known yet: `onward` is empty,
-    `born` and `moments` are as they were."""
+    `born`, `followed` and `moments` are as they were."""
     now = turned(state.dials[:, -1], action, dials)
     positions = torch.cat([state.dials[:, 1:], now[:, None]], 1)
-    return _join(history.advance(state, action, *seen), positions, _nothing(state), state.born, state.moments)
+    return _join(history.advance(state, action, *seen), positions, _nothing(state), state.born, state.followed, state.moments)
 
 
 def delay(state: State, late: torch.Tensor) -> State:
@@ -59,7 +62,7 @@ def delay(state: State, late: torch.Tensor) -> State:
     if onward.dim() == 3:
         onward = torch.where(late[:, None, None] > 0, state.frames[:, -1].to(onward.dtype), onward)
     born = state.born + torch.nn.functional.pad(late[:, None, None].expand(-1, state.born.shape[1], 2), (1, 0))
-    return _join(history.delay(state, late), dials, onward, born, state.moments)
+    return _join(history.delay(state, late), dials, onward, born, state.followed, state.moments)
 
 
 def _nothing(state: history.State) -> torch.Tensor:

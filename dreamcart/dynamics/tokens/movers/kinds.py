@@ -31,9 +31,10 @@ class Kinds:
     kind's top and left follow each dial, see `dials.py`; fields: int64 [K, 4], where it is to be seen (top, left, bottom, right);
     tints: uint8 [K, L], its colour in each line of the screen, and taller: bool [K, L], whether it has a line more when its top is
     there, see `looks.py`; returns: float32 [K, MOST_ABSENT], how often it comes from nowhere in the next step, by the steps for
-    which it has not been seen, see `births.py`; pulls: float32 [K, B, 2, M], the share of the way to its dial that a kind goes in
-    a step if the dial is read at each of M moments (0: nothing is told by it), and ends: float32 [K, 2, 2], the least and the most
-    of its top and left, see `moments.py`.
+    which it has not been seen, see `births.py`. Of those that follow a dial (see `followers.py`): leads:
+    int64 [K, 2], its number and the axis on which they do, -1 where they follow none; pulls: float32 [K], the share of the way
+    that they go to it in a step; grids: int64 [K, 2], every how many pixels they are drawn, and the first such; stops, aims:
+    float32 [K, V], where the dial may stand, rising, and where it draws them to then.
     """
 
     colours: torch.Tensor
@@ -48,8 +49,11 @@ class Kinds:
     tints: torch.Tensor
     taller: torch.Tensor
     returns: torch.Tensor
+    leads: torch.Tensor
     pulls: torch.Tensor
-    ends: torch.Tensor
+    grids: torch.Tensor
+    stops: torch.Tensor
+    aims: torch.Tensor
 
     @staticmethod
     def empty(
@@ -61,7 +65,7 @@ class Kinds:
         clock: int = 0,
         dials: int = 0,
         lines: int = 0,
-        moments: int = 0,
+        stops: int = 0,
     ) -> "Kinds":
         """A table of this size that knows nothing yet."""
         sizes, gone, come = (torch.zeros(*shape, dtype=torch.int64) for shape in ((kinds, 2), (ways, 2), (births, 3)))
@@ -70,14 +74,15 @@ class Kinds:
         fields, tints = torch.zeros(kinds, 4, dtype=torch.int64), torch.zeros(kinds, lines, dtype=torch.uint8)
         taller = torch.zeros(kinds, lines, dtype=torch.bool)
         seen = fields, tints, taller, torch.zeros(kinds, MOST_ABSENT)
-        after = torch.zeros(kinds, dials, 2, moments), torch.zeros(kinds, 2, 2)
+        leads, grids = torch.full((kinds, 2), -1), torch.ones(kinds, 2, dtype=torch.int64)
+        after = leads, torch.zeros(kinds), grids, *torch.zeros(2, kinds, stops)
         return Kinds(torch.zeros(kinds, dtype=torch.int64), sizes, masks, gone, come, usual, follows, slopes, *seen, *after)
 
     @property
     def shape(self) -> list[int]:
         """What `empty` needs to make such a table."""
-        lines, moments = self.tints.shape[1], self.pulls.shape[3]
-        return [*self.masks.shape, len(self.ways), *self.follows.shape[:2], self.dials.shape[1], lines, moments]
+        lines, stops = self.tints.shape[1], self.stops.shape[1]
+        return [*self.masks.shape, len(self.ways), *self.follows.shape[:2], self.dials.shape[1], lines, stops]
 
     def everywhere(self, height: int, width: int) -> "Kinds":
         """The same, where nothing is known of their looks (as at first, and in older files): seen on all of a screen of so many

@@ -52,7 +52,7 @@ class Mover(nn.Module):
         self.look = nn.Sequential(*(part for a, b, k in layers for part in (nn.Conv2d(a, b, k, 2, k // 2), nn.ReLU())))
         self.way = nn.Embedding(2 * PAST * (UNSEEN + 1), WAY)
         self.kind = nn.Embedding(kinds, HIDDEN)
-        self.absent = absent
+        self.moments, self.absent = moments, absent
         told = 2 * PAST * WAY + (numbers + absent) * (1 + 2 * OCTAVES) + 2 * buttons + moments
         self.see, self.tell = nn.Linear(48 * (SIDE // 8) ** 2, HIDDEN), nn.Linear(told, HIDDEN)
         self.decide = nn.Sequential(

@@ -12,9 +12,9 @@ from dreamcart.dynamics.tokens.inertia import Thing
 from dreamcart.dynamics.tokens.movers.births import certain, due, remember, weighed
 from dreamcart.dynamics.tokens.movers.claims import Tiles, claims
 from dreamcart.dynamics.tokens.movers.finder import Finder
+from dreamcart.dynamics.tokens.movers.followers import begin_at, believe, onward, places_of, sure_of, told_by
 from dreamcart.dynamics.tokens.movers.kinds import Kinds, drawn, ways_before
 from dreamcart.dynamics.tokens.movers.mind import keep_in_mind
-from dreamcart.dynamics.tokens.movers.moments import believe, places_of, told_by
 from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover
 from dreamcart.dynamics.tokens.movers.views import view
 
@@ -59,11 +59,22 @@ class Movers:
             born, np.stack([self.find(screen) for screen in screens.cpu().numpy().astype(np.int16)]), self.kinds["births"]
         )
 
-    def believe(self, moments: torch.Tensor, before: torch.Tensor, screens: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
-        """`State.moments` when screens int [B, H, W] come after others; read: see `moments.readings`."""
-        things = [np.stack([self.find(screen) for screen in own.cpu().numpy().astype(np.int16)]) for own in (before, screens)]
-        told = told_by(self.kinds, *(places_of(found, self.finder.count) for found in things), read.cpu().numpy())
-        return torch.from_numpy(believe(moments.cpu().numpy(), told)).to(moments.device)
+    def begin_at(self, screens: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
+        """`State.followed` on an episode's first screens, int [B, H, W]; read: see `followers.readings`."""
+        return torch.from_numpy(begin_at(self.kinds, self._places(screens), read.cpu().numpy())).to(read.device)
+
+    def follow(
+        self, followed: torch.Tensor, moments: torch.Tensor, screens: torch.Tensor, read: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`State.followed` and `State.moments` a step later, when screens int [B, H, W] come; read: see `followers.readings`."""
+        after = onward(self.kinds, followed.cpu().numpy(), read.cpu().numpy())
+        believed = believe(moments.cpu().numpy(), told_by(self.kinds, after, self._places(screens)))
+        return torch.from_numpy(after).to(read.device), torch.from_numpy(believed).to(read.device)
+
+    def _places(self, screens: torch.Tensor) -> np.ndarray:
+        """See `followers.places_of`."""
+        found = np.stack([self.find(screen) for screen in screens.cpu().numpy().astype(np.int16)])
+        return places_of(found, self.finder.count)
 
     def due(self, born: torch.Tensor) -> torch.Tensor:
         """bool [B]: rows in which something is to come from nowhere, see `births.due`."""
@@ -75,8 +86,10 @@ class Movers:
         dials: torch.Tensor,
         action: torch.Tensor,
         last: torch.Tensor,
-        moments: torch.Tensor,
         born: torch.Tensor,
+        moments: torch.Tensor,
+        followed: torch.Tensor,
+        read: torch.Tensor,
         temperature: float,
         generator: torch.Generator | None,
         told: torch.Tensor | None,
@@ -86,8 +99,8 @@ class Movers:
 
         Args:
             screens: int16 [B, PAST + 1, H, W], of tokens, the screen now the last; dials: float32 [B, (P + 1) D], see
-                `Samples.dialled`; action, last: [B, n], what is pressed now, and what was before; moments, born: see `State`;
-                temperature, generator: see `TokenDynamics.step`.
+                `Samples.dialled`; action, last: [B, n], what is pressed now, and what was before; born, moments, followed: see
+                `State`; read: see `followers.readings`; temperature, generator: see `TokenDynamics.step`.
             told: bool [B], rows in which a thing of whose way the network is not sure is left to the cells, which know the truth.
             believed: of rows and places of the window, int64 [N] each, the log-probabilities of their next tokens, [N, vocabulary].
         """
@@ -98,7 +111,8 @@ class Movers:
             return choose(chances, temperature, generator, known[row])
 
         context = [part.cpu().numpy() for part in (dials, action, last, moments, born[:, :, 2])]
-        leave, come = self._go(screens, found, context, decide)
+        follows = [part.cpu().numpy() for part in (moments, followed, read)]
+        leave, come = self._go(screens, found, context, follows, decide)
         other: list[list[Thing]] = [[] for _ in found]
         certain_kinds = due(born.cpu(), torch.from_numpy(self.kinds["returns"]))
         current = screens[:, -1].cpu().numpy()
@@ -122,14 +136,15 @@ class Movers:
         screens: torch.Tensor,
         found: np.ndarray,
         context: list[np.ndarray],
+        follows: list[np.ndarray],
         decide: Callable[[int, torch.Tensor], int | None],
     ) -> tuple[list[list[Thing]], list[list[Thing]]]:
         """What things leave and where they come to, by row.
 
         Args:
             screens: see `claim`; found: int16 [B, PAST + 1, M, 3], the movers on them; context: dials, action, last and moments
-            of `claim`, and for how long each kind has not been seen; decide: of a row, one of some choices by their chances, or
-            nothing, see `choose`.
+            of `claim`, and for how long each kind has not been seen; follows: its moments, followed and read; decide: of a row,
+            one of some choices by their chances, or nothing, see `choose`.
         """
         alone: dict[tuple[int, ...], np.ndarray] = {}  # of things found again, the pixels of the screen that show nothing else
 
@@ -148,13 +163,19 @@ class Movers:
         before, told_of = ways_before(things[rows, :-1], thing), (part[rows] for part in context)
         views = view(self.tiles.cpu(), screens[rows, -LOOKS:].cpu(), thing, self.kinds, before, *told_of)
         chances = self.network.chances(views.to(self.tiles.device)).cpu()
+        known = sure_of(self.kinds, *follows, places_of(things[:, -1], self.finder.count), SURE)
         for row, slot, (kind, y, x), chance in zip(rows.tolist(), slots.tolist(), thing.tolist(), chances, strict=True):
-            way = decide(row, chance)
-            if way is not None and way < len(self.kinds["ways"]):
-                if lost[row, -1, slot] <= 0:
-                    leave[row] += self._left((kind, y, x), alone.get((row, kind, y, x)))
-                down, right = self.kinds["ways"][way].tolist()
-                come[row] += drawn(self.kinds, kind, y + down, x + right)
+            if np.isnan(known[row, kind]):
+                way = decide(row, chance)
+                if way is None or way == len(self.kinds["ways"]):
+                    continue
+                to = self.kinds["ways"][way] + (y, x)
+            else:
+                to = np.array([y, x])
+                to[self.kinds["leads"][kind, 1]] = known[row, kind]
+            if lost[row, -1, slot] <= 0:
+                leave[row] += self._left((kind, y, x), alone.get((row, kind, y, x)))
+            come[row] += drawn(self.kinds, kind, *to.tolist())
         return leave, come
 
     def refind(self, before: np.ndarray, now: np.ndarray, thing: tuple[int, int, int]) -> tuple[int, int, np.ndarray] | None:

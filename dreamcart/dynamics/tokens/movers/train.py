@@ -11,10 +11,11 @@ from tqdm import tqdm
 
 from dreamcart.dynamics.tokens.inertia import FAR
 from dreamcart.dynamics.tokens.movers.births import absent_along, returns_of, table_of
+from dreamcart.dynamics.tokens.movers.find_followers import with_followers
 from dreamcart.dynamics.tokens.movers.finder import Finder
+from dreamcart.dynamics.tokens.movers.followers import believed_along, moments_of, places_of, readings
 from dreamcart.dynamics.tokens.movers.kinds import MOST_WAYS, PAST, Kinds, nearest, ways_before
 from dreamcart.dynamics.tokens.movers.mind import keep_in_mind
-from dreamcart.dynamics.tokens.movers.moments import believed_along, moments_of, places_of, readings, with_pulls
 from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover, Views
 from dreamcart.dynamics.tokens.movers.views import view
 from dreamcart.dynamics.tokens.samples import Samples
@@ -33,7 +34,7 @@ class Went:
     [N, PAST, 2]; the way it went, int64 [N, 2], with `there`, bool [N], whether it is to be made out afterwards; dials: float32
     [N, B], where the dials stood; lost: int64 [N], see `keep_in_mind`. births:
     int64 [M, 5], those that came when no screen in mind had shown one, see `births.table_of`; returns: see `Kinds`; places: float32
-    [R, K, 2], where each kind is at the first R records, NaN where that is not known, see `moments.places_of`; absent: int64
+    [R, K, 2], where each kind is at the first R records, NaN where that is not known, see `followers.places_of`; absent: int64
     [R, K], see `births.absent_along`.
     """
 
@@ -105,9 +106,18 @@ def with_births(kinds: Kinds, went: Went) -> Kinds:
     return replace(kinds, **{name: torch.from_numpy(part) for name, part in parts.items()})
 
 
-def count_births(kinds: Kinds, samples: Samples, tokens: np.ndarray, tiles: np.ndarray) -> Kinds:
-    """The kinds of a trained model, with what other recordings tell of where and when they come from nowhere."""
-    return with_births(kinds, things_of(samples, tokens, Finder(tiles, kinds), samples.changed[:MOST_STEPS]))
+def told_anew(kinds: Kinds, samples: Samples, tokens: np.ndarray, tiles: np.ndarray) -> Kinds:
+    """The kinds of a trained model, with what other recordings tell of where and when they come from nowhere, and where the model
+    was taught about moments (older ones were not) how they follow the dials."""
+    went = things_of(samples, tokens, Finder(tiles, kinds), samples.changed[:MOST_STEPS])
+    kinds = with_births(kinds, went)
+    return following(kinds, samples, went) if samples.moments else kinds
+
+
+def following(kinds: Kinds, samples: Samples, went: Went) -> Kinds:
+    """The kinds, with how they follow the dials."""
+    read = readings_along(samples, len(went.places), samples.frame_skip)
+    return with_followers(kinds, went.places, read, samples.start[: len(went.places)])
 
 
 def lines_of(went: Went, kinds: int) -> np.ndarray:
@@ -120,10 +130,11 @@ def lines_of(went: Went, kinds: int) -> np.ndarray:
     return lines
 
 
-def readings_along(samples: Samples, records: int, moments: int) -> np.ndarray:
-    """Where the dials stand at each moment of the steps of the first records, float32 [R, M, B]."""
+def readings_along(samples: Samples, records: int, frames: int | None) -> np.ndarray:
+    """Where the dials stand at each moment of the steps of the first records, float32 [R, M, B]. frames: of a step, None for no
+    moments."""
     at = torch.from_numpy(samples.dials[:records]), torch.from_numpy(samples.action[:records].astype(np.float32))
-    return readings(*at, samples.turns, moments).numpy()
+    return readings(*at, samples.turns, 0 if frames is None else moments_of(frames)).numpy()
 
 
 class Practice:
@@ -132,7 +143,8 @@ class Practice:
     def __init__(self, samples: Samples, tokens: np.ndarray, tiles: np.ndarray, kinds: Kinds, went: Went) -> None:
         self.samples, self.tokens, self.tiles, self.went = samples, tokens, torch.from_numpy(tiles), went
         self.kinds = kinds.numpy()
-        read, start = readings_along(samples, len(went.places), kinds.pulls.shape[3]), samples.start[: len(went.places)]
+        frames = samples.frame_skip if (kinds.leads >= 0).any() else None
+        read, start = readings_along(samples, len(went.places), frames), samples.start[: len(went.places)]
         self.moments = believed_along(self.kinds, went.places, read, start)
         number = {tuple(way): n for n, way in enumerate(kinds.ways.tolist())}
         pairs = zip(map(tuple, went.way.tolist()), went.there, strict=True)
@@ -178,13 +190,11 @@ def train_movers(
         samples, tokens: by split, "train" and "val"; kinds: see `find_kinds`.
     """
     finder, practice = Finder(tiles, kinds), {}
-    moments = moments_of(samples["train"].frame_skip, samples["train"].turns)
     for name, own in samples.items():
         at = own.changed[:MOST_STEPS]
         went = things_of(own, tokens[name], finder, at)
         if name == "train":
-            kinds = complete(kinds, went)
-            kinds = with_pulls(kinds, went.places, readings_along(own, len(went.places), moments), own.start[: len(went.places)])
+            kinds = following(complete(kinds, went), own, went)
         practice[name] = Practice(own, tokens[name], tiles, kinds, went)
     device = pick_device()
     first = practice["train"].get(np.arange(1))[0]

@@ -26,7 +26,7 @@ def view(
     Args:
         tiles, screens: see `crops`; thing: int64 [N, 3], kind, top and left; kinds: see `Kinds.numpy`; before: see `ways_before`;
         dials: float32 [N, (P + 1) B], where they stood and will stand, see `Samples.dialled`; action, last: [N, n], what is pressed
-        now, and what was in the step before; moments: float32 [N, M], see `moments.believe`;
+        now, and what was in the step before; moments: float32 [N, M], see `followers.believe`;
         absent: int [N, K], steps for which each kind has not been seen.
     """
     size = np.array(screens.shape[2:]) * tiles.shape[1]
