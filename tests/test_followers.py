@@ -12,7 +12,7 @@ from test_movers import quiet
 from test_tokens import make_model, plain_layout, record
 
 from dreamcart.dynamics.tokens.dials import MIDDLE, Dial, positions_of
-from dreamcart.dynamics.tokens.movers.find_followers import with_followers
+from dreamcart.dynamics.tokens.movers.find_followers import BEYOND, with_followers
 from dreamcart.dynamics.tokens.movers.followers import (
     DOUBT,
     aims,
@@ -66,6 +66,7 @@ def test_how_a_bat_follows_its_dial_is_found(moments):
     table = with_followers(bat(), *played(moments)[:3])
     assert table.leads.tolist() == [[0, 0]]
     assert table.pulls.tolist() == [0.5]
+    assert all(part.isfinite().all() for part in (table.stops, table.aims))
     assert table.grids.tolist() == [[2, 1]]
     # in other episodes, from the buttons alone
     places, read, start, moment = played(moments, seed=1)
@@ -109,7 +110,7 @@ def test_dials_turn_within_a_step():
 def table():
     """Two kinds of which the second goes half of the way to ten times its dial from the left, drawn at every second pixel."""
     both = kinds((1, 2, 2), (1, 2, 8), leads=[[-1, -1], [0, 1]], pulls=[0, 0.5], grids=[[1, 0], [2, 1]])
-    stops, drawn_to = torch.tensor([[torch.inf] * 3, [0.0, 0.5, 1.0]]), torch.tensor([[0.0] * 3, [0.0, 50.0, 100.0]])
+    stops, drawn_to = torch.tensor([[BEYOND] * 3, [0.0, 0.5, 1.0]]), torch.tensor([[0.0] * 3, [0.0, 50.0, 100.0]])
     return replace(both, stops=stops, aims=drawn_to).numpy()
 
 

@@ -16,6 +16,7 @@ NUDGES, MOST_POLISHED = (-1, -0.5, 0.5, 1), 50
 MOST_WRONG = 0.01  # of the steps of a thing that is followed
 SAME = 1e-3  # of a dial's way: readings less far apart are one
 LEAST_SEEN = 5
+BEYOND = 9.0  # where no dial ever stands
 SELDOM = 0.1  # of the median: places seen less often are mistaken ones
 
 
@@ -34,7 +35,7 @@ def with_followers(kinds: Kinds, places: np.ndarray, read: np.ndarray, start: np
                 if fitted is not None:
                     found[kind] = (dial, axis), *fitted
     most = max((len(stops) for _, _, _, stops, _ in found.values()), default=0)
-    kinds = replace(kinds, stops=torch.full((len(kinds.colours), most), torch.inf), aims=torch.zeros(len(kinds.colours), most))
+    kinds = replace(kinds, stops=torch.full((len(kinds.colours), most), BEYOND), aims=torch.zeros(len(kinds.colours), most))
     leads, pulls, grids = kinds.leads.clone().fill_(-1), kinds.pulls.clone(), kinds.grids.clone()
     for kind, (lead, pull, grid, stops, aims) in found.items():
         leads[kind], pulls[kind], grids[kind] = torch.tensor(lead), pull, torch.tensor(grid)

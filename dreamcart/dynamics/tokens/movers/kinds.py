@@ -34,7 +34,7 @@ class Kinds:
     which it has not been seen, see `births.py`. Of those that follow a dial (see `followers.py`): leads:
     int64 [K, 2], its number and the axis on which they do, -1 where they follow none; pulls: float32 [K], the share of the way
     that they go to it in a step; grids: int64 [K, 2], every how many pixels they are drawn, and the first such; stops, aims:
-    float32 [K, V], where the dial may stand, rising, and where it draws them to then.
+    float32 [K, V], where the dial may stand, rising (beyond its ends where it has no more), and where it draws them to then.
     """
 
     colours: torch.Tensor
