@@ -49,6 +49,9 @@ class Chains:
             before: windows of the step before; cut: bool [B], steps that cut to another scene: then all may come; chances: see
             `Regions.settle`.
         """
+        places = self.places.clamp(min=0)
+        if torch.equal(before.flatten(1)[:, places], window.flatten(1)[:, places]):  # as in most steps
+            return window
         old, new = self.shown(before), self.shown(window)
         part = torch.arange(len(self.places), device=old.device)
         may = self.follows[part, old.clamp(min=0)]  # [B, R, K]

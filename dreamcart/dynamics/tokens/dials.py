@@ -41,10 +41,12 @@ def dials_of(spec: GameSpec) -> list[Dial]:
 
 def turned(positions: torch.Tensor, action: torch.Tensor, dials: Sequence[Dial]) -> torch.Tensor:
     """Positions float32 [B, D], 0 to 1, after a step in which `action`, multi-hot [B, n], was pressed."""
-    if not dials:
-        return positions
-    moves = [dial.step * (action[:, dial.on] - action[:, dial.back]) for dial in dials]
-    return (positions + torch.stack(moves, 1).to(positions.dtype)).clamp(0, 1)
+    return (positions + turns(action, dials).to(positions.dtype)).clamp(0, 1) if dials else positions
+
+
+def turns(action: torch.Tensor, dials: Sequence[Dial]) -> torch.Tensor:
+    """By how much a step in which `action`, multi-hot [B, n], is pressed turns dials that are at no end: float [B, D]."""
+    return torch.stack([dial.step * (action[:, dial.on] - action[:, dial.back]) for dial in dials], 1)
 
 
 def positions_of(actions: np.ndarray, starts: np.ndarray, dials: Sequence[Dial]) -> np.ndarray:

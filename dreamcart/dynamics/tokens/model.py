@@ -192,7 +192,7 @@ class TokenDynamics(Ruled):
             cut = torch.where(backdrop[rows] == state.backdrop[rows], ALWAYS, backdrop[rows])
             window[rows] = self._settle(painted, cut, first)
         latent = self.layout.compose(window, backdrop)
-        if len(rows):
+        if len(rows) and len(self.moves.old):
             kept = self._keep_to_moves(latent[rows], backdrop[rows], *last)
             # moves know no words: half a word that they leave or take would stand there for ever
             settled = self._settle(self.layout.window(kept), cut, first)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from dreamcart.dynamics.tokens.dials import Dial, turned
+from dreamcart.dynamics.tokens.dials import Dial, turns
 
 MOST_OFF = 4.0  # pixels: what is further off is off for another reason
 DOUBT = 12.0  # nats: no moment is ever less likely by more, so that it can be told anew
@@ -28,9 +28,10 @@ def moments_of(frames: int) -> int:
 def readings(positions: torch.Tensor, action: torch.Tensor, dials: Sequence[Dial], moments: int) -> torch.Tensor:
     """Where dials stand at each moment of a step, float32 [N, M, B], from their positions before it, [N, B], and what is pressed,
     multi-hot [N, n]."""
-    shares = [moment / max(1, moments - 1) for moment in range(moments)]
-    steps = [[dial._replace(step=dial.step * share) for dial in dials] for share in shares]
-    return torch.stack([turned(positions, action, own) for own in steps], 1) if steps else positions[:, None][:, :0]
+    if not moments or not dials:
+        return positions[:, None].repeat(1, moments, 1)
+    shares = torch.linspace(0, 1, moments, device=positions.device)[:, None]
+    return (positions[:, None] + shares * turns(action, dials)[:, None]).clamp(0, 1)
 
 
 def places_of(found: np.ndarray, kinds: int) -> np.ndarray:
