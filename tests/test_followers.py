@@ -29,7 +29,7 @@ from dreamcart.dynamics.tokens.movers.followers import (
     told_by,
 )
 from dreamcart.dynamics.tokens.movers.kinds import PAST
-from dreamcart.dynamics.tokens.movers.train import train_movers
+from dreamcart.dynamics.tokens.movers.train import told_anew, train_movers
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.training import Plan
 
@@ -89,12 +89,14 @@ def test_what_follows_no_dial_is_not_followed():
     places, read, start, _ = played()
     wild = places.copy()
     wild[:, 0, 0] = 2 * np.random.default_rng(0).integers(10, 90, len(wild))
+    short = slice(0, 9)
     late = np.roll(places, 9, 0)  # more or less on the line, but not by such a rule
     for table in (
         with_followers(bat(), wild, read, start),
         with_followers(bat(), late, read, start),
         with_followers(bat(), np.full_like(places, np.nan), read, start),
         with_followers(bat(), places, read[:, :0, :0], start),
+        with_followers(bat(), places[short], read[short], start[short]),  # too short to tell
     ):
         assert table.leads.tolist() == [[-1, -1]]
         assert table.shape[-1] == 0
@@ -182,6 +184,8 @@ def test_a_dream_has_a_bat_where_its_dial_leads_it(tmp_path):
     model.set_movers(table, mover.eval())
     assert model.moments == moments_of(make_spec().frame_skip)
     assert model.kinds.leads.tolist() == [[0, 1]]
+    renewed = told_anew(model.kinds, Samples(split, tokens, model), tokens, tiled.tiles)
+    assert all(torch.equal(getattr(renewed, name), getattr(model.kinds, name)) for name in ("leads", "pulls", "stops", "aims"))
     config = {"movers": {"shape": table.shape, "network": sizes}}
     twin = make_model(plain_layout(ROWS, COLUMNS), len(tiled.tiles), depth=PAST, side=SIDE, dials=DIALS, **config)
     twin.load_state_dict(model.state_dict())

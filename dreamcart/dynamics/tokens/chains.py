@@ -8,12 +8,12 @@ after it. What came too seldom, such as the end of the longest recorded game, is
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 
+from dreamcart.dynamics.tokens.contents import contents_of, parts_of, places_in, scenes_of, table_of
 from dreamcart.dynamics.tokens.layout import Layout
-from dreamcart.dynamics.tokens.regions import CHUNK, Chances, likeliest
+from dreamcart.dynamics.tokens.regions import Chances, likeliest
 
 MOST_CONTENTS = 256
 LEAST = 5  # episodes that left a content
@@ -70,39 +70,22 @@ def find_chains(tokens: np.ndarray, index: np.ndarray, layout: Layout) -> Chains
     Args:
         tokens: int [U, H, W], every distinct frame once; index: the split's records, with the row of `tokens` that each shows.
     """
-    place = np.full(tokens[0].size, -1)
-    place[layout.cells[layout.mask].numpy()] = layout.mask.flatten().nonzero().squeeze(1).numpy()
-    place = place.reshape(tokens.shape[1:])
-    count, labels = cv2.connectedComponents((place >= 0).astype(np.uint8), connectivity=8)
-    scene = np.concatenate(
-        [
-            layout.backdrop_of(torch.from_numpy(np.array(tokens[first : first + CHUNK]).astype(np.int16))).numpy()
-            for first in range(0, len(tokens), CHUNK)
-        ]
-    )[index["frame"]]
+    place, scene = places_in(layout, tokens.shape[1:]), scenes_of(tokens, layout)[index["frame"]]
     goes_on = np.r_[(index["episode"][1:] == index["episode"][:-1]) & (scene[1:] == scene[:-1]), False]
     found = []
-    for number in range(1, count):
-        shown = contents_of(tokens, labels == number)
+    for part in parts_of(place >= 0):
+        shown = contents_of(tokens, part, MOST_CONTENTS)
         if shown is not None:
             which, contents = shown
             follows = follows_of(which[index["frame"]], index["episode"], goes_on, len(contents))
             if not follows.all():
-                found.append((place[labels == number], contents, follows))
-    return table_of(found)
-
-
-def contents_of(tokens: np.ndarray, part: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """What a part, bool [H, W], shows in frames [U, H, W]: the number of each one's content, int64 [U], and the contents, int16
-    [K, S]; None where there are many."""
-    shown: dict[bytes, int] = {}
-    which = np.zeros(len(tokens), np.int64)
-    for first in range(0, len(tokens), CHUNK):
-        for row, content in enumerate(tokens[first : first + CHUNK][:, part].astype(np.int16), first):
-            which[row] = shown.setdefault(content.tobytes(), len(shown))
-            if len(shown) > MOST_CONTENTS:
-                return None
-    return which, np.stack([np.frombuffer(content, np.int16) for content in shown])
+                found.append((place[part], contents, follows))
+    places, known = table_of([part[:2] for part in found])
+    may = torch.ones(len(found), known.shape[1], known.shape[1], dtype=torch.bool)
+    for own, (_, contents, follows) in zip(may, found, strict=True):
+        own[: len(contents)][torch.from_numpy(~follows.all(1))] = False  # nor what fills the table up
+        own[: len(contents), : len(contents)] = torch.from_numpy(follows)
+    return Chains(places, known, may)
 
 
 def follows_of(which: np.ndarray, episode: np.ndarray, goes_on: np.ndarray, contents: int) -> np.ndarray:
@@ -122,18 +105,3 @@ def follows_of(which: np.ndarray, episode: np.ndarray, goes_on: np.ndarray, cont
         known = len(np.unique(pairs[own, 2])) >= LEAST and times[own][new].sum() <= MOST_NEW * times[own].sum()
         follows[content, after if known else slice(None)] = True
     return follows
-
-
-def table_of(found: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Chains:
-    """Parts of unlike size as one table."""
-    most, largest = (max((part[1].shape[axis] for part in found), default=0) for axis in (0, 1))
-    chains = Chains.empty(len(found), most, largest)
-    chains.places.fill_(-1)
-    chains.contents.fill_(-1)
-    for number, (where, contents, follows) in enumerate(found):
-        chains.places[number, : len(where)] = torch.from_numpy(where)
-        chains.contents[number, : len(contents), : len(where)] = torch.from_numpy(contents)
-        known = torch.from_numpy(~follows.all(1))
-        chains.follows[number, : len(contents)][known] = False
-        chains.follows[number, : len(contents), : len(contents)] = torch.from_numpy(follows)
-    return chains

@@ -121,7 +121,7 @@ class TokenDynamics(Ruled):
             else:
                 earlier, action, waits = state, actions[:, step - 1], step <= before  # for its episode to begin
                 state = advance(earlier, action, *seen, dials=network.dials)
-                anew = self._remember(state, latents[:, step])
+                anew = self._remember(state, latents[:, step]) if waits.any() else state
                 state = self._remember(state, latents[:, step], earlier, action)
                 state.idle[waits] = 0
                 state.born[waits] = unborn(1, state.born.shape[1]).to(state.born.device)

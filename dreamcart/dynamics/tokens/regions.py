@@ -13,16 +13,15 @@ region is what differs between the screens to which the recordings have cut, and
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 
+from dreamcart.dynamics.tokens.contents import contents_of, parts_of, places_in, scenes_of, table_of
 from dreamcart.dynamics.tokens.layout import Layout
 
 MOST_CONTENTS = 64
 EARLY = 1 / 3  # of an episode
 LEAST = 2  # episodes that show each content early
-CHUNK = 4096
 ALWAYS = -1
 
 Chances = Callable[[int, torch.Tensor], torch.Tensor]
@@ -81,26 +80,19 @@ def find_regions(tokens: np.ndarray, index: np.ndarray, layout: Layout) -> Regio
     Args:
         tokens: int [U, H, W], every distinct frame once; index: the split's records, with the row of `tokens` that each shows.
     """
-    cells = layout.cells[layout.mask].numpy()
-    place = np.full(tokens[0].size, -1)
-    place[cells] = layout.mask.flatten().nonzero().squeeze(1).numpy()
-    place = place.reshape(tokens.shape[1:])
+    place = places_in(layout, tokens.shape[1:])
     last = np.zeros(index["episode"].max() + 1, np.int64)
     np.maximum.at(last, index["episode"], index["step"])
     early = index[index["step"] <= EARLY * last[index["episode"]]]
     found: list[Found] = [(*region, ALWAYS) for region in connected(tokens, early["frame"], early["episode"], place >= 0, place)]
     found += after_cuts(tokens, index, layout, place)
-    return table_of(found)
+    after = torch.tensor([after for *_, after in found], dtype=torch.int64)
+    return Regions(*table_of([region[:2] for region in found]), after)
 
 
 def after_cuts(tokens: np.ndarray, index: np.ndarray, layout: Layout, place: np.ndarray) -> list[Found]:
     """The regions of the first frames after a cut. place: int [H, W], a cell's place in the window, -1 for none."""
-    backdrop = np.concatenate(
-        [
-            layout.backdrop_of(torch.from_numpy(np.array(tokens[first : first + CHUNK]).astype(np.int16))).numpy()
-            for first in range(0, len(tokens), CHUNK)
-        ]
-    )
+    backdrop = scenes_of(tokens, layout)
     scene = backdrop[index["frame"]]
     cut = index[np.r_[False, scene[1:] != scene[:-1]] & (index["step"] > 0)]
     found: list[Found] = []
@@ -117,35 +109,18 @@ def connected(
     tokens: np.ndarray, rows: np.ndarray, episodes: np.ndarray, area: np.ndarray, place: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Of the parts of `area`, bool [H, W], whose cells touch: those with few contents: places and contents."""
-    count, labels = cv2.connectedComponents(area.astype(np.uint8), connectivity=8)
-    parts = [(labels == number, contents_of(tokens, rows, episodes, labels == number)) for number in range(1, count)]
+    parts = [(part, early_contents(tokens, rows, episodes, part)) for part in parts_of(area)]
     return [(place[part], contents) for part, contents in parts if contents is not None]
 
 
-def contents_of(tokens: np.ndarray, rows: np.ndarray, episodes: np.ndarray, region: np.ndarray) -> np.ndarray | None:
+def early_contents(tokens: np.ndarray, rows: np.ndarray, episodes: np.ndarray, region: np.ndarray) -> np.ndarray | None:
     """What a region, bool [H, W], shows in all of the frames: int16 [K, S]; None where that is much, or may go on.
 
     rows, episodes: int [N], the records that must show each content, in LEAST episodes or more.
     """
-    shown: dict[bytes, int] = {}
-    which = np.zeros(len(tokens), np.int64)
-    for first in range(0, len(tokens), CHUNK):
-        for row, content in enumerate(tokens[first : first + CHUNK][:, region].astype(np.int16), first):
-            which[row] = shown.setdefault(content.tobytes(), len(shown))
-            if len(shown) > MOST_CONTENTS:
-                return None
-    pairs = np.unique(np.stack([which[rows], episodes.astype(np.int64)], 1), axis=0)
-    if len(shown) < 2 or np.bincount(pairs[:, 0], minlength=len(shown)).min() < LEAST:
+    shown = contents_of(tokens, region, MOST_CONTENTS)
+    if shown is None or len(shown[1]) < 2:
         return None
-    return np.stack([np.frombuffer(content, np.int16) for content in shown])
-
-
-def table_of(found: list[Found]) -> Regions:
-    """Regions of unlike size as one table."""
-    most, largest = (max((size(part) for part in found), default=0) for size in (lambda p: len(p[1]), lambda p: len(p[0])))
-    places = torch.full((len(found), largest), -1, dtype=torch.int64)
-    known = torch.full((len(found), most, largest), -1, dtype=torch.int16)
-    for number, (where, contents, _) in enumerate(found):
-        places[number, : len(where)] = torch.from_numpy(where)
-        known[number, : len(contents), : len(where)] = torch.from_numpy(contents)
-    return Regions(places, known, torch.tensor([after for *_, after in found], dtype=torch.int64))
+    which, contents = shown
+    pairs = np.unique(np.stack([which[rows], episodes.astype(np.int64)], 1), axis=0)
+    return contents if np.bincount(pairs[:, 0], minlength=len(contents)).min() >= LEAST else None

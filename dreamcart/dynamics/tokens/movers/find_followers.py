@@ -58,6 +58,8 @@ def fit(place: np.ndarray, read: np.ndarray, start: np.ndarray) -> tuple[float, 
     grain = int(np.gcd.reduce(np.diff(seen))) if len(seen) > 1 else 1
     grid = grain, int(seen[0] % grain)
     episodes = Episodes(place, read, start, grain)
+    if np.isnan(episodes.place[:, SETTLED:]).all():
+        return None  # too short to tell
     same = [np.full(len(episodes.place), moment) for moment in range(read.shape[1])]
     tried = [(pull, own) for pull in PULLS for own in (*same, episodes.guessed_moments(pull))]
     pull, own = min(tried, key=lambda way: episodes.mend(*way, TRIES)[0])

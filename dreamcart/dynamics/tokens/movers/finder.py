@@ -85,7 +85,7 @@ class Finder:
         Returns top, left, and which pixels of the screen show it alone, bool; None where it is in doubt.
         """
         kind, y, x = thing
-        number = next(number for number, group in enumerate(self.groups) if kind in group.kinds)
+        number = self._group_of(kind)
         old, lit = (self._lit(number, self.draw(screen)) for screen in (before, now))
         near = np.zeros(lit.shape, bool)
         near[max(y - FAR, 0) : y + FAR + len(self.masks[kind]), max(x - FAR, 0) : x + FAR + self.masks[kind].shape[1]] = True
@@ -101,12 +101,15 @@ class Finder:
 
     def parts_seen(self, kind: int, tokens: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
         """The boxes (top, left, bottom, right) of what may be a kind, or a part of it, on a screen int [H, W]."""
-        number = next(number for number, group in enumerate(self.groups) if kind in group.kinds)
+        number = self._group_of(kind)
         if self.groups[number].shows[tokens].any():
             for patch in patches(self._lit(number, self.draw(tokens)), self.groups[number]):
                 if any(size > most for size, most in zip(patch.area.shape, self.variants[kind][-1].shape, strict=True)):
                     continue
                 yield patch.y, patch.x, patch.y + patch.area.shape[0], patch.x + patch.area.shape[1]
+
+    def _group_of(self, kind: int) -> int:
+        return next(number for number, group in enumerate(self.groups) if kind in group.kinds)
 
     def _things(self, tokens: np.ndarray) -> list[tuple[int, int, int]]:
         picture, things, rest = None, [], []

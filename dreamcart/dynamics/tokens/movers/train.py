@@ -32,10 +32,9 @@ JUDGED = 20_000  # things of the validation split
 class Went:
     """Things of recorded steps: the record of each, int64 [N]; kind, top and left, int64 [N, 3]; how it came there, int64
     [N, PAST, 2]; the way it went, int64 [N, 2], with `there`, bool [N], whether it is to be made out afterwards; dials: float32
-    [N, B], where the dials stood; lost: int64 [N], see `keep_in_mind`. births:
-    int64 [M, 5], those that came when no screen in mind had shown one, see `births.table_of`; returns: see `Kinds`; places: float32
-    [R, K, 2], where each kind is at the first R records, NaN where that is not known, see `followers.places_of`; absent: int64
-    [R, K], see `births.absent_along`.
+    [N, B], where the dials stood; lost: int64 [N], see `keep_in_mind`; births: int64 [M, 5], those that came when no screen in
+    mind had shown one, see `births.table_of`; returns: see `Kinds`; places: float32 [R, K, 2], where each kind is at the first R
+    records, NaN where that is not known, see `followers.places_of`; absent: int64 [R, K], see `births.absent_along`.
     """
 
     record: np.ndarray
