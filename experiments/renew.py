@@ -1,5 +1,5 @@
-"""Tell an older cart what the recordings that are here show (regions, chains, moves, what comes from nowhere or follows a dial,
-start states), its weights as they are.
+"""Tell an older cart what the recordings that are here show (regions, chains, moves, what is live and what comes next, what comes
+from nowhere or follows a dial, start states), its weights as they are.
 
 python experiments/renew.py carts/blockfall.cart [--out FILE] [--movers STEPS]
 

@@ -9,6 +9,9 @@ from dreamcart.dynamics.tokens.apart import MOST_PIECES, largest, unexplained
 from dreamcart.dynamics.tokens.moves import MOST_CELLS, Moves, groups_of, without_place
 
 ROUNDING = 1e-3  # nats: no hope is given up for the order of a sum
+MOST_TRIED = 64  # moves that another rule may forbid, the likeliest first
+
+Allows = Callable[[np.ndarray], bool]
 
 
 class Known:
@@ -26,19 +29,22 @@ class Known:
         self.open = moves.open.tolist()
         self.apart = bool(moves.apart)
 
-    def mend(self, current: np.ndarray, dreamed: np.ndarray, gains: Callable[[], np.ndarray]) -> np.ndarray:
+    def mend(
+        self, current: np.ndarray, dreamed: np.ndarray, gains: Callable[[], np.ndarray], allows: Allows = lambda after: True
+    ) -> np.ndarray:
         """The screen that a dream shows next: where it changes what may not be new, by the likeliest known move instead.
 
         Args:
             current, dreamed: int16 [H, W], the screen now, and as it was decided cell by cell.
             gains: gives float32 [H, W, vocabulary], how much likelier it is that a cell changes to a token than that it
                 stays, as a difference of log-probabilities; -inf where it cannot.
+            allows: whether a screen may follow, int16 [H, W], by other rules.
 
         Returns int16 [H, W]: `dreamed` itself where all that it changes is known.
         """
         for _, group in groups_of(current[None], dreamed[None]):
-            if not self.may(group, current):
-                return self._likeliest_of_all(current, gains())
+            if not self.may(group, current) or not allows(dreamed):
+                return self._likeliest_of_all(current, gains(), allows)
         return dreamed
 
     def may(self, group: np.ndarray, current: np.ndarray) -> bool:
@@ -50,11 +56,11 @@ class Known:
         left = unexplained(group, lambda some: self.knows(some, current))
         return not left or self.open[largest(left)]
 
-    def _likeliest_of_all(self, current: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    def _likeliest_of_all(self, current: np.ndarray, gain: np.ndarray, allows: Allows) -> np.ndarray:
         """The screen after the likeliest known move, and what others gain beside it, the likeliest first."""
         free, after = current, current
         for _ in range(MOST_PIECES if self.apart else 1):
-            before, after = after, self.likeliest(free, after, gain)
+            before, after = after, self.likeliest(free, after, gain, allows)
             if np.array_equal(before, after):
                 break
             free = np.where(before != after, -1, free)
@@ -70,12 +76,12 @@ class Known:
                 return True
         return False
 
-    def likeliest(self, free: np.ndarray, undone: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    def likeliest(self, free: np.ndarray, undone: np.ndarray, gain: np.ndarray, allows: Allows = lambda after: True) -> np.ndarray:
         """The screen after the known move that gains most, at any place that shows what it changes, or after none.
 
         Args:
             free: int16 [H, W], the tokens of cells that may still change, -1 where they are settled; undone: the screen
-            to change; gain: see `mend`.
+            to change; gain, allows: see `mend`.
         """
         height, width = free.shape
         hope = self._hope(gain)
@@ -94,14 +100,16 @@ class Known:
             total = np.where(more, total + gain[y, x, new], total)
             fits &= total + hope[move, cell + 1] > 0
             move, at, total = move[fits], at[fits], total[fits]
-        best = int(total.argmax()) if len(total) else -1
-        if best < 0 or total[best] <= 0:  # that nothing changes is known too
-            return undone
-        line = self.table[move[best]]
-        dy, dx, _, new = line[line[:, 2] != line[:, 3]].T
-        after = undone.copy()
-        after[at[best] // width + dy, at[best] % width + dx] = new
-        return after
+        for best in (-total).argsort(kind="stable")[:MOST_TRIED].tolist():
+            if total[best] <= 0:  # that nothing changes is known too
+                break
+            line = self.table[move[best]]
+            dy, dx, _, new = line[line[:, 2] != line[:, 3]].T
+            after = undone.copy()
+            after[at[best] // width + dy, at[best] % width + dx] = new
+            if allows(after):
+                return after
+        return undone
 
     def _hope(self, gain: np.ndarray) -> np.ndarray:
         """The most that moves can gain from their cells on, wherever they are made: float32 [M, S + 1]. Nearly all moves of a

@@ -22,6 +22,7 @@ from dreamcart.dynamics.tokens.chains import Chains
 from dreamcart.dynamics.tokens.dials import Dial, turned
 from dreamcart.dynamics.tokens.inertia import Inertia
 from dreamcart.dynamics.tokens.layout import Layout
+from dreamcart.dynamics.tokens.live import Live
 from dreamcart.dynamics.tokens.movers.births import unborn
 from dreamcart.dynamics.tokens.movers.followers import readings
 from dreamcart.dynamics.tokens.movers.kinds import PAST, Kinds
@@ -33,6 +34,7 @@ from dreamcart.dynamics.tokens.paint import keep, meet, paint
 from dreamcart.dynamics.tokens.regions import ALWAYS, Regions
 from dreamcart.dynamics.tokens.ruled import Ruled
 from dreamcart.dynamics.tokens.state import State, advance, begin
+from dreamcart.dynamics.tokens.turns import Turns
 
 MOST_ROUNDS = 12  # cells decided one by one in a step, at most
 GLANCES, DEEDS = 32, 64
@@ -57,6 +59,8 @@ class TokenDynamics(Ruled):
         moves: tuple[int, int] = (0, 0),
         apart: bool = False,
         chains: tuple[int, int, int] = (0, 0, 0),
+        live: tuple[int, int, Sequence[int]] = (0, 0, (0, 0)),
+        turns: tuple[Sequence[int], int, Sequence[int]] = ((0, 0), 0, (0, 0)),
         side: int = 0,
         movers: dict[str, Any] | None = None,
         **sizes: Any,
@@ -73,6 +77,7 @@ class TokenDynamics(Ruled):
         self.set_regions(Regions.empty(*regions), cuts)
         self.set_moves(Moves.empty(*moves, apart))
         self.set_chains(Chains.empty(*chains))
+        self.set_live(Live.empty(*live, screen=latent_shape), Turns.empty(*turns))
         if side:
             self.register_buffer("tiles", torch.zeros(sizes["vocabulary"], side, side, dtype=torch.uint8))
         self.inertia: Inertia | None = None  # made from them at the first step
@@ -117,7 +122,7 @@ class TokenDynamics(Ruled):
             if step == first:
                 dials, kinds = (network.dial_past, len(network.dials)), len(self.kinds.colours)
                 state = begin(*seen, self.depth, self.buttons, dials=dials, kinds=kinds, moments=self.moments)
-                state = self._remember(state, latents[:, step])
+                state = self._remember(self._look(state, latents[:, step]), latents[:, step])
             else:
                 earlier, action, waits = state, actions[:, step - 1], step <= before  # for its episode to begin
                 state = advance(earlier, action, *seen, dials=network.dials)
@@ -126,6 +131,9 @@ class TokenDynamics(Ruled):
                 state.idle[waits] = 0
                 state.born[waits] = unborn(1, state.born.shape[1]).to(state.born.device)
                 state.followed[waits], state.moments[waits] = anew.followed[waits], 0.0
+                anew = self._look(state, latents[:, step])
+                state = self._watch(state, latents[:, step - 1], latents[:, step])
+                state.live[waits], state.waited[waits], state.deepest[waits] = anew.live[waits], 0, anew.deepest[waits]
         return self._carry_on(state, latents[:, max(first, latents.shape[1] - 2)], latents[:, -1])
 
     def _carry_on(self, state: State, before: torch.Tensor, now: torch.Tensor) -> State:
@@ -173,6 +181,10 @@ class TokenDynamics(Ruled):
         happens = decide(event, temperature, generator)
         if self.mover is not None:
             happens |= self.movers.due(state.born)
+        late = torch.zeros_like(happens)
+        if self.referee is not None:
+            late = self._overdue(self.layout.compose(current, state.backdrop), state.waited)
+            happens |= late
         if truth is not None:
             unsure = ((event.sigmoid() - 0.5).abs() < SURE - 0.5) & (oracle != UNTOLD).flatten(1).all(1)
             happens = torch.where(unsure, (truth != current).flatten(1).any(1), happens)
@@ -192,14 +204,12 @@ class TokenDynamics(Ruled):
             cut = torch.where(backdrop[rows] == state.backdrop[rows], ALWAYS, backdrop[rows])
             window[rows] = self._settle(painted, cut, first)
         latent = self.layout.compose(window, backdrop)
-        if len(rows) and len(self.moves.old):
-            kept = self._keep_to_moves(latent[rows], backdrop[rows], *last)
-            # moves know no words: half a word that they leave or take would stand there for ever
-            settled = self._settle(self.layout.window(kept), cut, first)
-            latent[rows] = self.layout.compose(settled, backdrop[rows])
+        if len(rows) and (len(self.moves.old) or self.referee is not None):
+            latent[rows] = self._keep_to_rules(state.rows(rows), latent[rows], backdrop[rows], cut, late[rows], *last)
         frame = self.layout.window(latent)
         following = advance(state, action, frame, self.network.summary(frame), backdrop, dials=self.network.dials)
         screens = self.layout.compose(current, state.backdrop)
+        following = self._watch(following, screens, latent)
         following = self._remember(following, latent, state, action)
         return latent, self._carry_on(following, screens, latent)
 

@@ -1,10 +1,10 @@
-"""What recordings allow: in a region what they showed, in a chain what followed, of moves those that were made.
+"""What recordings allow: in a region what they showed, in a chain what followed, of moves those that were made, by what is live.
 
 A network that draws cell by cell is wrong now and then, in a way that no recording shows: half a word, a digit that is none, a
 piece in halves. What is known from all of them is kept beside its weights and has the last word.
 """
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 
 import numpy as np
@@ -14,8 +14,11 @@ from dreamcart.dynamics.base import Dynamics
 from dreamcart.dynamics.tokens.beliefs import Beliefs, chances
 from dreamcart.dynamics.tokens.chains import Chains
 from dreamcart.dynamics.tokens.known import Known
+from dreamcart.dynamics.tokens.live import Follower, Live
 from dreamcart.dynamics.tokens.moves import Moves
 from dreamcart.dynamics.tokens.regions import ALWAYS, Regions
+from dreamcart.dynamics.tokens.state import State
+from dreamcart.dynamics.tokens.turns import Referee, Turns
 
 CERTAIN = 50.0  # nats
 
@@ -60,17 +63,99 @@ class Ruled(Dynamics):
             window = chains.settle(believed.now, window, cut != ALWAYS, likely)
         return window
 
-    def _keep_to_moves(self, latent: torch.Tensor, backdrop: torch.Tensor, believed: Beliefs, known: torch.Tensor) -> torch.Tensor:
-        """Screens int16 [B, H, W], of which each changes the one before by known moves; what follows is of windows."""
+    def set_live(self, live: Live, turns: Turns) -> None:
+        """After training: how to tell what may move, and what comes next. (Older models' files do not.)"""
+        for prefix, table, known in (("live", live, len(live.tokens) > 0), ("turns", turns, len(turns.notes) > 0)):
+            for field in fields(table):
+                self.register_buffer(f"{prefix}_{field.name}", getattr(table, field.name), persistent=known)
+        self._referee: Referee | None = None  # made from them at the first step
+
+    @property
+    def referee(self) -> Referee | None:
+        """Who keeps to what is live, made at the first step; None in a dream that does not know."""
+        if self._referee is None and len(self.live_tokens):
+            live, turns = (
+                kind(*(getattr(self, f"{prefix}_{field.name}") for field in fields(kind)))
+                for kind, prefix in ((Live, "live"), (Turns, "turns"))
+            )
+            self._referee = Referee(Follower(live), turns)
+        return self._referee
+
+    def _overdue(self, screens: torch.Tensor, waited: torch.Tensor) -> torch.Tensor:
+        """Of screens int16 [B, H, W]: on which what is live has not fallen for as long as any, bool [B], by `State.waited`."""
+        pairs = zip(screens.cpu().numpy(), waited.tolist(), strict=True)
+        return torch.tensor([self.referee.overdue(*pair) for pair in pairs], device=screens.device)
+
+    def _keep_to_rules(
+        self,
+        state: State,
+        latent: torch.Tensor,
+        backdrop: torch.Tensor,
+        cut: torch.Tensor,
+        late: torch.Tensor,
+        believed: Beliefs,
+        known: torch.Tensor,
+    ) -> torch.Tensor:
+        """Screens int16 [B, H, W] that follow from a state by its turns, or else by known moves of what is live.
+
+        Args:
+            latent: as it was decided; late: bool [B], see `_overdue`; believed, known: see `paint`, what follows is of windows.
+        """
+        before = self.layout.compose(believed.now, backdrop)
+        latent, ruled = self._rule(state, before, latent, late)
+        if not len(self.moves.old) or ruled.all():
+            return latent
+        mended = self._mend(state, before, latent, believed, known, (~ruled).nonzero().squeeze(1).tolist())
+        # moves know no words: half a word that they leave or take would stand there for ever
+        settled = self.layout.compose(self._settle(self.layout.window(mended), cut, believed), backdrop)
+        settled, _ = self._rule(state, before, settled, late)
+        return torch.where(ruled[:, None, None], latent, settled)
+
+    def _rule(
+        self, state: State, before: torch.Tensor, after: torch.Tensor, late: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Screens int16 [B, H, W] as `Referee.rule` has them, and which it has, bool [B]."""
+        ruled = torch.zeros_like(late)
+        if self.referee is None:
+            return after, ruled
+        after = after.clone()
+        for row in range(len(after)):
+            told = (part[row].cpu().numpy() for part in (state.live, before, after))
+            decided = self.referee.rule(*told, bool(late[row]))
+            if decided is not None:
+                after[row], ruled[row] = torch.from_numpy(decided), True
+        return after, ruled
+
+    def _mend(
+        self, state: State, before: torch.Tensor, after: torch.Tensor, believed: Beliefs, known: torch.Tensor, rows: list[int]
+    ) -> torch.Tensor:
+        """Screens int16 [B, H, W], some of them changed to what known moves make, see `Known.mend`."""
         if self._known is None:
             self._known = Known(self.moves)
-        if not self._known.moves:
-            return latent
-        before, dreamed = self.layout.compose(believed.now, backdrop).cpu().numpy(), latent.cpu().numpy()
-        for row in range(len(dreamed)):
-            gains = partial(self._gains, believed, known, row)
-            dreamed[row] = self._known.mend(before[row], dreamed[row], gains)
-        return torch.from_numpy(dreamed).to(latent.device)
+        after = after.clone()
+        for row in rows if self._known.moves else ():
+            live, now, then = (part[row].cpu().numpy() for part in (state.live, before, after))
+            rule = [] if self.referee is None else [partial(self.referee.allows, live, now)]
+            after[row] = torch.from_numpy(self._known.mend(now, then, partial(self._gains, believed, known, row), *rule))
+        return after
+
+    def _watch(self, state: State, before: torch.Tensor, after: torch.Tensor) -> State:
+        """The state with what is live after steps from screens to others, int16 [B, H, W]."""
+        if self.referee is None:
+            return state
+        told = (part.cpu().numpy() for part in (state.live, state.waited, state.deepest, before, after))
+        return self._with_live(state, [self.referee.follow(*row) for row in zip(*told, strict=True)])
+
+    def _look(self, state: State, screens: torch.Tensor) -> State:
+        """The state with what is live on screens int16 [B, H, W] of which nothing before is known."""
+        if self.referee is None:
+            return state
+        live = [self.referee.follower.begin(screen) for screen in screens.cpu().numpy()]
+        return self._with_live(state, [(thing, 0, self.referee.follower.depth(thing)) for thing in live])
+
+    def _with_live(self, state: State, told: list[tuple[np.ndarray, int, int]]) -> State:
+        live, waited, deepest = (torch.from_numpy(np.stack(part)).to(state.live.device) for part in zip(*told, strict=True))
+        return replace(state, live=live, waited=waited, deepest=deepest)
 
     def _gains(self, believed: Beliefs, known: torch.Tensor, row: int) -> np.ndarray:
         """See `Known.mend`. What was decided for a cell by itself is as good as certain."""

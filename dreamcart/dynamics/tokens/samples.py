@@ -141,6 +141,8 @@ class Samples:
             unborn(len(at), self.movers),  # nothing that is trained looks at it, nor at these
             torch.zeros(len(at), self.movers, self.moments),
             torch.zeros(len(at), self.moments),
+            torch.zeros(len(at), 0, 0, dtype=torch.int8),
+            *torch.zeros(2, len(at), dtype=torch.int64),
         )
         action = torch.from_numpy(self.action[at].astype(np.float32))
         return (

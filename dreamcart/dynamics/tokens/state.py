@@ -18,7 +18,8 @@ class State(history.State):
     cell of the window shows next if all that moves goes on, see `inertia.py`; [B, 0] in a dream without; born: int64 [B, K, 3], of
     each kind of movers where one came from nowhere last (-1: not known), how many steps ago, and for how many none has been seen;
     followed: float32 [B, K, M] and moments: float32 [B, M], see `movers/followers.py`, [B, K, 0] and [B, 0] where nothing follows
-    a dial.
+    a dial; live: int8 [B, H, W], 1 where the live thing is, see `live.py`, -1 everywhere if that is not known, [B, 0, 0] in a
+    dream without; waited, deepest: int64 [B], for how many steps it has not fallen, and how far it has, see `turns.py`.
     """
 
     dials: torch.Tensor
@@ -26,6 +27,9 @@ class State(history.State):
     born: torch.Tensor
     followed: torch.Tensor
     moments: torch.Tensor
+    live: torch.Tensor
+    waited: torch.Tensor
+    deepest: torch.Tensor
 
     def to(self, device: torch.device) -> "State":
         """The state on a device."""
@@ -41,16 +45,18 @@ def begin(*seen: Any, dials: tuple[int, int] = (1, 0), kinds: int = 0, moments: 
     state = history.begin(*seen)
     middle = torch.full((len(state.idle), *dials), MIDDLE, device=state.idle.device)
     born, batch = unborn(len(state.idle), kinds), len(state.idle)
-    own = born, torch.zeros(batch, kinds, moments), torch.zeros(batch, moments)
+    live = torch.zeros(batch, 0, 0, dtype=torch.int8), *torch.zeros(2, batch, dtype=torch.int64)
+    own = born, torch.zeros(batch, kinds, moments), torch.zeros(batch, moments), *live
     return _join(state, middle, _nothing(state), *(part.to(middle.device) for part in own))
 
 
 def advance(state: State, action: torch.Tensor, *seen: torch.Tensor, dials: Any = ()) -> State:
     """`history.advance`, with the dials turned by the buttons. What goes on by inertia is not known yet: `onward` is empty,
-    `born`, `followed` and `moments` are as they were."""
+    what things do is as it was."""
     now = turned(state.dials[:, -1], action, dials)
     positions = torch.cat([state.dials[:, 1:], now[:, None]], 1)
-    return _join(history.advance(state, action, *seen), positions, _nothing(state), state.born, state.followed, state.moments)
+    kept = state.born, state.followed, state.moments, state.live, state.waited, state.deepest
+    return _join(history.advance(state, action, *seen), positions, _nothing(state), *kept)
 
 
 def delay(state: State, late: torch.Tensor) -> State:
@@ -62,7 +68,8 @@ def delay(state: State, late: torch.Tensor) -> State:
     if onward.dim() == 3:
         onward = torch.where(late[:, None, None] > 0, state.frames[:, -1].to(onward.dtype), onward)
     born = state.born + torch.nn.functional.pad(late[:, None, None].expand(-1, state.born.shape[1], 2), (1, 0))
-    return _join(history.delay(state, late), dials, onward, born, state.followed, state.moments)
+    kept = state.followed, state.moments, state.live, state.waited, state.deepest
+    return _join(history.delay(state, late), dials, onward, born, *kept)
 
 
 def _nothing(state: history.State) -> torch.Tensor:

@@ -13,6 +13,8 @@ from dreamcart.data.processed import Split
 from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, choices
 from dreamcart.dynamics.tokens.chains import find_chains
 from dreamcart.dynamics.tokens.dials import dials_of
+from dreamcart.dynamics.tokens.find_live import find_live
+from dreamcart.dynamics.tokens.find_turns import find_turns
 from dreamcart.dynamics.tokens.inertia import colours, has_inertia
 from dreamcart.dynamics.tokens.init import fit_layout, load_trained, take_weights
 from dreamcart.dynamics.tokens.layout import find_layout
@@ -212,7 +214,8 @@ def move(
 
 
 def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split) -> dict[str, Any]:
-    """Tell a trained model what the recordings show and show nothing else: regions, moves and chains.
+    """Tell a trained model what the recordings show and show nothing else: regions, moves and chains, what is live and whose turn
+    it is.
 
     Args:
         tokens: int [U, H, W], the distinct frames of the training split.
@@ -222,6 +225,11 @@ def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split) -> dict[str,
     model.set_regions(find_regions(tokens, train.index, model.layout))
     model.set_moves(find_moves(tokens, train.index, train.transitions, model.layout))
     model.set_chains(find_chains(tokens, train.index, model.layout))
+    shown = tokens, train.index, train.transitions, model.layout
+    live = find_live(*shown)
+    turns = find_turns(*shown, live)
+    model.set_live(live, turns)
     cuts = bool((model.after >= 0).any())
     sizes = {"regions": model.contents, "moves": model.moves.old, "chains": model.chains_contents}
-    return {"cuts": cuts, "apart": True} | {name: list(part.shape) for name, part in sizes.items()}
+    own = {"cuts": cuts, "apart": True, "live": live.size, "turns": turns.size}
+    return own | {name: list(part.shape) for name, part in sizes.items()}

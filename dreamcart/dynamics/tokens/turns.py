@@ -1,0 +1,193 @@
+"""Turns: when the live thing falls at the latest, which comes next and where, when none can, and how a game begins anew.
+
+A part of the screen (NEXT) may tell which thing comes and where: it does if each of its contents was always followed by the same
+thing in the same place. Another (a panel) may show a content after which nothing moves again (GAME OVER), and it comes only when
+the next thing has no room; or one under which time stands still (a pause). While it does not, the live thing falls, or its turn
+ends, after so many steps at most. All of that is counted in the recordings. At the full board, where a game ends, a network that
+decides cell by cell is often wrong: few recordings show each such board, and a thing that comes over others, in halves or not at
+all is no game any more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+
+from dreamcart.dynamics.tokens.live import UNKNOWN, Deed, Follower
+
+RARE = 0.05  # of the times that something came: what so seldom stayed the same is decided by who did not see it come
+
+
+@dataclass(frozen=True)
+class Turns:
+    """notice: int64 [S], the flat cells of the part that tells what comes; notes: int16 [K, S], its contents; comes: int16 [K],
+    the token of what comes after each, -1 where it is not known; places: int64 [K, N], its flat cells, -1 where it has no
+    more; follows: int64 [K, K], how often the part showed one after another then; opens: int64 [K, K], how often a game began
+    with what comes after one while the part showed another. panel: int64 [E], contents: int16 [J, E], alike; ends: bool [J], after
+    which of them nothing moves again; begins: bool [J], after which of them a game begins; runs: bool [J], under which of them time
+    runs, and still: bool [J], under which nothing moves; patience: int64 [], for how many steps in which time runs the live thing
+    did not fall at most. Without contents of the notice nothing is known."""
+
+    notice: torch.Tensor
+    notes: torch.Tensor
+    comes: torch.Tensor
+    places: torch.Tensor
+    follows: torch.Tensor
+    opens: torch.Tensor
+    panel: torch.Tensor
+    contents: torch.Tensor
+    ends: torch.Tensor
+    begins: torch.Tensor
+    runs: torch.Tensor
+    still: torch.Tensor
+    patience: torch.Tensor
+
+    @staticmethod
+    def empty(notes: Sequence[int] = (0, 0), places: int = 0, contents: Sequence[int] = (0, 0)) -> "Turns":
+        """A table of this size that knows nothing yet."""
+        (own, cells), (shown, size) = notes, contents
+        return Turns(
+            torch.zeros(cells, dtype=torch.int64),
+            torch.zeros(own, cells, dtype=torch.int16),
+            torch.full((own,), -1, dtype=torch.int16),
+            torch.full((own, places), -1, dtype=torch.int64),
+            torch.zeros(own, own, dtype=torch.int64),
+            torch.zeros(own, own, dtype=torch.int64),
+            torch.zeros(size, dtype=torch.int64),
+            torch.zeros(shown, size, dtype=torch.int16),
+            *torch.zeros(4, shown, dtype=torch.bool),
+            torch.tensor(0),
+        )
+
+    @property
+    def size(self) -> list[Any]:
+        """The arguments of `empty`."""
+        return [list(self.notes.shape), self.places.shape[1], list(self.contents.shape)]
+
+
+class Referee:
+    """Keeps a dream to the turns of its game."""
+
+    def __init__(self, follower: Follower, turns: Turns) -> None:
+        self.follower = follower
+        for field in fields(turns):
+            setattr(self, field.name, getattr(turns, field.name).cpu().numpy())
+
+    def follow(
+        self, live: np.ndarray, waited: int, deepest: int, before: np.ndarray, after: np.ndarray
+    ) -> tuple[np.ndarray, int, int]:
+        """What is live after a step, int8 [H, W], for how many steps in which time ran it has not fallen, and how deep it has been,
+        from all three before."""
+        deed, then = self.follower.follow(live, before, after)
+        if deed in (Deed.COMES, Deed.OTHER) or (deed is Deed.MOVES and self.follower.fell(deepest, then)):
+            return then, 0, self.follower.depth(then)
+        return then, waited + self._is(self.runs, before), deepest
+
+    def overdue(self, screen: np.ndarray, waited: int) -> bool:
+        """Whether what is live has not fallen for as long as any."""
+        return waited >= self.patience and self._is(self.runs, screen)
+
+    def rule(self, live: np.ndarray, before: np.ndarray, after: np.ndarray, overdue: bool = False) -> np.ndarray | None:
+        """The screen that follows by the rules, where one is decided otherwise; None where they have nothing to say.
+
+        Args:
+            live: int8 [H, W], see `State.live`; before, after: int16 [H, W], now, and as it was decided; overdue: whether what is
+            live has not fallen for as long as any.
+        """
+        if not len(self.notes):
+            return None
+        deed, then = self.follower.follow(live, before, after)
+        if deed is not Deed.NOTHING and self._is(self.begins, before) and (before != after).flat[self.panel].any():
+            return self._open(after)
+        ends = self._is(self.ends, after) and not self._is(self.ends, before)
+        anew = deed is Deed.OTHER and self._is_first(then, after)  # though none has ended
+        hangs = overdue and live.flat[0] != UNKNOWN and np.array_equal(before, after)
+        if deed is not Deed.NOTHING and not ends and self._is(self.still, after):
+            return np.where(self.follower.area, before, after)
+        turn = self.follower.arrives(before, after) or ends or anew or hangs
+        if not turn and deed is not Deed.OTHER:
+            return None
+        fallen = self.follower.fallen(live, before)
+        if fallen is not None or not turn:  # rows go when what was live lies
+            return fallen
+        note = self._shown(before, self.notice, self.notes)
+        if note is None or self.comes[note] < 0:
+            return None
+        cells = self._cells(note)
+        if (before.flat[cells] == self.follower.ground).all():
+            return self._come(note, cells, before, after)
+        return self._end(before)
+
+    def _cells(self, note: int) -> np.ndarray:
+        return self.places[note][self.places[note] >= 0]
+
+    def _come(self, note: int, cells: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """The screen on which what is told has come, and what comes after it is told; all else outside as it was decided."""
+        screen = np.where(self.follower.area, before, after)
+        if self._is(self.ends, after):
+            screen.flat[self.panel] = before.flat[self.panel]
+        screen.flat[cells] = self.comes[note]
+        told = self._shown(after, self.notice, self.notes)
+        unaware = told == note and self.follows[note, note] < RARE * self.follows[note].sum()
+        if told is None or unaware or not self.follows[note, told]:
+            told = self.follows[note].argmax()
+        screen.flat[self.notice] = self.notes[told]
+        return screen
+
+    def _open(self, after: np.ndarray) -> np.ndarray:
+        """The screen on which a game has begun: nothing but the thing that comes, the one that agrees with most cells."""
+        screen = np.where(self.follower.area, self.follower.ground, after)
+        firsts = {int(note): screen.copy() for note in self.opens.any(1).nonzero()[0]}
+        for note, first in firsts.items():
+            first.flat[self._cells(note)] = self.comes[note]
+        note = min(firsts, key=lambda one: (firsts[one] != after).sum())
+        told = self._shown(after, self.notice, self.notes)
+        if told is None or not self.opens[note, told]:
+            told = self.opens[note].argmax()
+        screen = firsts[note]
+        screen.flat[self.notice] = self.notes[told]
+        return screen
+
+    def _end(self, before: np.ndarray) -> np.ndarray | None:
+        """The screen on which the game has ended."""
+        if not self.ends.any():
+            return None
+        screen = before.copy()
+        screen.flat[self.panel] = self.contents[self.ends.argmax()]
+        return screen
+
+    def _is_first(self, thing: np.ndarray, screen: np.ndarray) -> bool:
+        """Whether a thing, int8 [H, W], is where one comes."""
+        cells = np.flatnonzero(thing > 0)
+        alike = [np.array_equal(cells, np.sort(self._cells(note))) for note in range(len(self.notes))]
+        return len(cells) > 0 and bool((self.comes[alike] == screen.flat[cells[0]]).any())
+
+    def _is(self, which: np.ndarray, screen: np.ndarray) -> bool:
+        """Whether the panel of a screen shows one of some contents, bool [J]."""
+        shown = self._shown(screen, self.panel, self.contents)
+        return shown is not None and bool(which[shown])
+
+    @staticmethod
+    def _shown(screen: np.ndarray, part: np.ndarray, contents: np.ndarray) -> int | None:
+        """Which of its contents a part shows."""
+        alike = (contents == screen.flat[part]).all(1)
+        return int(alike.argmax()) if alike.any() else None
+
+    def allows(self, live: np.ndarray, before: np.ndarray, after: np.ndarray) -> bool:
+        """Whether a step may follow: nothing moves but what is live, and nothing comes but by `rule`."""
+        deed, _ = self.follower.follow(live, before, after)
+        if deed is Deed.STRANGER:
+            return False
+        return deed is not Deed.COMES or self._may_come(live, before, after)
+
+    def _may_come(self, live: np.ndarray, before: np.ndarray, after: np.ndarray) -> bool:
+        if self.follower.fallen(live, before) is not None:
+            return False
+        note = self._shown(before, self.notice, self.notes) if len(self.notes) else None
+        if note is None or self.comes[note] < 0:
+            return True
+        cells = self._cells(note)
+        changed = np.flatnonzero(((before != after) & self.follower.area).ravel())
+        return np.array_equal(changed, np.sort(cells)) and bool((after.flat[cells] == self.comes[note]).all())

@@ -1,0 +1,341 @@
+"""What is live in a falling-block game, which comes next, and that a dream keeps to it."""
+
+from functools import cache
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from synthetic import BUTTONS
+from test_tokens import in_doubt, make_model, record, some_state
+
+from dreamcart.dynamics.base import load_dynamics, save_dynamics
+from dreamcart.dynamics.tokens.find_live import find_live
+from dreamcart.dynamics.tokens.find_turns import find_turns
+from dreamcart.dynamics.tokens.layout import Layout, find_layout
+from dreamcart.dynamics.tokens.live import UNKNOWN, Deed, Follower, Live
+from dreamcart.dynamics.tokens.model import config_for
+from dreamcart.dynamics.tokens.turns import Referee, Turns
+
+HEIGHT, WIDTH = 8, 5  # of the well, at the top left of the screen
+BARS = {1: ((0, 1), (0, 2)), 2: ((0, 2), (1, 2)), 3: ((0, 2),)}  # token: where it comes
+FLAT, TALL, DOT = BARS
+FULL = 6  # what a row shows before it goes
+OVER, PAUSED = 8, 9
+NOTICE, PANEL = (0, slice(7, 9)), (5, slice(7, 10))
+FALLS = 3  # steps
+
+
+class Game:
+    """A well in which bars fall, next to it the one that comes next, and a panel."""
+
+    def __init__(self, rng: np.random.Generator, ghosts: bool = False) -> None:
+        self.rng, self.ghosts = rng, ghosts
+        self.begin()
+
+    def begin(self) -> None:
+        self.stack = np.zeros((HEIGHT, WIDTH), np.int16)
+        self.panel, self.next = 0, int(self.rng.integers(1, 4))
+        self.come()
+
+    def come(self) -> None:
+        self.token, self.next = self.next, int(self.rng.integers(1, 4))
+        self.cells, self.wait = np.array(BARS[self.token]), 0
+
+    def fits(self, cells: np.ndarray) -> bool:
+        y, x = cells.T
+        return bool((y < HEIGHT).all() and (x >= 0).all() and (x < WIDTH).all() and (self.stack[y, x] == 0).all())
+
+    def step(self) -> None:
+        if self.panel == OVER:
+            if self.rng.random() < 0.3:
+                self.begin()
+        elif self.panel == PAUSED:
+            self.panel = PAUSED * (self.rng.random() < 0.97)
+        elif (self.stack == FULL).any():
+            kept = self.stack[(self.stack != FULL).all(1)]
+            self.stack = np.concatenate([np.zeros((HEIGHT - len(kept), WIDTH), np.int16), kept])
+        elif not len(self.cells):
+            self.turn()
+        elif self.rng.random() < 0.02:
+            self.panel = PAUSED
+        else:
+            self.fall()
+
+    def fall(self) -> None:
+        self.wait += 1
+        falls = self.wait == FALLS
+        then = self.cells + np.array([1, 0] if falls else [0, self.rng.integers(-1, 2)])
+        fits = self.fits(then)
+        self.cells, self.wait = then if fits else self.cells, self.wait % FALLS
+        if fits or not falls:
+            return
+        self.stack[tuple(self.cells.T)] = self.token
+        self.cells = self.cells[:0]
+        full = (self.stack > 0).all(1)
+        self.stack[full] = FULL
+        if not full.any():
+            self.turn()
+
+    def turn(self) -> None:
+        if self.fits(np.array(BARS[self.next])):
+            self.come()
+        else:
+            self.panel = OVER
+
+    def screen(self) -> np.ndarray:
+        screen = np.zeros((HEIGHT, 11), np.int16)
+        screen[:, :WIDTH] = self.stack
+        screen[tuple(self.cells.T)] = self.token
+        screen[NOTICE], screen[PANEL] = self.next, self.panel
+        if self.ghosts and self.rng.random() < 0.05:  # of what lies something moves
+            y, x = (screen[:, :WIDTH] == DOT).nonzero()
+            if len(y) and x[0] < WIDTH - 1 and not screen[y[0], x[0] + 1]:
+                screen[y[0], x[0] : x[0] + 2] = 0, DOT
+        return screen
+
+
+@cache
+def played(ghosts: bool = False, episodes: int = 40, steps: int = 400):
+    """Recordings of the game: the distinct frames, the records, those with a successor, and the layout."""
+    recorded = []
+    for seed in range(episodes):
+        game = Game(np.random.default_rng(seed), ghosts)
+        frames = [game.screen()]
+        for _ in range(steps):
+            game.step()
+            frames.append(game.screen())
+        recorded.append((frames, np.zeros((steps, len(BUTTONS)), np.uint8)))
+    split, tokens = record(recorded)
+    return tokens, split.index, split.transitions, find_layout(tokens, split.index["frame"], split.transitions)
+
+
+@cache
+def found() -> tuple[Live, Turns]:
+    live = find_live(*played())
+    return live, find_turns(*played(), live)
+
+
+def referee() -> Referee:
+    live, turns = found()
+    return Referee(Follower(live), turns)
+
+
+def well(*lines: str, token: int = FLAT, panel: int = 0, notice: int = TALL) -> np.ndarray:
+    """A screen of which the lowest lines of the well are given."""
+    screen = np.zeros((HEIGHT, 11), np.int16)
+    for y, line in enumerate(lines, HEIGHT - len(lines)):
+        screen[y, :WIDTH] = [0 if cell == "." else int(cell) for cell in line]
+    screen[NOTICE], screen[PANEL] = notice, panel
+    return screen
+
+
+def bar(screen: np.ndarray, *cells: tuple[int, int]) -> np.ndarray:
+    live = np.zeros(screen.shape, np.int8)
+    live[tuple(np.array(cells).T)] = 1
+    return live
+
+
+def test_what_is_live_is_found():
+    live, _ = found()
+    assert live.tokens.tolist() == [FLAT, TALL, DOT]
+    assert live.ground == 0
+    assert live.sizes.nonzero().flatten().tolist() == [1, 2]
+    assert live.area[:, :WIDTH].all()
+    assert not live.area[:, WIDTH:].any()
+    assert live.falls.tolist() == [[1, 0]]
+    shapes = {(token, tuple(map(tuple, shape.tolist()))) for token, shape in zip(live.made_of.tolist(), live.shapes, strict=True)}
+    assert shapes == {(FLAT, ((0, 0), (0, 1))), (TALL, ((0, 0), (1, 0))), (DOT, ((0, 0), (-1, -1)))}
+
+
+def test_where_what_lies_moves_too_nothing_is_known():
+    assert not len(find_live(*played(ghosts=True)).tokens)
+
+
+def test_a_few_recordings_are_not_enough_to_know():
+    assert not len(find_live(*played(episodes=1)).tokens)
+
+
+def test_a_game_in_which_nothing_moves_has_nothing_live():
+    frames = np.arange(8, dtype=np.int16).reshape(8, 1, 1).repeat(2, 1)
+    split, tokens = record([(list(frames), np.zeros((7, len(BUTTONS)), np.uint8))])
+    layout = find_layout(tokens, split.index["frame"], split.transitions)
+    live = find_live(tokens, split.index, split.transitions, layout)
+    assert not len(live.tokens)
+    assert not len(find_turns(tokens, split.index, split.transitions, layout, live).notes)
+
+
+def test_turns_are_found():
+    _, turns = found()
+    assert [played()[0].shape[2] * NOTICE[0] + x for x in (7, 8)] == turns.notice.tolist()
+    shown = turns.notes[:, 0].tolist()
+    comes = {
+        note: (int(token), tuple(sorted(divmod(cell, 11) for cell in cells.tolist() if cell >= 0)))
+        for note, token, cells in zip(shown, turns.comes, turns.places, strict=True)
+    }
+    assert comes == {token: (token, cells) for token, cells in BARS.items()}
+    assert (turns.follows > 0).all()
+    panel = {int(content[0]): number for number, content in enumerate(turns.contents)}
+    assert set(panel) == {0, OVER, PAUSED}
+    for name, those in (("ends", {OVER}), ("begins", {OVER}), ("runs", {0}), ("still", {OVER, PAUSED})):
+        assert {content for content, number in panel.items() if getattr(turns, name)[number]} == those, name
+    assert FALLS - 1 <= turns.patience <= FALLS + 2  # the step in which a pause begins counts too
+
+
+def test_the_live_thing_is_followed():
+    follower = referee().follower
+    tokens, index, transitions, _ = played()
+    rows, game = index["frame"], index["episode"] == 0
+    live = follower.begin(tokens[rows[0]])
+    deeds = []
+    for at in transitions[game[transitions]]:
+        deed, live = follower.follow(live, tokens[rows[at]], tokens[rows[at + 1]])
+        deeds.append(deed)
+    assert set(deeds) == {Deed.NOTHING, Deed.MOVES, Deed.COMES, Deed.OTHER}
+
+
+def test_of_two_that_look_alike_the_one_that_lies_does_not_move():
+    now = well("11...", "..11.")
+    live = bar(now, (6, 0), (6, 1))
+    falls, slides = well(".....", "1111."), well("11...", ".11..")
+    assert referee().follower.follow(live, now, falls)[0] is Deed.MOVES
+    assert referee().follower.follow(live, now, slides)[0] is Deed.STRANGER
+    assert referee().allows(live, now, falls)
+    assert not referee().allows(live, now, slides)
+    assert not referee().allows(live, now, well("1....", "1.11."))  # half of it
+
+
+def test_when_rows_have_gone_nothing_moves_until_something_comes():
+    follower = referee().follower
+    full = well("2....", "66666")
+    _, live = follower.follow(bar(full, (7, 0), (7, 1)), well("2....", "11222"), full)
+    _, live = follower.follow(live, full, well("2...."))
+    assert not live.any()
+    assert follower.follow(live, well("2...."), well(".2..."))[0] is Deed.STRANGER
+    came = well("2....") + 0
+    came[0, 2] = DOT
+    deed, live = follower.follow(live, well("2...."), came)
+    assert deed is Deed.COMES
+    assert np.argwhere(live).tolist() == [[0, 2]]
+
+
+def come(screen: np.ndarray, token: int, notice: int, panel: int = 0) -> np.ndarray:
+    after = screen.copy()
+    after[tuple(np.array(BARS[token]).T)] = token
+    after[NOTICE], after[PANEL] = notice, panel
+    return after
+
+
+def test_nothing_comes_or_ends_while_the_live_thing_can_fall():
+    now = well("11...", ".....")
+    fallen = well("11...")
+    for dreamed in (come(now, TALL, DOT), well("11...", ".....", panel=OVER), well("66666", ".....")):
+        np.testing.assert_array_equal(referee().rule(bar(now, (6, 0), (6, 1)), now, dreamed), fallen)
+
+
+def test_what_comes_is_what_was_told_whole_and_in_its_place():
+    now = well("11...")
+    live = bar(now, (7, 0), (7, 1))
+    half = now.copy()
+    half[0, 1:3] = FLAT, TALL
+    half[NOTICE] = DOT
+    for dreamed in (half, come(now, DOT, DOT), come(now, TALL, DOT)):
+        np.testing.assert_array_equal(referee().rule(live, now, dreamed), come(now, TALL, DOT))
+    assert not referee().allows(live, now, half)
+    assert referee().allows(live, now, come(now, TALL, DOT))
+
+
+def test_a_game_ends_when_what_comes_has_no_room_and_only_then():
+    high, ended = well(*["..3.."] * 7), well(*["..3.."] * 7, panel=OVER)  # a dot lies where a tall bar would come
+    overwritten, told = high.copy(), ended.copy()
+    overwritten[0, 2] = TALL
+    told[NOTICE] = DOT
+    for dreamed in (ended, overwritten, told):
+        np.testing.assert_array_equal(referee().rule(bar(high, (1, 2)), high, dreamed), ended)
+    low = well("11...")
+    over = well("11...", panel=OVER)
+    np.testing.assert_array_equal(referee().rule(bar(low, (7, 0), (7, 1)), low, over)[:, :WIDTH], come(low, TALL, DOT)[:, :WIDTH])
+
+
+def test_a_game_begins_with_one_whole_thing():
+    over = well("22..2", "11.33", panel=OVER)
+    dreamed = np.zeros_like(over)
+    dreamed[0, 1], dreamed[0, 2], dreamed[7, 4] = FLAT, TALL, DOT
+    dreamed[NOTICE] = DOT
+    begun = referee().rule(np.full(over.shape, UNKNOWN, np.int8), over, dreamed)
+    first = {int(token) for token in begun[:, :WIDTH].ravel()} - {0}
+    assert len(first) == 1
+    np.testing.assert_array_equal(begun, come(well(), *first, DOT))
+    going = well("22..2", "11.33")  # none has ended: what is told comes
+    np.testing.assert_array_equal(referee().rule(bar(going, (7, 0), (7, 1)), going, come(well(), DOT, DOT)), come(going, TALL, DOT))
+
+
+def test_while_a_game_is_paused_nothing_moves():
+    now, paused = well("11...", "....."), well("11...", panel=PAUSED)
+    np.testing.assert_array_equal(referee().rule(bar(now, (6, 0), (6, 1)), now, paused), well("11...", ".....", panel=PAUSED))
+
+
+def test_what_hangs_falls_and_what_lies_is_followed():
+    now = well("11...", ".....")
+    live = bar(now, (6, 0), (6, 1))
+    longest = int(found()[1].patience)
+    assert [referee().overdue(now, steps) for steps in (longest - 1, longest)] == [False, True]
+    assert not referee().overdue(well("11...", ".....", panel=PAUSED), 1000)
+    assert referee().rule(live, now, now) is None
+    np.testing.assert_array_equal(referee().rule(live, now, now, overdue=True), well("11..."))
+    lies = well("11...")
+    after = referee().rule(bar(lies, (7, 0), (7, 1)), lies, lies, overdue=True)
+    np.testing.assert_array_equal(after[:, :WIDTH], come(lies, TALL, DOT)[:, :WIDTH])
+
+
+def test_turning_to_and_fro_is_no_fall():
+    follower = referee().follower
+    live, lower = bar(well(), (3, 0), (3, 1)), bar(well(), (4, 0), (4, 1))
+    assert follower.fell(follower.depth(live), lower)
+    assert not follower.fell(follower.depth(lower), lower)
+    told = referee().follow(live, 1, follower.depth(lower), well("11...", *["....."] * 4), well("11...", *["....."] * 3))
+    assert told[1:] == (2, follower.depth(lower))  # where it has been before
+
+
+@pytest.fixture
+def model():
+    """A network in doubt about everything, that keeps to the game's turns."""
+    layout = played()[3]
+    model = in_doubt(make_model(layout, 10))
+    model.network.event[2].bias.data[0] = 20.0  # something always changes
+    model.set_live(*found())
+    return model
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_dream_keeps_to_it(model, temperature, tmp_path):
+    """However wild the network: what falls is one of the three, and comes from where it should; also read from its file."""
+    live, turns = found()
+    own = SimpleNamespace(channels=8, blocks=1, history_frames=4, memory=16)
+    config = config_for(model.layout, 10, len(BUTTONS), own) | {"live": live.size, "turns": turns.size}
+    save_dynamics(tmp_path / "dynamics.safetensors", model, config)
+    again = load_dynamics(tmp_path / "dynamics.safetensors")
+    first = torch.from_numpy(well()[None, None].repeat(6, 0))
+    for row, token in enumerate((FLAT, TALL, DOT) * 2):
+        first[row, 0] = torch.from_numpy(come(well(), token, DOT))
+    actions = torch.zeros(6, 0, len(BUTTONS))
+    states = [one.start(first, actions) for one in (model, again)]
+    assert states[0].live.gt(0).flatten(1).sum(1).tolist() == [2, 2, 1] * 2
+    generators = [torch.Generator().manual_seed(0) for _ in states]
+    for _ in range(20):
+        steps = [
+            one.step(state, torch.zeros(6, len(BUTTONS)), temperature, generator)
+            for one, state, generator in zip((model, again), states, generators, strict=True)
+        ]
+        assert torch.equal(steps[0][0], steps[1][0])
+        states = [state for _, state in steps]
+    assert states[0].waited.shape == states[0].deepest.shape == (6,)
+
+
+def test_a_dream_without_knows_nothing(tmp_path):
+    model = make_model(Layout(*vars(played()[3]).values()), 10)
+    state, action = some_state(model, vocabulary=4)
+    assert model.referee is None
+    assert state.live.shape == (7, 0, 0)
+    assert model.step(state, action)[1].live.shape == (7, 0, 0)
