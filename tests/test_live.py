@@ -275,6 +275,12 @@ def test_while_a_game_is_paused_nothing_moves():
     np.testing.assert_array_equal(referee().rule(bar(now, (6, 0), (6, 1)), now, paused), well("11...", ".....", panel=PAUSED))
 
 
+def test_a_pause_may_end_in_the_step_in_which_something_falls_instead():
+    paused, going = well("11...", ".....", panel=PAUSED), well("11...", ".....")
+    after = referee().rule(bar(paused, (6, 0), (6, 1)), paused, come(going, TALL, DOT))
+    np.testing.assert_array_equal(after, well("11..."))
+
+
 def test_what_hangs_falls_and_what_lies_is_followed():
     now = well("11...", ".....")
     live = bar(now, (6, 0), (6, 1))

@@ -58,6 +58,7 @@ class TokenDynamics(Ruled):
         cuts: bool = False,
         moves: tuple[int, int] = (0, 0),
         apart: bool = False,
+        scenes: bool = False,
         chains: tuple[int, int, int] = (0, 0, 0),
         live: tuple[int, int, Sequence[int]] = (0, 0, (0, 0)),
         turns: tuple[Sequence[int], int, Sequence[int]] = ((0, 0), 0, (0, 0)),
@@ -66,8 +67,9 @@ class TokenDynamics(Ruled):
         **sizes: Any,
     ) -> None:
         """window: [h, w], the size of the layout's active window; depth: past steps it sees; regions: R, K and S of `Regions`,
-        cuts: whether some of them hold after cuts only; moves: M and S of `Moves`, apart: whether a step may be several; chains:
-        R, K and S of `Chains`; side: of tiles in pixels where the dream has inertia, else 0; movers: the shape of `Kinds` and the
+        cuts: whether some of them hold after cuts only; moves: M and S of `Moves`, apart: whether a step may be several; scenes:
+        whether it is known which backdrop may follow which; chains: R, K and S of `Chains`; live, turns: `Live.size` and
+        `Turns.size`; side: of tiles in pixels where the dream has inertia, else 0; movers: the shape of `Kinds` and the
         sizes of `Mover`, where it has such; sizes: see `Network`."""
         super().__init__(latent_shape, buttons, CONTEXT, CONTEXT)
         self.depth = depth
@@ -76,6 +78,7 @@ class TokenDynamics(Ruled):
         self.register_buffer("backdrops", torch.zeros(backdrops, *latent_shape, dtype=torch.int16))
         self.set_regions(Regions.empty(*regions), cuts)
         self.set_moves(Moves.empty(*moves, apart))
+        self.set_scenes(torch.full((backdrops, backdrops), not scenes))
         self.set_chains(Chains.empty(*chains))
         self.set_live(Live.empty(*live, screen=latent_shape), Turns.empty(*turns))
         if side:
@@ -192,7 +195,8 @@ class TokenDynamics(Ruled):
         rows = happens.nonzero().squeeze(1)
         if len(rows):
             told = None if truth is None else truth[rows]
-            backdrop[rows] = scene[rows].argmax(1)
+            may = self.scenes[state.backdrop[rows]]
+            backdrop[rows] = scene[rows].masked_fill(~may, -torch.inf).argmax(1)
             first = Beliefs(current, state.onward, gate, features).rows(rows)
             sensed, known = sensed.rows(rows), None
             if self.mover is not None:

@@ -63,6 +63,10 @@ class Ruled(Dynamics):
             window = chains.settle(believed.now, window, cut != ALWAYS, likely)
         return window
 
+    def set_scenes(self, scenes: torch.Tensor) -> None:
+        """After training: which backdrop may follow which, bool [K, K]. (Older models' files do not tell.)"""
+        self.register_buffer("scenes", scenes, persistent=not bool(scenes.all()))
+
     def set_live(self, live: Live, turns: Turns) -> None:
         """After training: how to tell what may move, and what comes next. (Older models' files do not.)"""
         for prefix, table, known in (("live", live, len(live.tokens) > 0), ("turns", turns, len(turns.notes) > 0)):

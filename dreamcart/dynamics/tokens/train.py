@@ -26,6 +26,7 @@ from dreamcart.dynamics.tokens.moves import find_moves
 from dreamcart.dynamics.tokens.reach import reach
 from dreamcart.dynamics.tokens.regions import find_regions
 from dreamcart.dynamics.tokens.samples import Samples
+from dreamcart.dynamics.tokens.scenes import find_scenes
 from dreamcart.dynamics.tokens.state import State, delay
 from dreamcart.hardware import autocast, keep_memory, make_repeatable, pick_device
 from dreamcart.training import Plan, fit, step_rng
@@ -226,10 +227,11 @@ def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split) -> dict[str,
     model.set_moves(find_moves(tokens, train.index, train.transitions, model.layout))
     model.set_chains(find_chains(tokens, train.index, model.layout))
     shown = tokens, train.index, train.transitions, model.layout
+    model.set_scenes(find_scenes(*shown))
     live = find_live(*shown)
     turns = find_turns(*shown, live)
     model.set_live(live, turns)
     cuts = bool((model.after >= 0).any())
     sizes = {"regions": model.contents, "moves": model.moves.old, "chains": model.chains_contents}
-    own = {"cuts": cuts, "apart": True, "live": live.size, "turns": turns.size}
+    own = {"cuts": cuts, "apart": True, "scenes": not bool(model.scenes.all()), "live": live.size, "turns": turns.size}
     return own | {name: list(part.shape) for name, part in sizes.items()}

@@ -110,6 +110,8 @@ class Referee:
         if not turn and deed is not Deed.OTHER:
             return None
         fallen = self.follower.fallen(live, before)
+        if fallen is not None and not ends:  # a pause may have ended
+            fallen.flat[self.panel] = after.flat[self.panel]
         if fallen is not None or not turn:  # rows go when what was live lies
             return fallen
         note = self._shown(before, self.notice, self.notes)
