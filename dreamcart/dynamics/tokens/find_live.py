@@ -73,7 +73,7 @@ def find_live(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, la
     deeds: Counter[Deed] = Counter()
     ways: Counter[tuple[int, int]] = Counter()
     shapes: Counter[tuple[int, bytes]] = Counter()
-    comings = []
+    turns = []
     for step in watch(follower, tokens, rows, transitions, "live"):
         deeds[step.deed] += step.known
         if step.deed in (Deed.MOVES, Deed.COMES) and (step.then > 0).any():
@@ -81,14 +81,14 @@ def find_live(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, la
         if step.known and step.deed is Deed.MOVES:
             way = np.argwhere(step.then > 0) - np.argwhere(step.live > 0)
             ways.update([tuple(way[0].tolist())] * bool((way == way[0]).all()))
-        elif step.known and step.deed is Deed.COMES:
-            comings.append(step)
-    if deeds[Deed.STRANGER] > EXCEPTIONS * deeds[Deed.MOVES] or len(comings) < LEAST:
+        elif step.known and step.deed in (Deed.COMES, Deed.OTHER):
+            turns.append(step)
+    if deeds[Deed.STRANGER] > EXCEPTIONS * deeds[Deed.MOVES] or len(turns) < LEAST:
         return Live.empty()
 
     def closed(way: tuple[int, int]) -> bool:
-        open_to = sum(follower.gone(step.live, tokens[rows[step.at]], np.array(way)) is not None for step in comings)
-        return open_to <= EXCEPTIONS * len(comings)
+        open_to = sum(follower.gone(step.live, tokens[rows[step.at]], np.array(way)) is not None for step in turns)
+        return open_to <= EXCEPTIONS * len(turns)
 
     falls = [way for way, times in ways.items() if times >= SHARE * deeds[Deed.MOVES] and closed(way)]
     falls = torch.tensor(sorted(falls), dtype=torch.int16).view(-1, 2)

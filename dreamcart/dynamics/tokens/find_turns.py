@@ -11,9 +11,10 @@ from dreamcart.dynamics.tokens.find_live import EXCEPTIONS, LEAST, Step, watch
 from dreamcart.dynamics.tokens.history import MOST_IDLE
 from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.live import Deed, Follower, Live
-from dreamcart.dynamics.tokens.turns import Turns
+from dreamcart.dynamics.tokens.turns import TURNS, Turns
 
 MOST_CONTENTS = 64
+AWAY = Deed.OTHER, Deed.CUT
 FEW = 5  # ends of games that show what an end is
 
 
@@ -49,7 +50,7 @@ def find_turns(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, l
         if step.deed is Deed.COMES:
             follows[notice.which[now], notice.which[then]] += 1
         first = by_cells.get(tuple(np.flatnonzero(step.then.ravel() > 0).tolist()))
-        if step.deed is Deed.OTHER and first is not None:
+        if step.deed in AWAY and first is not None:
             begins[panel.which[now]] = True
             opens[first, notice.which[then]] += 1
     comes, places = _where(comings, len(notice.contents))
@@ -81,8 +82,8 @@ def _ends(part: Part, steps: list[Step], rows: np.ndarray, falls: dict[int, bool
     moved, left, came, wrongly = np.zeros((4, len(part.contents)), np.int64)
     for step in steps:
         now, then = part.which[rows[step.at]], part.which[rows[step.at + 1]]
-        moved[now] += step.deed not in (Deed.NOTHING, Deed.OTHER)
-        left[now] += step.deed is Deed.OTHER
+        moved[now] += step.deed not in (Deed.NOTHING, *AWAY)
+        left[now] += step.deed in AWAY
         if now != then:
             came[then] += step.deed is Deed.NOTHING
             wrongly[then] += step.deed is not Deed.NOTHING or falls[step.at]
@@ -117,7 +118,7 @@ def _patience(part: Part, steps: list[Step], rows: np.ndarray, runs: np.ndarray,
         if step.begin > since:
             since, deepest = step.begin, follower.depth(step.live)
         waits[int(time[step.at] - time[since])] += step.known and runs[part.which[rows[step.at]]]
-        if step.deed in (Deed.COMES, Deed.OTHER) or (step.deed is Deed.MOVES and follower.fell(deepest, step.then)):
+        if step.deed in TURNS or (step.deed is Deed.MOVES and follower.fell(deepest, step.then)):
             since, deepest = step.at + 1, follower.depth(step.then)
     longer, most = 0, max(waits, default=0)
     while most > 0 and longer + waits[most] <= EXCEPTIONS * waits.total():

@@ -3,9 +3,9 @@
 A piece that falls and the stack on which it falls are of the same tiles; which of them moves is told by what moved last. In
 a game where only that moves ever again, until another comes, a dream keeps to it: no piece of the stack turns in its place.
 And where no other came while the live one could still go some way (down), none does in a dream: the live one goes that way
-instead, so that nothing stays in mid-air. What comes next, and where, is in `turns.py`.
+instead, so that nothing stays in mid-air; nor do rows vanish then. What comes next, and where, is in `turns.py`.
 
-Both are counted in the recordings, and where they do not hold nothing is known. The thing is of one token at a time, and what
+All of that is counted in the recordings, and where they do not hold nothing is known. The thing is of one token at a time, and what
 it moves over of another, the ground.
 """
 
@@ -29,8 +29,9 @@ NO_MORE = -1  # rows and columns from the first cell in reading order are never 
 class Live:
     """tokens: int16 [T], of things that move; ground: int16 [], what they move over; sizes: bool [MOST_CELLS + 1], how many cells
     they have when they come; area: bool [H, W], where they move; falls: int16 [D, 2], rows and columns: ways of which none was
-    open to the live thing when another came; shapes: int16 [M, N, 2], rows and columns of the cells of a thing from its first, in
-    reading order, -1 and -1 where it has no more, and made_of: int16 [M], its token. Without tokens nothing is known."""
+    open to the live thing when another came, or rows went; shapes: int16 [M, N, 2], rows and columns of the cells of a thing from
+    its first, in reading order, -1 and -1 where it has no more, and made_of: int16 [M], its token. Without tokens nothing is
+    known."""
 
     tokens: torch.Tensor
     ground: torch.Tensor
@@ -62,6 +63,7 @@ class Deed(Enum):
     COMES = 2  # another thing comes
     STRANGER = 3  # another moves, or several do, or one while another comes
     OTHER = 4  # more than that: rows go, a game begins
+    CUT = 5  # to another scene
 
 
 class Follower:
@@ -92,7 +94,7 @@ class Follower:
         if not changed.any():
             return Deed.NOTHING, live
         if differs.sum() > CUT * differs.size:
-            return Deed.OTHER, self.begin(after)
+            return Deed.CUT, self.begin(after)
         one = self._one(live, before, after, changed)
         if one is not None:
             return one

@@ -1,4 +1,4 @@
-"""What recordings allow: in a region what they showed, in a chain what followed, of moves those that were made, by what is live.
+"""What recordings allow: in a region what they showed, in a chain what followed, of moves those that were made, and by turns.
 
 A network that draws cell by cell is wrong now and then, in a way that no recording shows: half a word, a digit that is none, a
 piece in halves. What is known from all of them is kept beside its weights and has the last word.
@@ -24,7 +24,8 @@ CERTAIN = 50.0  # nats
 
 
 class Ruled(Dynamics):
-    """A dynamics of tokens that keeps to regions, chains and moves; it has a `layout`, with its buffers, and a `network`."""
+    """A dynamics of tokens that keeps to regions, chains, moves, scenes and turns; it has a `layout`, with its buffers, and a
+    `network`."""
 
     def set_regions(self, regions: Regions, cuts: bool | None = None) -> None:
         """After training: parts of the window that show nothing but their known contents. (Older models' files have none, or
@@ -45,6 +46,17 @@ class Ruled(Dynamics):
             self.register_buffer(f"moves_{field.name}", getattr(moves, field.name), persistent=kept)
         self._known: Known | None = None  # made from them at the first step
 
+    def set_scenes(self, scenes: torch.Tensor) -> None:
+        """After training: which backdrop may follow which, bool [K, K]. (Older models' files do not tell.)"""
+        self.register_buffer("scenes", scenes, persistent=not bool(scenes.all()))
+
+    def set_live(self, live: Live, turns: Turns) -> None:
+        """After training: how to tell what may move, and what comes next. (Older models' files do not.)"""
+        for prefix, table, known in (("live", live, len(live.tokens) > 0), ("turns", turns, len(turns.notes) > 0)):
+            for field in fields(table):
+                self.register_buffer(f"{prefix}_{field.name}", getattr(table, field.name), persistent=known)
+        self._referee: Referee | None = None  # made from them at the first step
+
     @property
     def moves(self) -> Moves:
         return Moves(*(getattr(self, f"moves_{field.name}") for field in fields(Moves)))
@@ -62,17 +74,6 @@ class Ruled(Dynamics):
             chains = Chains(*(getattr(self, f"chains_{field.name}") for field in fields(Chains)))
             window = chains.settle(believed.now, window, cut != ALWAYS, likely)
         return window
-
-    def set_scenes(self, scenes: torch.Tensor) -> None:
-        """After training: which backdrop may follow which, bool [K, K]. (Older models' files do not tell.)"""
-        self.register_buffer("scenes", scenes, persistent=not bool(scenes.all()))
-
-    def set_live(self, live: Live, turns: Turns) -> None:
-        """After training: how to tell what may move, and what comes next. (Older models' files do not.)"""
-        for prefix, table, known in (("live", live, len(live.tokens) > 0), ("turns", turns, len(turns.notes) > 0)):
-            for field in fields(table):
-                self.register_buffer(f"{prefix}_{field.name}", getattr(table, field.name), persistent=known)
-        self._referee: Referee | None = None  # made from them at the first step
 
     @property
     def referee(self) -> Referee | None:

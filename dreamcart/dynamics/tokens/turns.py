@@ -17,6 +17,7 @@ import torch
 
 from dreamcart.dynamics.tokens.live import UNKNOWN, Deed, Follower
 
+TURNS = Deed.COMES, Deed.OTHER, Deed.CUT  # what is live after them is another
 RARE = 0.05  # of the times that something came: what so seldom stayed the same is decided by who did not see it come
 
 
@@ -81,7 +82,7 @@ class Referee:
         """What is live after a step, int8 [H, W], for how many steps in which time ran it has not fallen, and how deep it has been,
         from all three before."""
         deed, then = self.follower.follow(live, before, after)
-        if deed in (Deed.COMES, Deed.OTHER) or (deed is Deed.MOVES and self.follower.fell(deepest, then)):
+        if deed in TURNS or (deed is Deed.MOVES and self.follower.fell(deepest, then)):
             return then, 0, self.follower.depth(then)
         return then, waited + self._is(self.runs, before), deepest
 
