@@ -15,7 +15,7 @@ from dreamcart.dynamics.tokens.find_turns import find_turns
 from dreamcart.dynamics.tokens.layout import Layout, find_layout
 from dreamcart.dynamics.tokens.live import UNKNOWN, Deed, Follower, Live
 from dreamcart.dynamics.tokens.model import config_for
-from dreamcart.dynamics.tokens.turns import Referee, Turns
+from dreamcart.dynamics.tokens.turns import Referee, Turns, likely
 
 HEIGHT, WIDTH = 8, 5  # of the well, at the top left of the screen
 BARS = {1: ((0, 1), (0, 2)), 2: ((0, 2), (1, 2)), 3: ((0, 2),)}  # token: where it comes
@@ -345,3 +345,18 @@ def test_a_dream_without_knows_nothing(tmp_path):
     assert model.referee is None
     assert state.live.shape == (7, 0, 0)
     assert model.step(state, action)[1].live.shape == (7, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("times", "told", "before", "then"),
+    [
+        ((0, 99, 2), None, None, 1),
+        ((0, 99, 2), 2, None, 2),  # seldom, but it did
+        ((0, 99, 2), 0, None, 1),
+        ((2, 99, 0), 0, 0, 1),  # it was not seen that anything comes
+        ((30, 40, 0), 2, None, 2),  # in a game of chance what was drawn stays
+        ((30, 40, 30), 0, 0, 0),
+    ],
+)
+def test_what_is_told_next_is_what_nearly_always_was(times, told, before, then):
+    assert likely(np.array(times), told, before) == then

@@ -18,7 +18,7 @@ import torch
 from dreamcart.dynamics.tokens.live import UNKNOWN, Deed, Follower
 
 TURNS = Deed.COMES, Deed.OTHER, Deed.CUT  # what is live after them is another
-RARE = 0.05  # of the times that something came: what so seldom stayed the same is decided by who did not see it come
+RARE = 0.05  # where at most this share of what followed was another, the usual one follows
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,7 @@ class Referee:
         if self._is(self.ends, after):
             screen.flat[self.panel] = before.flat[self.panel]
         screen.flat[cells] = self.comes[note]
-        told = self._shown(after, self.notice, self.notes)
-        unaware = told == note and self.follows[note, note] < RARE * self.follows[note].sum()
-        if told is None or unaware or not self.follows[note, told]:
-            told = self.follows[note].argmax()
+        told = likely(self.follows[note], self._shown(after, self.notice, self.notes), note)
         screen.flat[self.notice] = self.notes[told]
         return screen
 
@@ -146,9 +143,7 @@ class Referee:
         for note, first in firsts.items():
             first.flat[self._cells(note)] = self.comes[note]
         note = min(firsts, key=lambda one: (firsts[one] != after).sum())
-        told = self._shown(after, self.notice, self.notes)
-        if told is None or not self.opens[note, told]:
-            told = self.opens[note].argmax()
+        told = likely(self.opens[note], self._shown(after, self.notice, self.notes))
         screen = firsts[note]
         screen.flat[self.notice] = self.notes[told]
         return screen
@@ -194,3 +189,13 @@ class Referee:
         cells = self._cells(note)
         changed = np.flatnonzero(((before != after) & self.follower.area).ravel())
         return np.array_equal(changed, np.sort(cells)) and bool((after.flat[cells] == self.comes[note]).all())
+
+
+def likely(times: np.ndarray, told: int | None, before: int | None = None) -> int:
+    """What a part shows next, of contents that followed so often, int [K]: what it was decided to (told), if that is one; where
+    nearly always the same follows, then that, in place of what never did or of what was shown before."""
+    usual = int(times.argmax())
+    sure = times[usual] >= (1 - RARE) * times.sum()
+    if told is None or (sure and (not times[told] or told == before)):
+        return usual
+    return told
