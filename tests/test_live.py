@@ -266,6 +266,8 @@ def test_a_game_begins_with_one_whole_thing():
     first = {int(token) for token in begun[:, :WIDTH].ravel()} - {0}
     assert len(first) == 1
     np.testing.assert_array_equal(begun, come(well(), *first, DOT))
+    assert (found()[1].blank[PANEL] == 0).all()
+    assert (found()[1].blank[NOTICE] < 0).all()
     going = well("22..2", "11.33")  # none has ended: what is told comes
     np.testing.assert_array_equal(referee().rule(bar(going, (7, 0), (7, 1)), going, come(well(), DOT, DOT)), come(going, TALL, DOT))
 

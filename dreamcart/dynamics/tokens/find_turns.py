@@ -44,7 +44,7 @@ def find_turns(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, l
     panel = panels[0] if len(panels) == 1 else Part(np.zeros(0, np.int64), np.zeros_like(notice.which), np.zeros((1, 0), np.int16))
     follows, opens = np.zeros((2, len(notice.contents), len(notice.contents)), np.int64)
     by_cells = {cells: content for content, (_, cells) in comings.items()}
-    begins = np.zeros(len(panel.contents), bool)
+    begins, firsts = np.zeros(len(panel.contents), bool), []
     for step in steps:
         now, then = rows[step.at], rows[step.at + 1]
         if step.deed is Deed.COMES:
@@ -53,11 +53,21 @@ def find_turns(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, l
         if step.deed in AWAY and first is not None:
             begins[panel.which[now]] = True
             opens[first, notice.which[then]] += 1
+            firsts.append(then)
     comes, places = _where(comings, len(notice.contents))
     ends, runs, still = _ends(panel, steps, rows, falls), _runs(panel, steps, rows), _still(panel, steps, rows)
     patience = _patience(panel, steps, rows, runs, follower)
-    tables = notice.cells, notice.contents, comes, places, follows, opens, panel.cells, panel.contents, ends, begins, runs, still
-    return Turns(*map(torch.from_numpy, tables), torch.tensor(patience))
+    beside.flat[notice.cells] = False
+    blank = _blank(tokens[firsts], beside)
+    parts = notice.cells, notice.contents, comes, places, follows, opens, panel.cells, panel.contents
+    return Turns(*map(torch.from_numpy, (*parts, ends, begins, blank, runs, still)), torch.tensor(patience))
+
+
+def _blank(firsts: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """`Turns.blank` from the screens on which a game had begun, int [N, H, W]; beside: bool [H, W], cells that may be told."""
+    if len(firsts) < FEW:
+        return np.full(beside.shape, -1, np.int16)
+    return np.where(beside & (firsts == firsts[0]).all(0), firsts[0], -1).astype(np.int16)
 
 
 def _told(part: Part, steps: list[Step], rows: np.ndarray, tokens: np.ndarray) -> dict[int, tuple[int, tuple[int, ...]]]:

@@ -80,7 +80,7 @@ class TokenDynamics(Ruled):
         self.set_moves(Moves.empty(*moves, apart))
         self.set_scenes(torch.full((backdrops, backdrops), not scenes))
         self.set_chains(Chains.empty(*chains))
-        self.set_live(Live.empty(*live, screen=latent_shape), Turns.empty(*turns))
+        self.set_live(Live.empty(*live, screen=latent_shape), Turns.empty(*turns, screen=latent_shape))
         if side:
             self.register_buffer("tiles", torch.zeros(sizes["vocabulary"], side, side, dtype=torch.uint8))
         self.inertia: Inertia | None = None  # made from them at the first step

@@ -27,7 +27,8 @@ class Turns:
     the token of what comes after each, -1 where it is not known; places: int64 [K, N], its flat cells, -1 where it has no
     more; follows: int64 [K, K], how often the part showed one after another then; opens: int64 [K, K], how often a game began
     with what comes after one while the part showed another. panel: int64 [E], contents: int16 [J, E], alike; ends: bool [J], after
-    which of them nothing moves again; begins: bool [J], after which of them a game begins; runs: bool [J], under which of them time
+    which of them nothing moves again; begins: bool [J], after which of them a game begins; blank: int16 [H, W], what all else
+    shows then, -1 where that is not always the same; runs: bool [J], under which of them time
     runs, and still: bool [J], under which nothing moves; patience: int64 [], for how many steps in which time runs the live thing
     did not fall at most. Without contents of the notice nothing is known."""
 
@@ -41,12 +42,15 @@ class Turns:
     contents: torch.Tensor
     ends: torch.Tensor
     begins: torch.Tensor
+    blank: torch.Tensor
     runs: torch.Tensor
     still: torch.Tensor
     patience: torch.Tensor
 
     @staticmethod
-    def empty(notes: Sequence[int] = (0, 0), places: int = 0, contents: Sequence[int] = (0, 0)) -> "Turns":
+    def empty(
+        notes: Sequence[int] = (0, 0), places: int = 0, contents: Sequence[int] = (0, 0), screen: Sequence[int] = (0, 0)
+    ) -> "Turns":
         """A table of this size that knows nothing yet."""
         (own, cells), (shown, size) = notes, contents
         return Turns(
@@ -58,13 +62,15 @@ class Turns:
             torch.zeros(own, own, dtype=torch.int64),
             torch.zeros(size, dtype=torch.int64),
             torch.zeros(shown, size, dtype=torch.int16),
-            *torch.zeros(4, shown, dtype=torch.bool),
+            *torch.zeros(2, shown, dtype=torch.bool),
+            torch.full(tuple(screen) if own else (0, 0), -1, dtype=torch.int16),
+            *torch.zeros(2, shown, dtype=torch.bool),
             torch.tensor(0),
         )
 
     @property
     def size(self) -> list[Any]:
-        """The arguments of `empty`."""
+        """The arguments of `empty`, but for the screen."""
         return [list(self.notes.shape), self.places.shape[1], list(self.contents.shape)]
 
 
@@ -137,12 +143,15 @@ class Referee:
         return screen
 
     def _open(self, after: np.ndarray) -> np.ndarray:
-        """The screen on which a game has begun: nothing but the thing that comes, the one that agrees with most cells."""
-        screen = np.where(self.follower.area, self.follower.ground, after)
+        """The screen on which a game has begun: with nothing but what comes; if that is not nearly always the same, with what
+        agrees with most cells."""
+        screen = np.where(self.blank >= 0, self.blank, np.where(self.follower.area, self.follower.ground, after))
         firsts = {int(note): screen.copy() for note in self.opens.any(1).nonzero()[0]}
         for note, first in firsts.items():
             first.flat[self._cells(note)] = self.comes[note]
-        note = min(firsts, key=lambda one: (firsts[one] != after).sum())
+        times = self.opens.sum(1)
+        nearest = min(firsts, key=lambda one: (firsts[one] != after).sum())
+        note = int(times.argmax()) if times.max() >= (1 - RARE) * times.sum() else nearest
         told = likely(self.opens[note], self._shown(after, self.notice, self.notes))
         screen = firsts[note]
         screen.flat[self.notice] = self.notes[told]
