@@ -1,5 +1,6 @@
 """What is live in a falling-block game, which comes next, and that a dream keeps to it."""
 
+from collections import Counter
 from functools import cache
 from types import SimpleNamespace
 
@@ -318,7 +319,7 @@ def model():
 @torch.inference_mode()
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_dream_keeps_to_it(model, temperature, tmp_path):
-    """However wild the network: what falls is one of the three, and comes from where it should; also read from its file."""
+    """However wild the network: nothing moves but what is live, and what comes was told; also read from its file."""
     live, turns = found()
     own = SimpleNamespace(channels=8, blocks=1, history_frames=4, memory=16)
     config = config_for(model.layout, 10, len(BUTTONS), own) | {"live": live.size, "turns": turns.size}
@@ -331,13 +332,20 @@ def test_a_dream_keeps_to_it(model, temperature, tmp_path):
     states = [one.start(first, actions) for one in (model, again)]
     assert states[0].live.gt(0).flatten(1).sum(1).tolist() == [2, 2, 1] * 2
     generators = [torch.Generator().manual_seed(0) for _ in states]
+    screens, deeds = first[:, 0], Counter()
     for _ in range(20):
+        before, was = screens.numpy(), states[0].live.numpy()
         steps = [
             one.step(state, torch.zeros(6, len(BUTTONS)), temperature, generator)
             for one, state, generator in zip((model, again), states, generators, strict=True)
         ]
         assert torch.equal(steps[0][0], steps[1][0])
-        states = [state for _, state in steps]
+        screens, states = steps[0][0], [state for _, state in steps]
+        for live, one, other in zip(was, before, screens.numpy(), strict=True):
+            deed, _ = model.referee.follower.follow(live, one, other)
+            assert model.referee.allows(live, one, other), (live, one, other)
+            deeds[deed] += 1
+    assert deeds[Deed.MOVES] + deeds[Deed.COMES] > 0
     assert states[0].waited.shape == states[0].deepest.shape == (6,)
 
 

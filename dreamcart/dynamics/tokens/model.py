@@ -181,12 +181,13 @@ class TokenDynamics(Ruled):
         sensed = self.network.sense(state, action)
         event, scene, gate, features = self.network.believe(sensed)
         current = state.frames[:, -1]
+        screens = self.layout.compose(current, state.backdrop)
         happens = decide(event, temperature, generator)
         if self.mover is not None:
             happens |= self.movers.due(state.born)
         late = torch.zeros_like(happens)
         if self.referee is not None:
-            late = self._overdue(self.layout.compose(current, state.backdrop), state.waited)
+            late = self._overdue(screens, state.waited)
             happens |= late
         if truth is not None:
             unsure = ((event.sigmoid() - 0.5).abs() < SURE - 0.5) & (oracle != UNTOLD).flatten(1).all(1)
@@ -212,7 +213,6 @@ class TokenDynamics(Ruled):
             latent[rows] = self._keep_to_rules(state.rows(rows), latent[rows], backdrop[rows], cut, late[rows], *last)
         frame = self.layout.window(latent)
         following = advance(state, action, frame, self.network.summary(frame), backdrop, dials=self.network.dials)
-        screens = self.layout.compose(current, state.backdrop)
         following = self._watch(following, screens, latent)
         following = self._remember(following, latent, state, action)
         return latent, self._carry_on(following, screens, latent)

@@ -108,7 +108,7 @@ class Ruled(Dynamics):
         """
         before = self.layout.compose(believed.now, backdrop)
         latent, ruled = self._rule(state, before, latent, late)
-        if not len(self.moves.old) or ruled.all():
+        if ruled.all():
             return latent
         mended = self._mend(state, before, latent, believed, known, (~ruled).nonzero().squeeze(1).tolist())
         # moves know no words: half a word that they leave or take would stand there for ever
@@ -134,14 +134,18 @@ class Ruled(Dynamics):
     def _mend(
         self, state: State, before: torch.Tensor, after: torch.Tensor, believed: Beliefs, known: torch.Tensor, rows: list[int]
     ) -> torch.Tensor:
-        """Screens int16 [B, H, W], some of them changed to what known moves make, see `Known.mend`."""
+        """Screens int16 [B, H, W], some of them changed to what known moves make, see `Known.mend`; where none are known, nothing
+        changes in place of what may not be."""
         if self._known is None:
             self._known = Known(self.moves)
         after = after.clone()
-        for row in rows if self._known.moves else ():
+        for row in rows:
             live, now, then = (part[row].cpu().numpy() for part in (state.live, before, after))
             rule = [] if self.referee is None else [partial(self.referee.allows, live, now)]
-            after[row] = torch.from_numpy(self._known.mend(now, then, partial(self._gains, believed, known, row), *rule))
+            if self._known.moves:
+                after[row] = torch.from_numpy(self._known.mend(now, then, partial(self._gains, believed, known, row), *rule))
+            elif not all(allows(then) for allows in rule):
+                after[row] = before[row]
         return after
 
     def _watch(self, state: State, before: torch.Tensor, after: torch.Tensor) -> State:

@@ -28,9 +28,9 @@ class Turns:
     more; follows: int64 [K, K], how often the part showed one after another then; opens: int64 [K, K], how often a game began
     with what comes after one while the part showed another. panel: int64 [E], contents: int16 [J, E], alike; ends: bool [J], after
     which of them nothing moves again; begins: bool [J], after which of them a game begins; blank: int16 [H, W], what all else
-    shows then, -1 where that is not always the same; runs: bool [J], under which of them time
-    runs, and still: bool [J], under which nothing moves; patience: int64 [], for how many steps in which time runs the live thing
-    did not fall at most. Without contents of the notice nothing is known."""
+    shows then, -1 where that is not always the same; runs: bool [J], under which of them time runs, and still: bool [J], under
+    which nothing moves; patience: int64 [], for how many steps in which time runs the live thing did not fall at most. Without
+    contents of the notice nothing is known."""
 
     notice: torch.Tensor
     notes: torch.Tensor
