@@ -98,7 +98,11 @@ def print_movers(model: TokenDynamics, split: Split, tokens: np.ndarray) -> None
     went = things_of(samples, tokens, Finder(tiles, kinds), samples.changed)
     practice = Practice(samples, tokens, tiles, kinds, went)
     parts = np.array_split(np.arange(len(practice.target)), max(1, len(practice.target) // BATCH))
-    best = [model.mover.chances(practice.get(part)[0]).max(1) for part in tqdm(parts, desc="movers", unit="batch")]
+    recalled = torch.zeros(len(practice.target), 0)
+    if model.mover.recalled:
+        recalled = practice.recall(model.mover.memory, went.record)
+    views = (practice.get(part, recalled[torch.from_numpy(part)])[0] for part in tqdm(parts, desc="movers", unit="batch"))
+    best = [model.mover.chances(some).max(1) for some in views]
     right = (torch.cat([part.indices for part in best]) == practice.target).numpy()
     sure = (torch.cat([part.values for part in best]) >= SURE).numpy()
     on = practice.went_on

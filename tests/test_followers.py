@@ -78,7 +78,13 @@ def test_how_a_bat_follows_its_dial_is_found(moments):
         own = np.take_along_axis(shown_at(numbers, followed)[:, 0], moment[:, None], 1)[:, 0]
         wrong.append((own != places[begins + step, 0, 0]).mean())
     assert np.mean(wrong[12:]) < 0.01  # a few places of the dial are hardly ever seen
-    along = believed_along(numbers, places, read, start).reshape(EPISODES, LENGTH, -1)
+    along, exactly = believed_along(numbers, places, read, start)
+    off = exactly[:, 0, 0] - places[:, 0, 0]
+    settled = np.arange(len(start)) - start >= LENGTH // 2
+    assert np.isin(off[settled].round(2), (0, 1)).mean() > 0.97  # drawn at every second pixel, followed at each
+    assert 0.3 < off[settled].mean() < 0.7
+    np.testing.assert_array_equal(exactly[:, :, 1], places[:, :, 1])
+    along = along.reshape(EPISODES, LENGTH, -1)
     assert not along[:, 0].any()  # nothing is known at first
     assert (along[:, -1].argmax(1) == moment).all()
     assert (np.sort(along[:, -1], 1)[:, -2] < -5).all()

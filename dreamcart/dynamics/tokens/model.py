@@ -10,8 +10,7 @@ piece is one choice and never a mixture of pieces.
 """
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,32 +18,28 @@ import torch
 from dreamcart.dynamics.base import UNTOLD
 from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, chances, choices, decide
 from dreamcart.dynamics.tokens.chains import Chains
-from dreamcart.dynamics.tokens.dials import Dial, turned
+from dreamcart.dynamics.tokens.dials import Dial
 from dreamcart.dynamics.tokens.inertia import Inertia
 from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.live import Live
-from dreamcart.dynamics.tokens.movers.births import unborn
-from dreamcart.dynamics.tokens.movers.followers import readings
-from dreamcart.dynamics.tokens.movers.kinds import PAST, Kinds
+from dreamcart.dynamics.tokens.movers.kinds import Kinds
 from dreamcart.dynamics.tokens.movers.network import Mover
-from dreamcart.dynamics.tokens.movers.play import Claims, Movers
 from dreamcart.dynamics.tokens.moves import Moves
+from dreamcart.dynamics.tokens.moving import Moving
 from dreamcart.dynamics.tokens.network import Network
 from dreamcart.dynamics.tokens.paint import keep, meet, paint
 from dreamcart.dynamics.tokens.regions import ALWAYS, Regions
 from dreamcart.dynamics.tokens.ruled import Ruled
-from dreamcart.dynamics.tokens.state import State, advance, begin
+from dreamcart.dynamics.tokens.state import MOVING, State, advance, begin
 from dreamcart.dynamics.tokens.turns import Turns
 
 MOST_ROUNDS = 12  # cells decided one by one in a step, at most
 GLANCES, DEEDS = 32, 64
-NEWER = ("fields", "tints", "taller", "returns")  # of `Kinds`: older files have none of them, nor of the newest
-NEWEST = ("leads", "pulls", "grids", "stops", "aims")
 DIAL_PAST = 4  # steps: a bat comes after its knob by some frames
 CONTEXT = 1024  # frames: what the clock of `history` counts may lie before a pause, and a pause may be long
 
 
-class TokenDynamics(Ruled):
+class TokenDynamics(Moving, Ruled):
     """Latents are frames of tokens, int [B, H, W]; the state is `state.State`."""
 
     def __init__(
@@ -97,21 +92,6 @@ class TokenDynamics(Ruled):
         for name in ("cells", "mask", "backdrops"):
             getattr(self, name).copy_(getattr(layout, name))
 
-    def set_movers(self, kinds: Kinds, mover: Mover | None = None) -> None:
-        """After training: the things that move as one, and the network that knows where they go. (Older files tell no looks.)"""
-        for field in fields(kinds):
-            part = getattr(kinds, field.name)
-            known = {**dict.fromkeys(NEWER, kinds.tints.shape[1]), **dict.fromkeys(NEWEST, kinds.stops.shape[1])}
-            kept = mover is not None and known.get(field.name, 1) > 0
-            self.register_buffer(f"kinds_{field.name}", part, persistent=kept)
-        self.mover = mover
-        self._movers: Movers | None = None  # made from them at the first step
-
-    @property
-    def kinds(self) -> Kinds:
-        kinds = Kinds(*(getattr(self, f"kinds_{field.name}") for field in fields(Kinds)))
-        return kinds.everywhere(*(side * self.side for side in self.backdrops.shape[1:]))
-
     def start(self, latents: torch.Tensor, actions: torch.Tensor, real: torch.Tensor | None = None) -> State:
         """The state after a real context: int [B, T, H, W], multi-hot [B, T - 1, n]. See `Dynamics.start`."""
         layout = self.layout
@@ -124,16 +104,19 @@ class TokenDynamics(Ruled):
             seen = windows[:, step], network.summary(windows[:, step]), layout.backdrop_of(latents[:, step])
             if step == first:
                 dials, kinds = (network.dial_past, len(network.dials)), len(self.kinds.colours)
-                state = begin(*seen, self.depth, self.buttons, dials=dials, kinds=kinds, moments=self.moments)
-                state = self._remember(self._look(state, latents[:, step]), latents[:, step])
+                state = begin(
+                    *seen, self.depth, self.buttons, dials=dials, kinds=kinds, moments=self.moments, recalled=self.recalled
+                )
+                begun = self._look(state, latents[:, step])
+                state = self._remember(begun, latents[:, step])
             else:
                 earlier, action, waits = state, actions[:, step - 1], step <= before  # for its episode to begin
                 state = advance(earlier, action, *seen, dials=network.dials)
-                anew = self._remember(state, latents[:, step]) if waits.any() else state
+                anew = self._remember(begun, latents[:, step]) if waits.any() else state
                 state = self._remember(state, latents[:, step], earlier, action)
                 state.idle[waits] = 0
-                state.born[waits] = unborn(1, state.born.shape[1]).to(state.born.device)
-                state.followed[waits], state.moments[waits] = anew.followed[waits], 0.0
+                for name in MOVING:
+                    getattr(state, name)[waits] = getattr(anew, name)[waits]
                 anew = self._look(state, latents[:, step])
                 state = self._watch(state, latents[:, step - 1], latents[:, step])
                 state.live[waits], state.waited[waits], state.deepest[waits] = anew.live[waits], 0, anew.deepest[waits]
@@ -216,57 +199,6 @@ class TokenDynamics(Ruled):
         following = self._watch(following, screens, latent)
         following = self._remember(following, latent, state, action)
         return latent, self._carry_on(following, screens, latent)
-
-    @property
-    def moments(self) -> int:
-        """M of `State`."""
-        return self.mover.moments if self.mover is not None else 0
-
-    @property
-    def movers(self) -> Movers:
-        """The movers in play, made at the first step."""
-        if self._movers is None:
-            self._movers = Movers(self.tiles, self.kinds, self.mover, self.cells)
-        return self._movers
-
-    def _remember(
-        self, state: State, screens: torch.Tensor, earlier: State | None = None, action: torch.Tensor | None = None
-    ) -> State:
-        """The state with what comes from nowhere on screens int [B, H, W] in mind, and what they tell of things that follow a dial,
-        after what was pressed in a state; without one they are the first."""
-        if self.mover is None:
-            return state
-        state = replace(state, born=self.movers.remember(state.born, screens))
-        if not self.moments:
-            return state
-        if earlier is None:
-            return replace(state, followed=self.movers.begin_at(screens, self._read(state, torch.zeros_like(state.last))))
-        followed, moments = self.movers.follow(earlier.followed, earlier.moments, screens, self._read(earlier, action))
-        return replace(state, followed=followed, moments=moments)
-
-    def _read(self, state: State, action: torch.Tensor) -> torch.Tensor:
-        """See `followers.readings`."""
-        return readings(state.dials[:, -1], action, self.network.dials, self.moments)
-
-    def _claim(
-        self,
-        state: State,
-        action: torch.Tensor,
-        believed: Beliefs,
-        temperature: float,
-        generator: torch.Generator | None,
-        truth: torch.Tensor | None,
-    ) -> Claims:
-        """Where the movers go, see `Movers.claim`."""
-        past = state.frames[:, -PAST - 1 :]
-        screens = self.layout.compose(past.flatten(0, 1), state.backdrop.repeat_interleave(past.shape[1]))
-        after = turned(state.dials[:, -1], action, self.network.dials)
-        dials = torch.cat([state.dials.flatten(1), after], 1)
-        told = None if truth is None else (truth != UNTOLD).flatten(1).any(1)
-        screens = screens.view(*past.shape[:2], *screens.shape[1:])
-        said = partial(self._chances, believed)
-        followed = state.moments, state.followed, self._read(state, action)
-        return self.movers.claim(screens, dials, action, state.last, state.born, *followed, temperature, generator, told, said)
 
     def _chances(self, believed: Beliefs, rows: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
         """Log-probabilities of the next tokens of cells, [N, vocabulary]."""

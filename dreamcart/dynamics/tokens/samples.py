@@ -55,7 +55,7 @@ class Samples:
         self.held = held.astype(np.int16)
         self.dials = positions_of(self.action, self.start, network.dials)
         self.tokens, self.layout, self.movers = tokens, layout, len(model.kinds.colours)
-        self.frame_skip, self.moments = split.spec.frame_skip, model.moments
+        self.frame_skip, self.moments, self.recalled = split.spec.frame_skip, model.moments, model.recalled
         self.inertia = Inertia(model.tiles.cpu().numpy()) if model.side else None
         before = frame[np.maximum(np.arange(len(frame)) - 1, self.start)]
         self.pairs, pair = np.unique(np.stack([before, frame], 1), axis=0, return_inverse=True)
@@ -141,6 +141,9 @@ class Samples:
             unborn(len(at), self.movers),  # nothing that is trained looks at it, nor at these
             torch.zeros(len(at), self.movers, self.moments),
             torch.zeros(len(at), self.moments),
+            torch.full((len(at), self.movers if self.recalled else 0, 2), torch.nan),
+            torch.zeros(len(at), self.recalled),
+            torch.zeros(len(at), dtype=torch.int64),
             torch.zeros(len(at), 0, 0, dtype=torch.int8),
             *torch.zeros(2, len(at), dtype=torch.int64),
         )

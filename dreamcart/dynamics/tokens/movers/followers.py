@@ -111,20 +111,35 @@ def sure_of(
     return np.where(known, np.take_along_axis(after, best, 2), np.nan)[:, :, 0].astype(np.float32)
 
 
-def believed_along(table: Table, places: np.ndarray, read: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """What is believed of the moments at each record before its step, float32 [N, M], as a dream would believe it.
+def exact(table: Table, place: np.ndarray, followed: np.ndarray, moments: np.ndarray) -> np.ndarray:
+    """Places float32 [N, K, 2], see `places_of`, of which those that follow a dial are where they are believed to be, whether or
+    not they are drawn there. followed, moments: see `sure_of`."""
+    if not followed.shape[2]:
+        return place
+    chance = np.exp(moments) / np.exp(moments).sum(1, keepdims=True)
+    place = place.copy()
+    for kind in np.flatnonzero(table["leads"][:, 1] >= 0):
+        place[:, kind, table["leads"][kind, 1]] = (followed[:, kind] * chance).sum(1)
+    return place
+
+
+def believed_along(table: Table, places: np.ndarray, read: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is believed of the moments at each record before its step, float32 [N, M], as a dream would believe it, and the exact
+    places then, see `exact`.
 
     Args:
         places: float32 [N, K, 2], on each record's screen; read: float32 [N, M, B]; start: int [N], its episode's first record.
     """
     along = np.zeros((len(places), read.shape[1]), np.float32)
     if not read.shape[1]:
-        return along
-    at = np.unique(start)
+        return along, places
+    at, exactly = np.unique(start), places.copy()
     followed = begin_at(table, places[at], read[at])
+    exactly[at] = exact(table, places[at], followed, along[at])
     while len(at):
         goes_on = (at + 1 < len(start)) & (start[np.minimum(at + 1, len(start) - 1)] == start[at])
         before, followed = at[goes_on], onward(table, followed[goes_on], read[at[goes_on]])
         at = before + 1
         along[at] = believe(along[before], told_by(table, followed, places[at]))
-    return along
+        exactly[at] = exact(table, places[at], followed, along[at])
+    return along, exactly

@@ -12,11 +12,13 @@ from dreamcart.dynamics.tokens.inertia import Thing
 from dreamcart.dynamics.tokens.movers.births import certain, due, remember, weighed
 from dreamcart.dynamics.tokens.movers.claims import Tiles, claims
 from dreamcart.dynamics.tokens.movers.finder import Finder
-from dreamcart.dynamics.tokens.movers.followers import begin_at, believe, onward, places_of, sure_of, told_by
+from dreamcart.dynamics.tokens.movers.followers import begin_at, believe, exact, onward, places_of, sure_of, told_by
 from dreamcart.dynamics.tokens.movers.kinds import Kinds, drawn, ways_before
+from dreamcart.dynamics.tokens.movers.memory import Seen, lately, told_of, ways_of
 from dreamcart.dynamics.tokens.movers.mind import keep_in_mind
 from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover
 from dreamcart.dynamics.tokens.movers.views import view
+from dreamcart.dynamics.tokens.state import State
 
 UNLIKELY = 0.1  # that anything comes: then nothing is said
 REMEMBERED = 4096  # screens whose things are kept in mind
@@ -76,19 +78,26 @@ class Movers:
         found = np.stack([self.find(screen) for screen in screens.cpu().numpy().astype(np.int16)])
         return places_of(found, self.finder.count)
 
+    def recall(self, state: State, screens: torch.Tensor) -> State:
+        """The state with what is remembered when screens int [B, H, W] come, of which it knows the rest."""
+        followed = (part.cpu().numpy() for part in (state.followed, state.moments))
+        now = torch.from_numpy(exact(self.kinds, self._places(screens), *followed)).to(state.placed.device)
+        told = told_of(state.dials[:, -1], state.last, state.moments)
+        height, width = (side * self.shown.side for side in screens.shape[1:])
+        seen = Seen(now, ways_of(state.placed, now), lately(state.born[:, :, 2]), told, state.beat, (height, width))
+        recalled = self.network.memory(seen.each(), state.recalled)[:, 0]
+        return replace(state, placed=now, recalled=recalled, beat=state.beat + 1)
+
     def due(self, born: torch.Tensor) -> torch.Tensor:
         """bool [B]: rows in which something is to come from nowhere, see `births.due`."""
         return due(born, torch.from_numpy(self.kinds["returns"]).to(born.device)).any(1)
 
     def claim(
         self,
+        state: State,
         screens: torch.Tensor,
         dials: torch.Tensor,
         action: torch.Tensor,
-        last: torch.Tensor,
-        born: torch.Tensor,
-        moments: torch.Tensor,
-        followed: torch.Tensor,
         read: torch.Tensor,
         temperature: float,
         generator: torch.Generator | None,
@@ -99,8 +108,8 @@ class Movers:
 
         Args:
             screens: int16 [B, PAST + 1, H, W], of tokens, the screen now the last; dials: float32 [B, (P + 1) D], see
-                `Samples.dialled`; action, last: [B, n], what is pressed now, and what was before; born, moments, followed: see
-                `State`; read: see `followers.readings`; temperature, generator: see `TokenDynamics.step`.
+                `Samples.dialled`; action: [B, n], what is pressed now; read: see `followers.readings`; temperature, generator: see
+                `TokenDynamics.step`.
             told: bool [B], rows in which a thing of whose way the network is not sure is left to the cells, which know the truth.
             believed: of rows and places of the window, int64 [N] each, the log-probabilities of their next tokens, [N, vocabulary].
         """
@@ -110,9 +119,10 @@ class Movers:
         def decide(row: int, chances: torch.Tensor) -> int | None:
             return choose(chances, temperature, generator, known[row])
 
-        context = [part.cpu().numpy() for part in (dials, action, last, moments, born[:, :, 2])]
-        follows = [part.cpu().numpy() for part in (moments, followed, read)]
-        leave, come = self._go(screens, found, context, follows, decide)
+        born = state.born
+        context = [part.cpu().numpy() for part in (dials, action, state.last, state.moments, born[:, :, 2], state.placed)]
+        follows = [part.cpu().numpy() for part in (state.moments, state.followed, read)]
+        leave, come = self._go(screens, found, context, state.recalled, follows, decide)
         other: list[list[Thing]] = [[] for _ in found]
         certain_kinds = due(born.cpu(), torch.from_numpy(self.kinds["returns"]))
         current = screens[:, -1].cpu().numpy()
@@ -136,15 +146,16 @@ class Movers:
         screens: torch.Tensor,
         found: np.ndarray,
         context: list[np.ndarray],
+        recalled: torch.Tensor,
         follows: list[np.ndarray],
         decide: Callable[[int, torch.Tensor], int | None],
     ) -> tuple[list[list[Thing]], list[list[Thing]]]:
         """What things leave and where they come to, by row.
 
         Args:
-            screens: see `claim`; found: int16 [B, PAST + 1, M, 3], the movers on them; context: dials, action, last and moments
-            of `claim`, and for how long each kind has not been seen; follows: its moments, followed and read; decide: of a row,
-            one of some choices by their chances, or nothing, see `choose`.
+            screens: see `claim`; found: int16 [B, PAST + 1, M, 3], the movers on them; context, recalled: what `view` is told
+                from `action` on; follows: moments, followed and read, see `sure_of`; decide: of a row, one of some choices by their
+                chances, or nothing, see `choose`.
         """
         alone: dict[tuple[int, ...], np.ndarray] = {}  # of things found again, the pixels of the screen that show nothing else
 
@@ -160,8 +171,8 @@ class Movers:
         if not len(rows):
             return leave, come
         thing = things[rows, -1, slots].astype(np.int64)
-        before, told_of = ways_before(things[rows, :-1], thing), (part[rows] for part in context)
-        views = view(self.tiles.cpu(), screens[rows, -LOOKS:].cpu(), thing, self.kinds, before, *told_of)
+        before, told = ways_before(things[rows, :-1], thing), (part[rows] for part in context)
+        views = view(self.tiles.cpu(), screens[rows, -LOOKS:].cpu(), thing, self.kinds, before, *told, recalled[rows].cpu())
         chances = self.network.chances(views.to(self.tiles.device)).cpu()
         known = sure_of(self.kinds, *follows, places_of(things[:, -1], self.finder.count), SURE)
         for row, slot, (kind, y, x), chance in zip(rows.tolist(), slots.tolist(), thing.tolist(), chances, strict=True):

@@ -15,6 +15,7 @@ from dreamcart.dynamics.tokens.movers.find_followers import with_followers
 from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.followers import believed_along, moments_of, places_of, readings
 from dreamcart.dynamics.tokens.movers.kinds import MOST_WAYS, PAST, Kinds, nearest, ways_before
+from dreamcart.dynamics.tokens.movers.memory import BEATS, UNITS, Memory, Seen, lately, told_of, ways_of
 from dreamcart.dynamics.tokens.movers.mind import keep_in_mind
 from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover, Views
 from dreamcart.dynamics.tokens.movers.views import view
@@ -25,6 +26,8 @@ from dreamcart.training import Plan, fit, step_rng
 MOST_STEPS = 600_000  # recorded steps to learn from: what is found on each of their screens takes its time
 LEAST_SEEN = 5  # times that a way is gone
 BATCH = 192
+EPISODES = 32  # through which memory goes at once
+STRETCHES, STEPS = 12, 160  # of play, whose memory is practised in a batch
 JUDGED = 20_000  # things of the validation split
 
 
@@ -143,16 +146,17 @@ class Practice:
         self.samples, self.tokens, self.tiles, self.went = samples, tokens, torch.from_numpy(tiles), went
         self.kinds = kinds.numpy()
         frames = samples.frame_skip if (kinds.leads >= 0).any() else None
-        read, start = readings_along(samples, len(went.places), frames), samples.start[: len(went.places)]
-        self.moments = believed_along(self.kinds, went.places, read, start)
+        self.start = samples.start[: len(went.places)]
+        read = readings_along(samples, len(went.places), frames)
+        self.moments, self.places = believed_along(self.kinds, went.places, read, self.start)
         number = {tuple(way): n for n, way in enumerate(kinds.ways.tolist())}
         pairs = zip(map(tuple, went.way.tolist()), went.there, strict=True)
         self.went_on = (went.way == went.before[:, 0] - FAR).all(1) & went.there
-        self.pools = [pool for pool in (np.flatnonzero(self.went_on), np.flatnonzero(~self.went_on)) if len(pool)]
         self.target = torch.tensor([number.get(way, len(number)) if there else len(number) for way, there in pairs])
+        self.size = tuple(side * tiles.shape[1] for side in tokens[0].shape)
 
-    def get(self, chosen: np.ndarray) -> tuple[Views, torch.Tensor]:
-        """Views and the numbers of the ways gone, int64 [B], of some of the things."""
+    def get(self, chosen: np.ndarray, recalled: torch.Tensor) -> tuple[Views, torch.Tensor]:
+        """Views and the numbers of the ways gone, int64 [B], of some of the things. recalled: see `Views`."""
         samples, at, thing = self.samples, self.went.record[chosen], self.went.thing[chosen]
         rows = samples.frame[samples.past(at, LOOKS - 1)]
         screens = torch.from_numpy(np.stack([self.tokens[row] for row in rows.ravel()]).astype(np.int64))
@@ -169,15 +173,55 @@ class Practice:
             last,
             self.moments[at],
             self.went.absent[at],
+            self.places[at],
+            recalled,
         )
         return views, self.target[torch.from_numpy(chosen)]
 
-    def draw(self, rng: np.random.Generator, count: int) -> tuple[Views, torch.Tensor, torch.Tensor]:
-        """Views, ways and weights float32 [B]: as many of the few that turn as of those that go on. The weights undo that."""
-        size = count // len(self.pools)
-        chosen = np.concatenate([pool[rng.integers(len(pool), size=size)] for pool in self.pools])
-        shares = [len(pool) * len(self.pools) / len(self.target) for pool in self.pools]
-        return *self.get(chosen), torch.tensor(np.repeat(shares, size), dtype=torch.float32)
+    def seen(self, at: np.ndarray, beat: np.ndarray | int = 0) -> Seen:
+        """What records, int64 [...], show. beat: the count of steps at their episode's begin."""
+        first = at == self.start[at]
+        now, before = (torch.from_numpy(self.places[some]) for some in (at, np.maximum(at - 1, 0)))
+        ways = ways_of(torch.where(torch.from_numpy(first)[..., None, None], torch.nan, before), now)
+        last = torch.from_numpy(self.samples.last(at.ravel()).reshape(*at.shape, -1).astype(np.float32))
+        told = told_of(torch.from_numpy(self.samples.dials[at]), last, torch.from_numpy(self.moments[at]))
+        steps = torch.from_numpy(at - self.start[at] + beat)
+        return Seen(now, ways, lately(torch.from_numpy(self.went.absent[at])), told, steps, self.size)
+
+    def draw(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, torch.Tensor, Seen]:
+        """Some things of some stretches of play, as many of the few that turn as of those that go on.
+
+        Returns which things, int64 [N]; the stretch of each and the step of it, int64 [N]; weights float32 [N] that undo that
+        choice; and what the stretches show, [STRETCHES, STEPS].
+        """
+        record = self.went.record
+        end = record[rng.integers(len(record), size=STRETCHES)]
+        begin = np.maximum(self.start[end], end - STEPS + 1)
+        span = np.stack([np.searchsorted(record, begin), np.searchsorted(record, end, "right")], 1)
+        things = np.concatenate([np.arange(*one) for one in span.tolist()])
+        stretch = np.repeat(np.arange(STRETCHES), span[:, 1] - span[:, 0])
+        pools = [np.flatnonzero(pool) for pool in (self.went_on[things], ~self.went_on[things])]
+        some = [rng.permutation(pool)[: count // 2] for pool in pools]
+        shares = [len(pool) / len(things) / max(1, len(own)) for pool, own in zip(pools, some, strict=True)]
+        chosen = np.concatenate(some)
+        weight = np.repeat(shares, [len(own) for own in some]) * len(chosen)
+        at = np.minimum(begin[:, None] + np.arange(STEPS), end[:, None])
+        step = record[things[chosen]] - begin[stretch[chosen]]
+        beat = rng.integers(BEATS, size=(STRETCHES, 1))
+        return things[chosen], stretch[chosen], step, torch.from_numpy(weight.astype(np.float32)), self.seen(at, beat)
+
+    def recall(self, memory: Memory, at: np.ndarray) -> torch.Tensor:
+        """What is remembered at records int64 [N] of all that their episodes showed, float32 [N, G]."""
+        begin, episode = np.unique(self.start, return_inverse=True)
+        end = np.r_[begin[1:], len(self.start)] - 1
+        recalled = torch.empty(len(at), memory.units)
+        for first in range(0, len(begin), EPISODES):
+            some = slice(first, first + EPISODES)
+            own = (episode[at] >= first) & (episode[at] < first + EPISODES)
+            along = np.minimum(begin[some, None] + np.arange((end - begin)[some].max() + 1), end[some, None])
+            step = at[own] - begin[episode[at[own]]]
+            recalled[own] = memory(self.seen(along).to(memory.angles.device))[episode[at[own]] - first, step].cpu()
+        return recalled
 
 
 def train_movers(
@@ -196,7 +240,7 @@ def train_movers(
             kinds = following(complete(kinds, went), own, went)
         practice[name] = Practice(own, tokens[name], tiles, kinds, went)
     device = pick_device()
-    first = practice["train"].get(np.arange(1))[0]
+    first = practice["train"].get(np.arange(1), torch.zeros(1, 0))[0]
     torch.manual_seed(plan.seed)
     sizes = {
         "colours": int(tiles.max()) + 1,
@@ -206,20 +250,25 @@ def train_movers(
         "buttons": first.pressed.shape[1] // 2,
         "moments": first.moments.shape[1],
         "absent": first.absent.shape[1],
+        "recalled": UNITS,
+        "dials": samples["train"].dials.shape[1],
     }
     model = Mover(**sizes)
     model.to(device, memory_format=torch.channels_last)
     judged = np.arange(len(practice["val"].target))[:: max(1, len(practice["val"].target) // JUDGED)]
 
     def loss_at(step: int) -> torch.Tensor:
-        views, target, weight = practice["train"].draw(step_rng(plan.seed, step), BATCH)
+        chosen, stretch, at, weight, seen = practice["train"].draw(step_rng(plan.seed, step), BATCH)
+        recalled = model.memory(seen.to(device))[stretch, at]
+        views, target = practice["train"].get(chosen, recalled)
         loss = F.cross_entropy(model(views.to(device)), target.to(device), reduction="none")
         return (weight.to(device) * loss).mean()
 
     def validate() -> float:
-        wrong = 0
+        wrong, recalled = 0, practice["val"].recall(model.memory, practice["val"].went.record[judged])
         for first in range(0, len(judged), BATCH):
-            views, target = practice["val"].get(judged[first : first + BATCH])
+            some = slice(first, first + BATCH)
+            views, target = practice["val"].get(judged[some], recalled[some])
             wrong += int((model(views.to(device)).argmax(1).cpu() != target).sum())
         return wrong / max(1, len(judged))
 

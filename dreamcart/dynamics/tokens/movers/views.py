@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
+from dreamcart.dynamics.tokens.movers.memory import lately
 from dreamcart.dynamics.tokens.movers.network import SIDE, Views
 
-LONG = 64  # steps: that a thing has not been seen for longer tells no more
 BEHIND = 32  # pixels by which a thing may be behind the place that its dial points to
 
 
@@ -20,6 +20,8 @@ def view(
     last: np.ndarray,
     moments: np.ndarray,
     absent: np.ndarray,
+    places: np.ndarray,
+    recalled: torch.Tensor,
 ) -> Views:
     """Views of N things.
 
@@ -27,7 +29,8 @@ def view(
         tiles, screens: see `crops`; thing: int64 [N, 3], kind, top and left; kinds: see `Kinds.numpy`; before: see `ways_before`;
         dials: float32 [N, (P + 1) B], where they stood and will stand, see `Samples.dialled`; action, last: [N, n], what is pressed
         now, and what was in the step before; moments: float32 [N, M], see `followers.believe`;
-        absent: int [N, K], steps for which each kind has not been seen.
+        absent: int [N, K], steps for which each kind has not been seen; places: float32 [N, K, 2], see `followers.exact`; recalled:
+        see `Views`.
     """
     size = np.array(screens.shape[2:]) * tiles.shape[1]
     kind, place = thing[:, 0], thing[:, 1:]
@@ -46,7 +49,9 @@ def view(
         torch.from_numpy(np.concatenate(numbers, 1).astype(np.float32)),
         torch.from_numpy(pressed),
         torch.from_numpy(moments).float().softmax(1),
-        torch.from_numpy(absent.clip(max=LONG) / LONG).float(),
+        lately(torch.from_numpy(absent)).float(),
+        torch.from_numpy(places - place[:, None]).float(),
+        recalled,
     )
 
 
