@@ -27,10 +27,11 @@ $(VENV)/ready: requirements.lock
 play: setup
 	$(BIN)/python stages/play.py
 
+# Two files of tests at a time: what their tests share is made once a file.
 test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(RUN) python -m pytest
+	$(RUN) python -m pytest -n 2 --dist loadfile
 
 format: setup
 	$(BIN)/ruff format .

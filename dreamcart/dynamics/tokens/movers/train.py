@@ -27,7 +27,7 @@ MOST_STEPS = 600_000  # recorded steps to learn from: what is found on each of t
 LEAST_SEEN = 5  # times that a way is gone
 BATCH = 192
 EPISODES = 32  # through which memory goes at once
-STRETCHES, STEPS = 12, 160  # of play, whose memory is practised in a batch
+STRETCHES, STEPS = 6, 320  # of play, whose memory is practised in a batch: what tells a clock may lie long before it matters
 JUDGED = 20_000  # things of the validation split
 
 
