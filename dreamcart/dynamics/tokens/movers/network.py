@@ -46,7 +46,8 @@ class Views:
 
 
 class Mover(nn.Module):
-    """Of each thing, which of the known ways it goes, or none of them (it is gone, hidden, or not what it was)."""
+    """Of each thing, which of the known ways it goes, or to which of the places where things come from nowhere (Pong's enemy is at
+    once where a ball is served), or none of them: it is gone, hidden, or not what it was."""
 
     def __init__(
         self,
@@ -60,8 +61,9 @@ class Mover(nn.Module):
         recalled: int = 0,
         dials: int = 0,
     ) -> None:
-        """numbers: R of `Views`, buttons: n, moments: M, absent: K, recalled: G, dials: D of `Seen` (older files have none of
-        these; without G they have no memory, and are not told where other things are)."""
+        """ways: D known ways and N places (older files: ways alone); numbers: R of `Views`, buttons: n, moments: M, absent: K,
+        recalled: G, dials: D of `Seen` (older files have none of these; without G they have no memory, and are not told where
+        other things are)."""
         super().__init__()
         code = torch.eye(colours + 1)
         if colours + 1 > MOST_CODES:
@@ -84,7 +86,7 @@ class Mover(nn.Module):
         self.register_buffer("angles", torch.pi * 2.0 ** torch.arange(OCTAVES), persistent=False)
 
     def forward(self, views: Views) -> torch.Tensor:
-        """Logits [N, D + 1] of the ways, the last one for none of them."""
+        """Logits [N, ways + 1] of the choices, the last one for none of them."""
         seen = self.code[views.crops.permute(0, 2, 3, 1).long()].flatten(3).permute(0, 3, 1, 2)  # channels last in memory
         which = torch.arange(2 * PAST, device=views.ways.device) * (UNSEEN + 1)
         ways = self.way(views.ways.flatten(1) + which).flatten(1)

@@ -178,9 +178,9 @@ class Movers:
         for row, slot, (kind, y, x), chance in zip(rows.tolist(), slots.tolist(), thing.tolist(), chances, strict=True):
             if np.isnan(known[row, kind]):
                 way = decide(row, chance)
-                if way is None or way == len(self.kinds["ways"]):
+                to = None if way is None else self._to(way, kind, (y, x), len(chance) - 1)
+                if to is None:
                     continue
-                to = self.kinds["ways"][way] + (y, x)
             else:
                 to = np.array([y, x])
                 to[self.kinds["leads"][kind, 1]] = known[row, kind]
@@ -188,6 +188,15 @@ class Movers:
                 leave[row] += self._left((kind, y, x), alone.get((row, kind, y, x)))
             come[row] += drawn(self.kinds, kind, *to.tolist())
         return leave, come
+
+    def _to(self, choice: int, kind: int, place: tuple[int, int], none: int) -> np.ndarray | None:
+        """Top and left of where a thing's choice leads it, see `Mover`; nothing where it is `none`."""
+        ways, births = self.kinds["ways"], self.kinds["births"]
+        if choice == none:
+            return None
+        if choice < len(ways):
+            return ways[choice] + place
+        return births[choice - len(ways), 1:] if births[choice - len(ways), 0] == kind else None
 
     def refind(self, before: np.ndarray, now: np.ndarray, thing: tuple[int, int, int]) -> tuple[int, int, np.ndarray] | None:
         """See `Finder.refind`."""

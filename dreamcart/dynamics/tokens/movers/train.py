@@ -109,10 +109,10 @@ def with_births(kinds: Kinds, went: Went) -> Kinds:
 
 
 def told_anew(kinds: Kinds, samples: Samples, tokens: np.ndarray, tiles: np.ndarray) -> Kinds:
-    """The kinds of a trained model, with what other recordings tell of where and when they come from nowhere, and where the model
-    was taught about moments (older ones were not) how they follow the dials."""
+    """The kinds of a trained model, with what other recordings tell of where and when they come from nowhere (newer models were taught
+    to go there, and keep to that), and where the model was taught about moments how they follow the dials."""
     went = things_of(samples, tokens, Finder(tiles, kinds), samples.changed[:MOST_STEPS])
-    kinds = with_births(kinds, went)
+    kinds = kinds if samples.recalled else with_births(kinds, went)
     return following(kinds, samples, went) if samples.moments else kinds
 
 
@@ -120,6 +120,21 @@ def following(kinds: Kinds, samples: Samples, went: Went) -> Kinds:
     """The kinds, with how they follow the dials."""
     read = readings_along(samples, len(went.places), samples.frame_skip)
     return with_followers(kinds, went.places, read, samples.start[: len(went.places)])
+
+
+def choices_of(table: dict[str, np.ndarray], went: Went) -> np.ndarray:
+    """Which choice each thing made, int64 [N], see `Mover`: a known way, else a place where its kind comes from nowhere, else none."""
+    ways = {tuple(way): number for number, way in enumerate(table["ways"].tolist())}
+    births = {tuple(birth): len(ways) + number for number, birth in enumerate(table["births"].tolist())}
+    now = went.places[went.record + 1, went.thing[:, 0]]
+    alone = ~np.isnan(now[:, 0])
+    none = len(ways) + len(births)
+    chosen = np.full(len(went.record), none)
+    for number, way in enumerate(map(tuple, went.way.tolist())):
+        chosen[number] = ways.get(way, none) if went.there[number] else none
+        if chosen[number] == none and alone[number]:
+            chosen[number] = births.get((int(went.thing[number, 0]), *now[number].astype(int).tolist()), none)
+    return chosen
 
 
 def lines_of(went: Went, kinds: int) -> np.ndarray:
@@ -149,10 +164,8 @@ class Practice:
         self.start = samples.start[: len(went.places)]
         read = readings_along(samples, len(went.places), frames)
         self.moments, self.places = believed_along(self.kinds, went.places, read, self.start)
-        number = {tuple(way): n for n, way in enumerate(kinds.ways.tolist())}
-        pairs = zip(map(tuple, went.way.tolist()), went.there, strict=True)
+        self.target = torch.from_numpy(choices_of(self.kinds, went))
         self.went_on = (went.way == went.before[:, 0] - FAR).all(1) & went.there
-        self.target = torch.tensor([number.get(way, len(number)) if there else len(number) for way, there in pairs])
         self.size = tuple(side * tiles.shape[1] for side in tokens[0].shape)
 
     def get(self, chosen: np.ndarray, recalled: torch.Tensor) -> tuple[Views, torch.Tensor]:
@@ -245,7 +258,7 @@ def train_movers(
     sizes = {
         "colours": int(tiles.max()) + 1,
         "kinds": len(kinds.colours),
-        "ways": len(kinds.ways),
+        "ways": len(kinds.ways) + len(kinds.births),
         "numbers": first.numbers.shape[1],
         "buttons": first.pressed.shape[1] // 2,
         "moments": first.moments.shape[1],
