@@ -109,8 +109,8 @@ def with_births(kinds: Kinds, went: Went) -> Kinds:
 
 
 def told_anew(kinds: Kinds, samples: Samples, tokens: np.ndarray, tiles: np.ndarray) -> Kinds:
-    """The kinds of a trained model, with what other recordings tell of where and when they come from nowhere (newer models were taught
-    to go there, and keep to that), and where the model was taught about moments how they follow the dials."""
+    """The kinds of a trained model, with what other recordings tell of where and when they come from nowhere (newer models were
+    taught to go there, and keep to that), and where the model was taught about moments how they follow the dials."""
     went = things_of(samples, tokens, Finder(tiles, kinds), samples.changed[:MOST_STEPS])
     kinds = kinds if samples.recalled else with_births(kinds, went)
     return following(kinds, samples, went) if samples.moments else kinds
@@ -123,7 +123,7 @@ def following(kinds: Kinds, samples: Samples, went: Went) -> Kinds:
 
 
 def choices_of(table: dict[str, np.ndarray], went: Went) -> np.ndarray:
-    """Which choice each thing made, int64 [N], see `Mover`: a known way, else a place where its kind comes from nowhere, else none."""
+    """Which choice each thing made, int64 [N], see `Mover`: a known way, or a place where its kind comes from nowhere, or none."""
     ways = {tuple(way): number for number, way in enumerate(table["ways"].tolist())}
     births = {tuple(birth): len(ways) + number for number, birth in enumerate(table["births"].tolist())}
     now = went.places[went.record + 1, went.thing[:, 0]]
