@@ -21,7 +21,7 @@ from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.kinds import MOST_ABSENT, PAST, Kinds, find_kinds
 from dreamcart.dynamics.tokens.movers.network import Mover
 from dreamcart.dynamics.tokens.movers.play import Claims, choose
-from dreamcart.dynamics.tokens.movers.train import Practice, complete, things_of, told_anew
+from dreamcart.dynamics.tokens.movers.train import Practice, choices_of, complete, things_of, told_anew
 from dreamcart.dynamics.tokens.movers.views import SIDE as SEEN
 from dreamcart.dynamics.tokens.movers.views import crops
 from dreamcart.dynamics.tokens.paint import keep
@@ -370,6 +370,24 @@ def test_what_comes_from_nowhere_comes_once():
     dream, _ = model.step(state, torch.zeros(40, len(BUTTONS)), 1.0, torch.Generator().manual_seed(0))
     seen = {frame.tobytes() for frame in dream.numpy().astype(np.int64)}
     assert seen == {tiled(one).tobytes(), tiled(other).tobytes()}
+
+
+@torch.inference_mode()
+def test_a_thing_may_jump_to_where_its_kind_comes_from_nowhere():
+    """As Pong's enemy does at a serve: in the recording it is one of its choices, in play it is there, whole, and nowhere else."""
+    near, far, other = (picture((1, y, x, 2, 2)) for y, x in ((4, 2), (13, 25), (4, 3)))
+    table = kinds((1, 2, 2), ways=[[0, 1], [0, -1]], births=[[0, 5, 5], [0, 13, 25]])
+    model, tiled = dreaming(Fixed([0.0, 0.0, 0.0, 1.0, 0.0]), table, near, far, other)
+    shown = [near, other, near, other, near, far, far]
+    quietly = np.zeros((len(shown) - 1, len(BUTTONS)), np.uint8)
+    split, tokens = record([([tiled(one).astype(np.int16) for one in shown], quietly)] * 3)
+    samples = Samples(split, tokens, model)
+    went = things_of(samples, tokens, Finder(tiled.tiles, table), samples.changed)
+    assert choices_of(table.numpy(), went).tolist() == [0, 1, 0, 1, 3] * 3
+    screens = torch.from_numpy(tiled(near))[None, None].repeat(1, PAST + 1, 1, 1)
+    state = model.start(screens, torch.zeros(1, PAST, len(BUTTONS)))
+    dream, _ = model.step(state, torch.zeros(1, len(BUTTONS)))
+    assert (dream[0].numpy() == tiled(far)).all()
 
 
 @torch.inference_mode()
