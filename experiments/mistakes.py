@@ -28,7 +28,8 @@ from dreamcart.dynamics.tokens.beliefs import SURE
 from dreamcart.dynamics.tokens.inertia import colours, come_true
 from dreamcart.dynamics.tokens.model import TokenDynamics
 from dreamcart.dynamics.tokens.movers.finder import Finder
-from dreamcart.dynamics.tokens.movers.train import Practice, things_of
+from dreamcart.dynamics.tokens.movers.recorded import things_of
+from dreamcart.dynamics.tokens.movers.train import Practice
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.errors import UserError, run_stage
 from dreamcart.evaluation.readback import load_reader

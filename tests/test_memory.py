@@ -15,7 +15,8 @@ from dreamcart.dynamics.tokens.inertia import FAR
 from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.kinds import PAST, UNSEEN
 from dreamcart.dynamics.tokens.movers.memory import LONG, lately, scaled, ways_of
-from dreamcart.dynamics.tokens.movers.train import Practice, things_of, train_movers
+from dreamcart.dynamics.tokens.movers.recorded import things_of
+from dreamcart.dynamics.tokens.movers.train import Practice, train_movers
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.training import Plan
 
@@ -86,6 +87,8 @@ def test_playing_remembers_what_training_did(game):
     torch.testing.assert_close(known.recalled, practice.recall(model.mover.memory, at))
     np.testing.assert_array_equal(known.placed, practice.places[at])
     assert known.beat.tolist() == (split.index["step"][at] + 1).tolist()
+    assert model.kinds.ticks.shape == (EVERY, 2, len(model.kinds.ways) + 1)  # its clock was found
+    assert (known.phases.sort(1).values[known.beat > 30, -2] < -2).all()  # and where it stands is soon known
     following = model.step(known, torch.zeros(len(at), len(BUTTONS)))[1]
     assert following.recalled.shape == known.recalled.shape
     assert not torch.equal(following.recalled, known.recalled)

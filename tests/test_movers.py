@@ -21,7 +21,8 @@ from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.kinds import MOST_ABSENT, PAST, Kinds, find_kinds
 from dreamcart.dynamics.tokens.movers.network import Mover
 from dreamcart.dynamics.tokens.movers.play import Claims, choose
-from dreamcart.dynamics.tokens.movers.train import Practice, choices_of, complete, things_of, told_anew
+from dreamcart.dynamics.tokens.movers.recorded import things_of
+from dreamcart.dynamics.tokens.movers.train import Practice, choices_of, complete, told_anew
 from dreamcart.dynamics.tokens.movers.views import SIDE as SEEN
 from dreamcart.dynamics.tokens.movers.views import crops
 from dreamcart.dynamics.tokens.paint import keep
@@ -116,7 +117,7 @@ def test_the_kinds_of_a_game_are_found(game):
     assert went.there.all()
     assert not len(went.births)
     table = complete(table, went)
-    assert table.shape == [1, 2, 2, len(table.ways), 0, 0, 0, HEIGHT, 0]
+    assert table.shape == [1, 2, 2, len(table.ways), 0, 0, 0, HEIGHT, 0, 0]
     assert {(3, 3), (-3, 1)} <= set(map(tuple, table.ways.tolist()))
     assert table.ways.abs().max() <= 3
     practice = Practice(game.samples, game.tokens, game.tiled.tiles, table, went)

@@ -103,10 +103,9 @@ class TokenDynamics(Moving, Ruled):
         for step in range(first, latents.shape[1]):
             seen = windows[:, step], network.summary(windows[:, step]), layout.backdrop_of(latents[:, step])
             if step == first:
-                dials, kinds = (network.dial_past, len(network.dials)), len(self.kinds.colours)
-                state = begin(
-                    *seen, self.depth, self.buttons, dials=dials, kinds=kinds, moments=self.moments, recalled=self.recalled
-                )
+                moving = {"kinds": len(self.kinds.colours), "moments": self.moments, "recalled": self.recalled}
+                moving |= {"ticks": len(self.kinds.ticks), "dials": (network.dial_past, len(network.dials))}
+                state = begin(*seen, self.depth, self.buttons, **moving)
                 begun = self._look(state, latents[:, step])
                 state = self._remember(begun, latents[:, step])
             else:

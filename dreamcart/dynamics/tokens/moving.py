@@ -26,8 +26,8 @@ class Moving(Dynamics):
         """After training: the things that move as one, and the network that knows where they go. (Older files tell no looks.)"""
         for field in fields(kinds):
             part = getattr(kinds, field.name)
-            known = {**dict.fromkeys(NEWER, kinds.tints.shape[1]), **dict.fromkeys(NEWEST, kinds.stops.shape[1])}
-            kept = mover is not None and known.get(field.name, 1) > 0
+            known = dict.fromkeys(NEWER, kinds.tints.shape[1]) | dict.fromkeys(NEWEST, kinds.stops.shape[1])
+            kept = mover is not None and (known | {"ticks": len(kinds.ticks)}).get(field.name, 1) > 0
             self.register_buffer(f"kinds_{field.name}", part, persistent=kept)
         self.mover = mover
         self._movers: Movers | None = None  # made from them at the first step

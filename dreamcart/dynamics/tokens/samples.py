@@ -55,7 +55,8 @@ class Samples:
         self.held = held.astype(np.int16)
         self.dials = positions_of(self.action, self.start, network.dials)
         self.tokens, self.layout, self.movers = tokens, layout, len(model.kinds.colours)
-        self.frame_skip, self.moments, self.recalled = split.spec.frame_skip, model.moments, model.recalled
+        self.frame_skip, self.moments = split.spec.frame_skip, model.moments
+        self.recalled, self.ticks = model.recalled, len(model.kinds.ticks)
         self.inertia = Inertia(model.tiles.cpu().numpy()) if model.side else None
         before = frame[np.maximum(np.arange(len(frame)) - 1, self.start)]
         self.pairs, pair = np.unique(np.stack([before, frame], 1), axis=0, return_inverse=True)
@@ -144,6 +145,7 @@ class Samples:
             torch.full((len(at), self.movers if self.recalled else 0, 2), torch.nan),
             torch.zeros(len(at), self.recalled),
             torch.zeros(len(at), dtype=torch.int64),
+            torch.zeros(len(at), self.ticks),
             torch.zeros(len(at), 0, 0, dtype=torch.int8),
             *torch.zeros(2, len(at), dtype=torch.int64),
         )

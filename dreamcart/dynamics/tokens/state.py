@@ -9,7 +9,7 @@ from dreamcart.dynamics.tokens import history
 from dreamcart.dynamics.tokens.dials import MIDDLE, turned
 from dreamcart.dynamics.tokens.movers.births import unborn
 
-MOVING = ("born", "followed", "moments", "placed", "recalled", "beat")  # what is known of things that move
+MOVING = ("born", "followed", "moments", "placed", "recalled", "beat", "phases")  # what is known of things that move
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class State(history.State):
     cell of the window shows next if all that moves goes on, see `inertia.py`; [B, 0] in a dream without; born: int64 [B, K, 3], of
     each kind of movers where one came from nowhere last (-1: not known), how many steps ago, and for how many none has been seen;
     followed: float32 [B, K, M] and moments: float32 [B, M], see `movers/followers.py`, [B, K, 0] and [B, 0] where nothing follows
-    a dial; placed: float32 [B, K, 2], where each kind is, recalled: float32 [B, G], and beat: int64 [B], a count of steps, see
-    `movers/memory.py`, [B, 0, 2] and [B, 0] in a dream without; live: int8 [B, H, W], 1 where the live thing is, see `live.py`, -1
-    everywhere if that is not known, [B, 0, 0] in a dream without; waited, deepest: int64 [B], for how many steps it has not fallen,
-    and how far it has, see `turns.py`.
+    a dial; placed: float32 [B, K, 2], where each kind is, recalled: float32 [B, G], and beat: int64 [B], a count of screens, see
+    `movers/memory.py`, [B, 0, 2] and [B, 0] in a dream without; phases: float32 [B, T], see `movers/clocks.py`; live: int8
+    [B, H, W], 1 where the live thing is, see `live.py`, -1 everywhere if that is not known, [B, 0, 0] in a dream without; waited,
+    deepest: int64 [B], for how many steps it has not fallen, and how far it has, see `turns.py`.
     """
 
     dials: torch.Tensor
@@ -34,6 +34,7 @@ class State(history.State):
     placed: torch.Tensor
     recalled: torch.Tensor
     beat: torch.Tensor
+    phases: torch.Tensor
     live: torch.Tensor
     waited: torch.Tensor
     deepest: torch.Tensor
@@ -47,15 +48,17 @@ class State(history.State):
         return State(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
-def begin(*seen: Any, dials: tuple[int, int] = (1, 0), kinds: int = 0, moments: int = 0, recalled: int = 0) -> State:
-    """`history.begin`; dials: P and D, all in the middle; kinds: of movers; moments: M; recalled: G. Nothing moves yet, and nothing
-    was born or is remembered."""
+def begin(
+    *seen: Any, dials: tuple[int, int] = (1, 0), kinds: int = 0, moments: int = 0, recalled: int = 0, ticks: int = 0
+) -> State:
+    """`history.begin`; dials: P and D, all in the middle; kinds: of movers; moments: M; recalled: G; ticks: T. Nothing moves yet,
+    and nothing was born or is remembered."""
     state = history.begin(*seen)
     middle = torch.full((len(state.idle), *dials), MIDDLE, device=state.idle.device)
     born, batch = unborn(len(state.idle), kinds), len(state.idle)
     live = torch.zeros(batch, 0, 0, dtype=torch.int8), *torch.zeros(2, batch, dtype=torch.int64)
     placed = torch.full((batch, kinds if recalled else 0, 2), torch.nan)
-    memory = placed, torch.zeros(batch, recalled), torch.zeros(batch, dtype=torch.int64)
+    memory = placed, torch.zeros(batch, recalled), torch.zeros(batch, dtype=torch.int64), torch.zeros(batch, ticks)
     own = born, torch.zeros(batch, kinds, moments), torch.zeros(batch, moments), *memory, *live
     return _join(state, middle, _nothing(state), *(part.to(middle.device) for part in own))
 
@@ -65,7 +68,7 @@ def advance(state: State, action: torch.Tensor, *seen: torch.Tensor, dials: Any 
     what things do is as it was."""
     now = turned(state.dials[:, -1], action, dials)
     positions = torch.cat([state.dials[:, 1:], now[:, None]], 1)
-    kept = state.born, state.followed, state.moments, state.placed, state.recalled, state.beat
+    kept = state.born, state.followed, state.moments, state.placed, state.recalled, state.beat, state.phases
     kept = *kept, state.live, state.waited, state.deepest
     return _join(history.advance(state, action, *seen), positions, _nothing(state), *kept)
 
@@ -79,7 +82,7 @@ def delay(state: State, late: torch.Tensor) -> State:
     if onward.dim() == 3:
         onward = torch.where(late[:, None, None] > 0, state.frames[:, -1].to(onward.dtype), onward)
     born = state.born + torch.nn.functional.pad(late[:, None, None].expand(-1, state.born.shape[1], 2), (1, 0))
-    kept = state.followed, state.moments, state.placed, state.recalled, state.beat + late
+    kept = state.followed, state.moments, state.placed, state.recalled, state.beat + late, state.phases
     kept = *kept, state.live, state.waited, state.deepest
     return _join(history.delay(state, late), dials, onward, born, *kept)
 

@@ -34,7 +34,9 @@ class Kinds:
     which it has not been seen, see `births.py`. Of those that follow a dial (see `followers.py`): leads:
     int64 [K, 2], its number and the axis on which they do, -1 where they follow none; pulls: float32 [K], the share of the way
     that they go to it in a step; grids: int64 [K, 2], every how many pixels they are drawn, and the first such; stops, aims:
-    float32 [K, V], where the dial may stand, rising (beyond its ends where it has no more), and where it draws them to then.
+    float32 [K, V], where the dial may stand, rising (beyond its ends where it has no more), and where it draws them to then;
+    ticks: float32 [T, K, D + N + 1], how much likelier than usual each choice of each kind is at each step of a clock, see
+    `clocks.py`.
     """
 
     colours: torch.Tensor
@@ -54,6 +56,7 @@ class Kinds:
     grids: torch.Tensor
     stops: torch.Tensor
     aims: torch.Tensor
+    ticks: torch.Tensor
 
     @staticmethod
     def empty(
@@ -66,6 +69,7 @@ class Kinds:
         dials: int = 0,
         lines: int = 0,
         stops: int = 0,
+        ticks: int = 0,
     ) -> "Kinds":
         """A table of this size that knows nothing yet."""
         sizes, gone, come = (torch.zeros(*shape, dtype=torch.int64) for shape in ((kinds, 2), (ways, 2), (births, 3)))
@@ -76,13 +80,14 @@ class Kinds:
         seen = fields, tints, taller, torch.zeros(kinds, MOST_ABSENT)
         leads, grids = torch.full((kinds, 2), -1), torch.ones(kinds, 2, dtype=torch.int64)
         after = leads, torch.zeros(kinds), grids, *torch.zeros(2, kinds, stops)
+        after = *after, torch.zeros(ticks, kinds, ways + births + 1)
         return Kinds(torch.zeros(kinds, dtype=torch.int64), sizes, masks, gone, come, usual, follows, slopes, *seen, *after)
 
     @property
     def shape(self) -> list[int]:
         """What `empty` needs to make such a table."""
-        lines, stops = self.tints.shape[1], self.stops.shape[1]
-        return [*self.masks.shape, len(self.ways), *self.follows.shape[:2], self.dials.shape[1], lines, stops]
+        lines, stops, ticks = self.tints.shape[1], self.stops.shape[1], len(self.ticks)
+        return [*self.masks.shape, len(self.ways), *self.follows.shape[:2], self.dials.shape[1], lines, stops, ticks]
 
     def everywhere(self, height: int, width: int) -> "Kinds":
         """The same, where nothing is known of their looks (as at first, and in older files): seen on all of a screen of so many

@@ -11,6 +11,7 @@ from dreamcart.dynamics.tokens.beliefs import SURE
 from dreamcart.dynamics.tokens.inertia import Thing
 from dreamcart.dynamics.tokens.movers.births import certain, due, remember, weighed
 from dreamcart.dynamics.tokens.movers.claims import Tiles, claims
+from dreamcart.dynamics.tokens.movers.clocks import told_by_deeds, weights
 from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.followers import begin_at, believe, exact, onward, places_of, sure_of, told_by
 from dreamcart.dynamics.tokens.movers.kinds import Kinds, drawn, ways_before
@@ -42,6 +43,8 @@ class Movers:
         self.kinds, self.finder = kinds.numpy(), Finder(shown, kinds)
         self.shown = Tiles(shown, np.unique(self.kinds["tints"]).tolist())
         self.place = {cell: place for place, cell in enumerate(cells.flatten().tolist()) if cell >= 0}
+        table = enumerate([*self.kinds["ways"].tolist(), *self.kinds["births"].tolist()])
+        self._choices = {tuple(choice): number for number, choice in table}
         self._found: dict[bytes, np.ndarray] = {}
         self._refound: dict[tuple, tuple[int, int, np.ndarray] | None] = {}
         self._births_known: dict[tuple, list[tuple[int, int, np.ndarray]]] = {}
@@ -86,7 +89,24 @@ class Movers:
         height, width = (side * self.shown.side for side in screens.shape[1:])
         seen = Seen(now, ways_of(state.placed, now), lately(state.born[:, :, 2]), told, state.beat, (height, width))
         recalled = self.network.memory(seen.each(), state.recalled)[:, 0]
-        return replace(state, placed=now, recalled=recalled, beat=state.beat + 1)
+        phases = state.phases
+        if len(self.kinds["ticks"]):
+            did = self._did(state.placed.cpu().numpy(), now.cpu().numpy())
+            told = told_by_deeds(self.kinds["ticks"], state.beat.cpu().numpy() - 1, did)
+            phases = torch.from_numpy(believe(phases.cpu().numpy(), told)).to(phases.device)
+        return replace(state, placed=now, recalled=recalled, beat=state.beat + 1, phases=phases)
+
+    def _did(self, before: np.ndarray, now: np.ndarray) -> np.ndarray:
+        """Which choice the thing of each kind made from places to others, [B, K, 2]: int64 [B, K], see `train.choices_of`, -1 for
+        what was not there or follows a dial."""
+        did = np.full(before.shape[:2], -1)
+        for row, kind in np.argwhere(~np.isnan(before[:, :, 0]) & (self.kinds["leads"][:, 0] < 0)):
+            was, is_now = before[row, kind], now[row, kind]
+            did[row, kind] = self.kinds["ticks"].shape[2] - 1
+            if not np.isnan(is_now[0]):
+                way, place = tuple((is_now - was).astype(int).tolist()), (int(kind), *is_now.astype(int).tolist())
+                did[row, kind] = self._choices.get(way, self._choices.get(place, did[row, kind]))
+        return did
 
     def due(self, born: torch.Tensor) -> torch.Tensor:
         """bool [B]: rows in which something is to come from nowhere, see `births.due`."""
@@ -122,7 +142,8 @@ class Movers:
         born = state.born
         context = [part.cpu().numpy() for part in (dials, action, state.last, state.moments, born[:, :, 2], state.placed)]
         follows = [part.cpu().numpy() for part in (state.moments, state.followed, read)]
-        leave, come = self._go(screens, found, context, state.recalled, follows, decide)
+        phases = [part.cpu().numpy() for part in (state.phases, state.beat)]
+        leave, come = self._go(screens, found, context, state.recalled, phases, follows, decide)
         other: list[list[Thing]] = [[] for _ in found]
         certain_kinds = due(born.cpu(), torch.from_numpy(self.kinds["returns"]))
         current = screens[:, -1].cpu().numpy()
@@ -147,6 +168,7 @@ class Movers:
         found: np.ndarray,
         context: list[np.ndarray],
         recalled: torch.Tensor,
+        phases: list[np.ndarray],
         follows: list[np.ndarray],
         decide: Callable[[int, torch.Tensor], int | None],
     ) -> tuple[list[list[Thing]], list[list[Thing]]]:
@@ -154,8 +176,8 @@ class Movers:
 
         Args:
             screens: see `claim`; found: int16 [B, PAST + 1, M, 3], the movers on them; context, recalled: what `view` is told
-                from `action` on; follows: moments, followed and read, see `sure_of`; decide: of a row, one of some choices by their
-                chances, or nothing, see `choose`.
+                from `action` on; phases: and beat of the state; follows: moments, followed and read, see `sure_of`; decide: of a
+                row, one of some choices by their chances, or nothing, see `choose`.
         """
         alone: dict[tuple[int, ...], np.ndarray] = {}  # of things found again, the pixels of the screen that show nothing else
 
@@ -174,6 +196,10 @@ class Movers:
         before, told = ways_before(things[rows, :-1], thing), (part[rows] for part in context)
         views = view(self.tiles.cpu(), screens[rows, -LOOKS:].cpu(), thing, self.kinds, before, *told, recalled[rows].cpu())
         chances = self.network.chances(views.to(self.tiles.device)).cpu()
+        if len(self.kinds["ticks"]):
+            likelier = weights(self.kinds["ticks"], phases[0], phases[1] - 1)[rows, thing[:, 0]]
+            chances = chances * torch.from_numpy(likelier)
+            chances = chances / chances.sum(1, keepdim=True)
         known = sure_of(self.kinds, *follows, places_of(things[:, -1], self.finder.count), SURE)
         for row, slot, (kind, y, x), chance in zip(rows.tolist(), slots.tolist(), thing.tolist(), chances, strict=True):
             if np.isnan(known[row, kind]):

@@ -1,23 +1,22 @@
 """Training of the movers: each thing of a recorded step, and the way it went."""
 
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from dreamcart.dynamics.tokens.inertia import FAR
-from dreamcart.dynamics.tokens.movers.births import absent_along, returns_of, table_of
+from dreamcart.dynamics.tokens.movers.births import table_of
+from dreamcart.dynamics.tokens.movers.clocks import Deeds, clock_of
 from dreamcart.dynamics.tokens.movers.find_followers import with_followers
 from dreamcart.dynamics.tokens.movers.finder import Finder
-from dreamcart.dynamics.tokens.movers.followers import believed_along, moments_of, places_of, readings
-from dreamcart.dynamics.tokens.movers.kinds import MOST_WAYS, PAST, Kinds, nearest, ways_before
+from dreamcart.dynamics.tokens.movers.followers import believed_along, moments_of, readings
+from dreamcart.dynamics.tokens.movers.kinds import MOST_WAYS, Kinds
 from dreamcart.dynamics.tokens.movers.memory import BEATS, UNITS, Memory, Seen, lately, told_of, ways_of
-from dreamcart.dynamics.tokens.movers.mind import keep_in_mind
 from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover, Views
+from dreamcart.dynamics.tokens.movers.recorded import Went, things_of
 from dreamcart.dynamics.tokens.movers.views import view
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.hardware import pick_device
@@ -29,66 +28,6 @@ BATCH = 192
 EPISODES = 32  # through which memory goes at once
 STRETCHES, STEPS = 6, 320  # of play, whose memory is practised in a batch: what tells a clock may lie long before it matters
 JUDGED = 20_000  # things of the validation split
-
-
-@dataclass(frozen=True)
-class Went:
-    """Things of recorded steps: the record of each, int64 [N]; kind, top and left, int64 [N, 3]; how it came there, int64
-    [N, PAST, 2]; the way it went, int64 [N, 2], with `there`, bool [N], whether it is to be made out afterwards; dials: float32
-    [N, B], where the dials stood; lost: int64 [N], see `keep_in_mind`; births: int64 [M, 5], those that came when no screen in
-    mind had shown one, see `births.table_of`; returns: see `Kinds`; places: float32 [R, K, 2], where each kind is at the first R
-    records, NaN where that is not known, see `followers.places_of`; absent: int64 [R, K], see `births.absent_along`.
-    """
-
-    record: np.ndarray
-    thing: np.ndarray
-    before: np.ndarray
-    way: np.ndarray
-    there: np.ndarray
-    births: np.ndarray
-    dials: np.ndarray
-    lost: np.ndarray
-    returns: np.ndarray
-    places: np.ndarray
-    absent: np.ndarray
-
-
-def things_of(samples: Samples, tokens: np.ndarray, finder: Finder, at: np.ndarray) -> Went:
-    """The movers in the steps at records `at`. tokens: int [U, H, W]."""
-    past = samples.past(at, PAST)
-    needed = np.unique(samples.frame[np.concatenate([past.ravel(), at + 1])])
-    found = np.stack([finder.find(np.asarray(tokens[row])) for row in tqdm(needed, desc="movers", unit="frame")])
-    rows = np.searchsorted(needed, samples.frame).clip(max=len(needed) - 1)  # right for the records that are asked for
-    frames = samples.frame[np.concatenate([past, at[:, None] + 1], 1)]
-
-    @cache
-    def refound(before: int, thing: tuple[int, int, int], now: int) -> tuple[int, int] | None:
-        place = finder.refind(np.asarray(tokens[before]), thing, np.asarray(tokens[now]))
-        return place[:2] if place else None
-
-    def again(row: int, step: int, thing: tuple[int, int, int]) -> tuple[int, int] | None:
-        return refound(int(frames[row, step - 1]), thing, int(frames[row, step]))
-
-    things, lost = keep_in_mind(found[np.searchsorted(needed, frames)], again)
-    following = np.where(lost[:, -1, :, None] > 0, -1, things[:, -1])
-    step, slot = np.nonzero(things[:, -2, :, 0] >= 0)
-    thing = things[step, -2, slot].astype(np.int64)
-    place, there = nearest(following[step], thing)
-    before = ways_before(things[step, :-2], thing)
-    there_is = (found[:, :, 0][:, :, None] == np.arange(finder.count)).any(1)  # [screens, kinds]
-    new, place_in = np.nonzero(found[rows[at + 1], :, 0] >= 0)
-    fresh = found[rows[at[new] + 1], place_in].astype(np.int64)
-    unseen = ~there_is[rows[past[new]]].any(1)
-    records = np.stack([samples.start[at[new]], at[new] + 1], 1)
-    seen = there_is[rows[: at.max(initial=-1) + 2]]  # what stands still shows what it showed before
-    alone = [(seen[:, kind], samples.start[: len(seen)]) for kind in range(finder.count)]
-    returns, absent = (np.array([told(*one) for one in alone]) for told in (returns_of, absent_along))
-    births = np.concatenate([fresh, records], 1)[unseen[np.arange(len(new)), fresh[:, 0]]]
-    dials, lost = samples.dials[at[step]], lost[step, -2, slot]
-    first = slice(0, len(seen))
-    looked_at = needed[rows[first]] == samples.frame[first]
-    places = np.where(looked_at[:, None, None], places_of(found, finder.count)[rows[first]], np.nan)
-    return Went(at[step], thing, before, place - thing[:, 1:], there, births, dials, lost, returns, places, absent.T)
 
 
 def complete(kinds: Kinds, went: Went) -> Kinds:
@@ -113,7 +52,8 @@ def told_anew(kinds: Kinds, samples: Samples, tokens: np.ndarray, tiles: np.ndar
     taught to go there, and keep to that), and where the model was taught about moments how they follow the dials."""
     went = things_of(samples, tokens, Finder(tiles, kinds), samples.changed[:MOST_STEPS])
     kinds = kinds if samples.recalled else with_births(kinds, went)
-    return following(kinds, samples, went) if samples.moments else kinds
+    kinds = following(kinds, samples, went) if samples.moments else kinds
+    return with_clock(kinds, went, samples.start) if samples.recalled else kinds
 
 
 def following(kinds: Kinds, samples: Samples, went: Went) -> Kinds:
@@ -135,6 +75,17 @@ def choices_of(table: dict[str, np.ndarray], went: Went) -> np.ndarray:
         if chosen[number] == none and alone[number]:
             chosen[number] = births.get((int(went.thing[number, 0]), *now[number].astype(int).tolist()), none)
     return chosen
+
+
+def with_clock(kinds: Kinds, went: Went, start: np.ndarray) -> Kinds:
+    """The kinds, with what they do at each step of a clock, if one tells anything. start: int [R], see `Samples`."""
+    table = kinds.numpy()
+    own = (went.lost <= 0) & (table["leads"][went.thing[:, 0], 0] < 0)  # what follows a dial does what that says
+    at = went.record[own]
+    episode = np.unique(start[at], return_inverse=True)[1]
+    deeds = Deeds(episode, at - start[at], went.thing[own, 0], choices_of(table, went)[own])
+    ticks = clock_of(deeds, len(kinds.colours), len(kinds.ways) + len(kinds.births) + 1)
+    return replace(kinds, ticks=torch.from_numpy(ticks))
 
 
 def lines_of(went: Went, kinds: int) -> np.ndarray:
@@ -250,7 +201,7 @@ def train_movers(
         at = own.changed[:MOST_STEPS]
         went = things_of(own, tokens[name], finder, at)
         if name == "train":
-            kinds = following(complete(kinds, went), own, went)
+            kinds = with_clock(following(complete(kinds, went), own, went), went, own.start)
         practice[name] = Practice(own, tokens[name], tiles, kinds, went)
     device = pick_device()
     first = practice["train"].get(np.arange(1), torch.zeros(1, 0))[0]
