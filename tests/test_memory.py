@@ -12,6 +12,7 @@ from test_movers import quiet, small_batches
 from test_tokens import make_model, plain_layout, record, start_at
 
 from dreamcart.dynamics.tokens.inertia import FAR
+from dreamcart.dynamics.tokens.movers.clocks import Deeds, clock_of, told_by_deeds, weights
 from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.kinds import PAST, UNSEEN
 from dreamcart.dynamics.tokens.movers.memory import LONG, lately, scaled, ways_of
@@ -92,6 +93,26 @@ def test_playing_remembers_what_training_did(game):
     following = model.step(known, torch.zeros(len(at), len(BUTTONS)))[1]
     assert following.recalled.shape == known.recalled.shape
     assert not torch.equal(following.recalled, known.recalled)
+
+
+def test_a_clock_is_found_only_where_one_tells_something():
+    rng = np.random.default_rng(0)
+    episode, step = np.repeat(np.arange(30), 80), np.tile(np.arange(80), 30)
+    phase = rng.integers(4, size=30)[episode]
+    rests = (step + phase) % 4 == 0
+    told = clock_of(Deeds(episode, step, np.zeros_like(step), np.where(rests, 0, rng.integers(1, 3, len(step)))), 1, 4)
+    assert told.shape == (4, 1, 4)  # no longer one: it tells the same
+    at = told[:, 0, 0].argmax()
+    assert (np.delete(told[:, 0, 0], at) < -1).all()
+    assert (told[at, 0, 1:3] < -1).all()
+    rested = told_by_deeds(told, np.array([6, 6]), np.array([[0], [-1]]))
+    assert rested[0].argmax() == (at - 6) % 4  # a thing that rests in an episode's seventh step
+    assert not rested[1].any()
+    likelier = weights(told, np.array([[0.0] * 4, np.where(np.arange(4) == 1, 0, -12)]), np.array([(at - 1) % 4] * 2))
+    assert likelier[1, 0, 0] > 2 > likelier[0, 0, 0]  # it is known to be the step at which things rest
+    chance = Deeds(episode, step, np.zeros_like(step), rng.integers(0, 3, len(step)))
+    nothing = Deeds(*np.zeros((4, 0), int))
+    assert clock_of(chance, 1, 4).shape == clock_of(nothing, 1, 4).shape == (0, 1, 4)
 
 
 @torch.inference_mode()

@@ -82,7 +82,7 @@ def delay(state: State, late: torch.Tensor) -> State:
     if onward.dim() == 3:
         onward = torch.where(late[:, None, None] > 0, state.frames[:, -1].to(onward.dtype), onward)
     born = state.born + torch.nn.functional.pad(late[:, None, None].expand(-1, state.born.shape[1], 2), (1, 0))
-    kept = state.followed, state.moments, state.placed, state.recalled, state.beat + late, state.phases
+    kept = state.followed, state.moments, state.placed, state.recalled, state.beat, state.phases
     kept = *kept, state.live, state.waited, state.deepest
     return _join(history.delay(state, late), dials, onward, born, *kept)
 

@@ -30,8 +30,8 @@ class Deeds:
 def clock_of(deeds: Deeds, kinds: int, choices: int) -> np.ndarray:
     """How much likelier than usual things make each choice at each step of a clock, in nats: float32 [C, kinds, choices]; of no
     steps where no clock tells anything. choices: how many there are."""
-    found, gained = np.zeros((0, kinds, choices), np.float32), LEAST_GAIN * max(1, len(deeds.kind))
-    for length in LENGTHS:
+    found, gained = np.zeros((0, kinds, choices), np.float32), LEAST_GAIN * len(deeds.kind)
+    for length in LENGTHS if len(deeds.kind) else ():
         told, gain = _laid_over(deeds, length, kinds, choices)
         if gain > gained:
             found, gained = told, gain * BETTER
