@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dreamcart.dynamics.tokens.movers.followers import chances
+
 LENGTHS = (2, 4, 8, 16)  # steps of a clock
 ROUNDS = 6  # of laying episodes over one another
 PRIOR = 5.0  # things by which what is done without a clock counts as much as what is done at a step of it
@@ -19,7 +21,7 @@ MOST_TOLD = 3.0  # nats
 
 @dataclass(frozen=True)
 class Deeds:
-    """What things of N recorded steps did: episode, residue (steps since its begin), kind and choice of each, int64 [N]."""
+    """What things of N recorded steps did: episode, steps since its begin, kind and choice of each, int64 [N]."""
 
     episode: np.ndarray
     step: np.ndarray
@@ -72,7 +74,7 @@ def told_by_deeds(ticks: np.ndarray, beat: np.ndarray, choice: np.ndarray) -> np
             -1 where that is not known.
     """
     length, kinds, _ = ticks.shape
-    at = (beat[:, None] + np.arange(length)) % length if length else np.zeros((len(beat), 0), int)
+    at = (beat[:, None] + np.arange(length)) % length
     told = ticks[at[:, :, None], np.arange(kinds), choice.clip(min=0)[:, None]]  # [B, C, K]
     return (told * (choice >= 0)[:, None]).sum(2).astype(np.float32)
 
@@ -81,6 +83,5 @@ def weights(ticks: np.ndarray, phases: np.ndarray, beat: np.ndarray) -> np.ndarr
     """By how much each choice of each kind is likelier than usual in the next step, float32 [B, K, choices]. phases: what is
     believed, see `followers.believe`, float32 [B, C]; beat: see `told_by_deeds`."""
     length = len(ticks)
-    chance = np.exp(phases) / np.exp(phases).sum(1, keepdims=True)
     at = (beat[:, None] + np.arange(length)) % length
-    return (chance[:, :, None, None] * np.exp(ticks[at])).sum(1)
+    return (chances(phases)[:, :, None, None] * np.exp(ticks[at])).sum(1)

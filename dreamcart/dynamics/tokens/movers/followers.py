@@ -91,6 +91,11 @@ def believe(moments: np.ndarray, told: np.ndarray) -> np.ndarray:
     return np.maximum(joined - joined.max(1, keepdims=True), -DOUBT) if joined.shape[1] else joined
 
 
+def chances(believed: np.ndarray) -> np.ndarray:
+    """What is believed, in nats, see `believe`, as probabilities, float32 [N, M]."""
+    return np.exp(believed) / np.exp(believed).sum(1, keepdims=True)
+
+
 def sure_of(
     table: Table, moments: np.ndarray, followed: np.ndarray, read: np.ndarray, place: np.ndarray, least: float
 ) -> np.ndarray:
@@ -102,8 +107,7 @@ def sure_of(
     """
     if not followed.shape[2]:
         return np.full(followed.shape[:2], np.nan, np.float32)
-    chance = np.exp(moments) / np.exp(moments).sum(1, keepdims=True)
-    chance = chance[:, None] * (shown_at(table, followed) == led(table, place)[:, :, None])
+    chance = chances(moments)[:, None] * (shown_at(table, followed) == led(table, place)[:, :, None])
     after = shown_at(table, onward(table, followed, read))
     together = ((after[:, :, :, None] == after[:, :, None]) * chance[:, :, None]).sum(3)  # of moments that foretell the same
     best = together.argmax(2)[:, :, None]
@@ -116,8 +120,7 @@ def exact(table: Table, place: np.ndarray, followed: np.ndarray, moments: np.nda
     not they are drawn there. followed, moments: see `sure_of`."""
     if not followed.shape[2]:
         return place
-    chance = np.exp(moments) / np.exp(moments).sum(1, keepdims=True)
-    place = place.copy()
+    chance, place = chances(moments), place.copy()
     for kind in np.flatnonzero(table["leads"][:, 1] >= 0):
         place[:, kind, table["leads"][kind, 1]] = (followed[:, kind] * chance).sum(1)
     return place

@@ -134,6 +134,16 @@ def drawn(table: dict[str, np.ndarray], kind: int, y: int, x: int) -> list[Thing
     return [Thing(colour, first, begin, mask & (tint == colour)[:, None]) for colour in np.unique(tint).tolist()]
 
 
+def choice_numbers(table: dict[str, np.ndarray]) -> dict[tuple[int, ...], int]:
+    """The number of each choice that a thing has, see `Mover`: ways by (down, right), then births by (kind, top, left).
+
+    Args:
+        table: see `Kinds.numpy`.
+    """
+    choices = [*table["ways"].tolist(), *table["births"].tolist()]
+    return {tuple(choice): number for number, choice in enumerate(choices)}
+
+
 def find_kinds(tiles: np.ndarray, tokens: np.ndarray, rows: np.ndarray, transitions: np.ndarray) -> Kinds:
     """The kinds of movers in a training split, from a sample of its steps: seen everywhere and in their own colours, as far as is
     known yet, and of unknown ways.

@@ -14,7 +14,7 @@ from dreamcart.dynamics.tokens.movers.claims import Tiles, claims
 from dreamcart.dynamics.tokens.movers.clocks import told_by_deeds, weights
 from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.followers import begin_at, believe, exact, onward, places_of, sure_of, told_by
-from dreamcart.dynamics.tokens.movers.kinds import Kinds, drawn, ways_before
+from dreamcart.dynamics.tokens.movers.kinds import Kinds, choice_numbers, drawn, ways_before
 from dreamcart.dynamics.tokens.movers.memory import Seen, lately, told_of, ways_of
 from dreamcart.dynamics.tokens.movers.mind import keep_in_mind
 from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover
@@ -43,8 +43,7 @@ class Movers:
         self.kinds, self.finder = kinds.numpy(), Finder(shown, kinds)
         self.shown = Tiles(shown, np.unique(self.kinds["tints"]).tolist())
         self.place = {cell: place for place, cell in enumerate(cells.flatten().tolist()) if cell >= 0}
-        table = enumerate([*self.kinds["ways"].tolist(), *self.kinds["births"].tolist()])
-        self._choices = {tuple(choice): number for number, choice in table}
+        self._choices = choice_numbers(self.kinds)
         self._found: dict[bytes, np.ndarray] = {}
         self._refound: dict[tuple, tuple[int, int, np.ndarray] | None] = {}
         self._births_known: dict[tuple, list[tuple[int, int, np.ndarray]]] = {}
@@ -102,7 +101,7 @@ class Movers:
         did = np.full(before.shape[:2], -1)
         for row, kind in np.argwhere(~np.isnan(before[:, :, 0]) & (self.kinds["leads"][:, 0] < 0)):
             was, is_now = before[row, kind], now[row, kind]
-            did[row, kind] = self.kinds["ticks"].shape[2] - 1
+            did[row, kind] = len(self._choices)
             if not np.isnan(is_now[0]):
                 way, place = tuple((is_now - was).astype(int).tolist()), (int(kind), *is_now.astype(int).tolist())
                 did[row, kind] = self._choices.get(way, self._choices.get(place, did[row, kind]))

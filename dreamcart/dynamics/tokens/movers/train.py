@@ -13,7 +13,7 @@ from dreamcart.dynamics.tokens.movers.clocks import Deeds, clock_of
 from dreamcart.dynamics.tokens.movers.find_followers import with_followers
 from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.followers import believed_along, moments_of, readings
-from dreamcart.dynamics.tokens.movers.kinds import MOST_WAYS, Kinds
+from dreamcart.dynamics.tokens.movers.kinds import MOST_WAYS, Kinds, choice_numbers
 from dreamcart.dynamics.tokens.movers.memory import BEATS, UNITS, Memory, Seen, lately, told_of, ways_of
 from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover, Views
 from dreamcart.dynamics.tokens.movers.recorded import Went, things_of
@@ -64,16 +64,15 @@ def following(kinds: Kinds, samples: Samples, went: Went) -> Kinds:
 
 def choices_of(table: dict[str, np.ndarray], went: Went) -> np.ndarray:
     """Which choice each thing made, int64 [N], see `Mover`: a known way, or a place where its kind comes from nowhere, or none."""
-    ways = {tuple(way): number for number, way in enumerate(table["ways"].tolist())}
-    births = {tuple(birth): len(ways) + number for number, birth in enumerate(table["births"].tolist())}
+    numbers = choice_numbers(table)
     now = went.places[went.record + 1, went.thing[:, 0]]
     alone = ~np.isnan(now[:, 0])
-    none = len(ways) + len(births)
+    none = len(numbers)
     chosen = np.full(len(went.record), none)
-    for number, way in enumerate(map(tuple, went.way.tolist())):
-        chosen[number] = ways.get(way, none) if went.there[number] else none
-        if chosen[number] == none and alone[number]:
-            chosen[number] = births.get((int(went.thing[number, 0]), *now[number].astype(int).tolist()), none)
+    for thing, way in enumerate(map(tuple, went.way.tolist())):
+        chosen[thing] = numbers.get(way, none) if went.there[thing] else none
+        if chosen[thing] == none and alone[thing]:
+            chosen[thing] = numbers.get((int(went.thing[thing, 0]), *now[thing].astype(int).tolist()), none)
     return chosen
 
 
