@@ -1,4 +1,4 @@
-"""What is live in a falling-block game, which comes next, and that a dream keeps to it."""
+"""What is live in a falling-block game, which comes next and when it falls, and that a dream keeps to it."""
 
 from collections import Counter
 from functools import cache
@@ -12,10 +12,13 @@ from test_tokens import in_doubt, make_model, record, some_state
 
 from dreamcart.dynamics.base import load_dynamics, save_dynamics
 from dreamcart.dynamics.tokens.find_live import find_live
+from dreamcart.dynamics.tokens.find_pace import find_pace
 from dreamcart.dynamics.tokens.find_turns import find_turns
 from dreamcart.dynamics.tokens.layout import Layout, find_layout
 from dreamcart.dynamics.tokens.live import UNKNOWN, Deed, Follower, Live
 from dreamcart.dynamics.tokens.model import config_for
+from dreamcart.dynamics.tokens.pace import Pace, Pacer, Time, Watched
+from dreamcart.dynamics.tokens.state import TURNING
 from dreamcart.dynamics.tokens.turns import Referee, Turns, likely
 
 HEIGHT, WIDTH = 8, 5  # of the well, at the top left of the screen
@@ -24,11 +27,14 @@ FLAT, TALL, DOT = BARS
 FULL = 6  # what a row shows before it goes
 OVER, PAUSED = 8, 9
 NOTICE, PANEL = (0, slice(7, 9)), (5, slice(7, 10))
-FALLS = 3  # steps
+SPEED = (7, 6)  # the cell that tells how fast things fall
+FALLS = {0: 3, 7: 2}  # steps, by what it shows
+FAST = BUTTONS.index("A")  # falls in each step
+LIES = 1  # steps
 
 
 class Game:
-    """A well in which bars fall, next to it the one that comes next, and a panel."""
+    """A well in which bars fall, next to it the one that comes next, a panel and how fast they fall."""
 
     def __init__(self, rng: np.random.Generator, ghosts: bool = False) -> None:
         self.rng, self.ghosts = rng, ghosts
@@ -36,7 +42,7 @@ class Game:
 
     def begin(self) -> None:
         self.stack = np.zeros((HEIGHT, WIDTH), np.int16)
-        self.panel, self.next = 0, int(self.rng.integers(1, 4))
+        self.panel, self.next, self.speed = 0, int(self.rng.integers(1, 4)), int(self.rng.choice(list(FALLS)))
         self.come()
 
     def come(self) -> None:
@@ -47,36 +53,37 @@ class Game:
         y, x = cells.T
         return bool((y < HEIGHT).all() and (x >= 0).all() and (x < WIDTH).all() and (self.stack[y, x] == 0).all())
 
-    def step(self) -> None:
+    def step(self) -> int:
+        """Returns whether the button was down."""
+        pressed = int(self.rng.random() < 0.15)
         if self.panel == OVER:
             if self.rng.random() < 0.3:
                 self.begin()
-        elif self.panel == PAUSED:
-            self.panel = PAUSED * (self.rng.random() < 0.97)
+        elif self.panel == PAUSED and self.rng.random() < 0.97:
+            pass
         elif (self.stack == FULL).any():
             kept = self.stack[(self.stack != FULL).all(1)]
             self.stack = np.concatenate([np.zeros((HEIGHT - len(kept), WIDTH), np.int16), kept])
-        elif not len(self.cells):
-            self.turn()
-        elif self.rng.random() < 0.02:
+        elif not self.panel and self.rng.random() < 0.02:
             self.panel = PAUSED
         else:
-            self.fall()
+            self.panel = 0
+            self.fall(pressed) if len(self.cells) else self.turn()
+        return pressed
 
-    def fall(self) -> None:
+    def fall(self, pressed: int) -> None:
         self.wait += 1
-        falls = self.wait == FALLS
+        falls = bool(pressed) or self.wait >= FALLS[self.speed]
         then = self.cells + np.array([1, 0] if falls else [0, self.rng.integers(-1, 2)])
         fits = self.fits(then)
-        self.cells, self.wait = then if fits else self.cells, self.wait % FALLS
+        self.cells = then if fits else self.cells
+        if falls:
+            self.wait = 0
         if fits or not falls:
             return
         self.stack[tuple(self.cells.T)] = self.token
         self.cells = self.cells[:0]
-        full = (self.stack > 0).all(1)
-        self.stack[full] = FULL
-        if not full.any():
-            self.turn()
+        self.stack[(self.stack > 0).all(1)] = FULL
 
     def turn(self) -> None:
         if self.fits(np.array(BARS[self.next])):
@@ -88,7 +95,7 @@ class Game:
         screen = np.zeros((HEIGHT, 11), np.int16)
         screen[:, :WIDTH] = self.stack
         screen[tuple(self.cells.T)] = self.token
-        screen[NOTICE], screen[PANEL] = self.next, self.panel
+        screen[NOTICE], screen[PANEL], screen[SPEED] = self.next, self.panel, self.speed
         if self.ghosts and self.rng.random() < 0.05:  # of what lies something moves
             y, x = (screen[:, :WIDTH] == DOT).nonzero()
             if len(y) and x[0] < WIDTH - 1 and not screen[y[0], x[0] + 1]:
@@ -102,27 +109,28 @@ def played(ghosts: bool = False, episodes: int = 40, steps: int = 400):
     recorded = []
     for seed in range(episodes):
         game = Game(np.random.default_rng(seed), ghosts)
-        frames = [game.screen()]
-        for _ in range(steps):
-            game.step()
+        frames, actions = [game.screen()], np.zeros((steps, len(BUTTONS)), np.uint8)
+        for step in range(steps):
+            actions[step, FAST] = game.step()
             frames.append(game.screen())
-        recorded.append((frames, np.zeros((steps, len(BUTTONS)), np.uint8)))
+        recorded.append((frames, actions))
     split, tokens = record(recorded)
     return tokens, split.index, split.transitions, find_layout(tokens, split.index["frame"], split.transitions)
 
 
 @cache
-def found() -> tuple[Live, Turns]:
+def found() -> tuple[Live, Turns, Pace]:
     live = find_live(*played())
-    return live, find_turns(*played(), live)
+    turns = find_turns(*played(), live)
+    return live, turns, find_pace(*played(), live, turns)
 
 
 def referee() -> Referee:
-    live, turns = found()
-    return Referee(Follower(live), turns)
+    live, turns, pace = found()
+    return Referee(Follower(live), turns, pace)
 
 
-def well(*lines: str, token: int = FLAT, panel: int = 0, notice: int = TALL) -> np.ndarray:
+def well(*lines: str, panel: int = 0, notice: int = TALL) -> np.ndarray:
     """A screen of which the lowest lines of the well are given."""
     screen = np.zeros((HEIGHT, 11), np.int16)
     for y, line in enumerate(lines, HEIGHT - len(lines)):
@@ -138,7 +146,7 @@ def bar(screen: np.ndarray, *cells: tuple[int, int]) -> np.ndarray:
 
 
 def test_what_is_live_is_found():
-    live, _ = found()
+    live = found()[0]
     assert live.tokens.tolist() == [FLAT, TALL, DOT]
     assert live.ground == 0
     assert live.sizes.nonzero().flatten().tolist() == [1, 2]
@@ -163,11 +171,13 @@ def test_a_game_in_which_nothing_moves_has_nothing_live():
     layout = find_layout(tokens, split.index["frame"], split.transitions)
     live = find_live(tokens, split.index, split.transitions, layout)
     assert not len(live.tokens)
-    assert not len(find_turns(tokens, split.index, split.transitions, layout, live).notes)
+    turns = find_turns(tokens, split.index, split.transitions, layout, live)
+    assert not len(turns.notes)
+    assert not len(find_pace(tokens, split.index, split.transitions, layout, live, turns).contents)
 
 
 def test_turns_are_found():
-    _, turns = found()
+    turns = found()[1]
     assert [played()[0].shape[2] * NOTICE[0] + x for x in (7, 8)] == turns.notice.tolist()
     shown = turns.notes[:, 0].tolist()
     comes = {
@@ -180,7 +190,24 @@ def test_turns_are_found():
     assert set(panel) == {0, OVER, PAUSED}
     for name, those in (("ends", {OVER}), ("begins", {OVER}), ("runs", {0}), ("still", {OVER, PAUSED})):
         assert {content for content, number in panel.items() if getattr(turns, name)[number]} == those, name
-    assert FALLS - 1 <= turns.patience <= FALLS + 2  # the step in which a pause begins counts too
+    assert turns.patience == max(FALLS.values()) - 1 + LIES
+
+
+def test_the_pace_is_found():
+    pace = found()[2]
+    assert pace.part.tolist() == [SPEED[0] * 11 + SPEED[1]]
+    assert {int(shown): int(every) for shown, every in zip(pace.contents[:, 0], pace.every, strict=True)} == {0: 2, 7: 1}
+    assert pace.fast.nonzero().flatten().tolist() == [FAST]
+    assert pace.lies == LIES
+
+
+def test_where_things_fall_at_random_no_pace_is_known():
+    """The same screens, but the button that made things fall is not told."""
+    tokens, index, transitions, layout = played()
+    silent = index.copy()
+    silent["action"] = 0
+    live, turns, _ = found()
+    assert not len(find_pace(tokens, silent, transitions, layout, live, turns).contents)
 
 
 def test_the_live_thing_is_followed():
@@ -192,7 +219,7 @@ def test_the_live_thing_is_followed():
     for at in transitions[game[transitions]]:
         deed, live = follower.follow(live, tokens[rows[at]], tokens[rows[at + 1]])
         deeds.append(deed)
-    assert set(deeds) == {Deed.NOTHING, Deed.MOVES, Deed.COMES, Deed.OTHER}
+    assert set(deeds) >= {Deed.NOTHING, Deed.MOVES, Deed.COMES, Deed.OTHER}
 
 
 def test_of_two_that_look_alike_the_one_that_lies_does_not_move():
@@ -284,26 +311,113 @@ def test_a_pause_may_end_in_the_step_in_which_something_falls_instead():
     np.testing.assert_array_equal(after, well("11..."))
 
 
+def slow() -> Referee:
+    """One who does not know the pace."""
+    live, turns, _ = found()
+    return Referee(Follower(live), turns, Pace.empty(buttons=len(BUTTONS)))
+
+
+NOTHING, PRESSED = np.zeros(len(BUTTONS)), np.eye(len(BUTTONS))[FAST]
+
+
 def test_what_hangs_falls_and_what_lies_is_followed():
     now = well("11...", ".....")
     live = bar(now, (6, 0), (6, 1))
     longest = int(found()[1].patience)
-    assert [referee().overdue(now, steps) for steps in (longest - 1, longest)] == [False, True]
-    assert not referee().overdue(well("11...", ".....", panel=PAUSED), 1000)
-    assert referee().rule(live, now, now) is None
-    np.testing.assert_array_equal(referee().rule(live, now, now, overdue=True), well("11..."))
+    times = [slow().time(Watched(live, steps), now, NOTHING) for steps in (longest - 1, longest)]
+    assert [time.ends for time in times] == [False, True]
+    assert [slow().presses(live, now, time) for time in times] == [False, True]
+    assert not slow().time(Watched(live, 1000), well("11...", ".....", panel=PAUSED), NOTHING).ends
+    assert slow().rule(live, now, now) is None
+    np.testing.assert_array_equal(slow().rule(live, now, now, times[1]), well("11..."))
     lies = well("11...")
-    after = referee().rule(bar(lies, (7, 0), (7, 1)), lies, lies, overdue=True)
+    after = slow().rule(bar(lies, (7, 0), (7, 1)), lies, lies, times[1])
     np.testing.assert_array_equal(after[:, :WIDTH], come(lies, TALL, DOT)[:, :WIDTH])
 
 
-def test_turning_to_and_fro_is_no_fall():
-    follower = referee().follower
-    live, lower = bar(well(), (3, 0), (3, 1)), bar(well(), (4, 0), (4, 1))
-    assert follower.fell(follower.depth(live), lower)
-    assert not follower.fell(follower.depth(lower), lower)
-    told = referee().follow(live, 1, follower.depth(lower), well("11...", *["....."] * 4), well("11...", *["....."] * 3))
-    assert told[1:] == (2, follower.depth(lower))  # where it has been before
+def test_turning_is_no_fall_and_turning_while_it_falls_is():
+    """A bar that stands up rises by a row where it does not fall."""
+    live = found()[0]
+    shapes = {tuple(map(tuple, shape.tolist())): number for number, shape in enumerate(live.shapes)}
+    flat, tall = shapes[(0, 0), (0, 1)], shapes[(0, 0), (1, 0)]
+    made_of, turned = live.made_of.clone(), live.turned.clone()
+    made_of[tall], turned[flat, tall] = FLAT, -1
+    follower = Follower(Live(**vars(live) | {"made_of": made_of, "turned": turned}))
+    lies, stands = bar(well(), (4, 0), (4, 1)), bar(well(), (3, 0), (4, 0))
+    assert [follower.falls_of(lies, then, FLAT) for then in (stands, np.roll(stands, 1, 0), np.roll(lies, 1, 0))] == [0, 1, 1]
+    assert follower.falls_of(np.full_like(lies, UNKNOWN), lies, FLAT) == 0
+
+
+@pytest.mark.parametrize(
+    ("watched", "pressed", "expected"),
+    [
+        ((1, True, 0), NOTHING, Time(False)),
+        ((2, True, 0), NOTHING, Time(True)),
+        ((0, True, 0), PRESSED, Time(True)),
+        ((2, False, 0), NOTHING, Time()),  # it is not known since when it waits
+        ((0, False, 0), PRESSED, Time(True)),
+        ((3, True, LIES), PRESSED, Time(False, True, True)),
+    ],
+)
+def test_when_it_falls(watched, pressed, expected):
+    now = well("11...", ".....")
+    assert referee().time(Watched(bar(now, (6, 0), (6, 1)), *watched), now, pressed) == expected
+
+
+def test_where_its_turn_ends_at_once_it_ends_with_the_fall():
+    live, _, pace = found()
+    pacer = Pacer(Follower(live), Pace(**vars(pace) | {"lies": torch.tensor(0)}))
+    now, lies = well("11...", "....."), well("11...")
+    assert pacer.time(Watched(bar(now, (6, 0), (6, 1))), now, PRESSED) == Time(True)
+    assert pacer.time(Watched(bar(lies, (7, 0), (7, 1))), lies, PRESSED) == Time(True, ends=True)
+
+
+def test_it_falls_in_its_time_whatever_else_it_does():
+    now = well("11...", ".....", ".....")
+    live = bar(now, (5, 0), (5, 1))
+    stays, slides, falls = now, well(".11..", ".....", "....."), well("11...", ".....")
+    both = well(".11..", ".....")
+    for decided, early, due in ((stays, stays, falls), (slides, slides, both), (falls, stays, falls), (both, slides, both)):
+        np.testing.assert_array_equal(referee().in_time(live, now, decided, Time(False)), early)
+        np.testing.assert_array_equal(referee().in_time(live, now, decided, Time(True)), due)
+        np.testing.assert_array_equal(referee().in_time(live, now, decided, Time()), decided)
+        np.testing.assert_array_equal(referee().in_time(live, now, decided, Time(False, True)), stays)  # it lies
+
+
+def test_it_slides_only_where_there_is_room_before_it_falls():
+    now, decided = well("113..", "....."), well("..3..", ".11..")
+    np.testing.assert_array_equal(referee().in_time(bar(now, (6, 0), (6, 1)), now, decided, Time(True)), well("..3..", "11..."))
+
+
+def test_nothing_comes_or_ends_before_its_time():
+    lies = well("11...")
+    live = bar(lies, (7, 0), (7, 1))
+    for dreamed in (come(lies, TALL, DOT), well("11...", panel=OVER)):
+        assert referee().rule(live, lies, dreamed, Time(False, True)) is None
+        np.testing.assert_array_equal(referee().in_time(live, lies, dreamed, Time(False, True)), lies)
+    paused = well("11...", panel=PAUSED)
+    np.testing.assert_array_equal(referee().in_time(live, lies, paused, Time(False, True, True)), paused)
+    after = referee().rule(live, lies, lies, Time(False, True, True))
+    np.testing.assert_array_equal(after[:, :WIDTH], come(lies, TALL, DOT)[:, :WIDTH])
+
+
+def test_a_turn_is_counted():
+    """A fall, what waits, a pause, a fall that is not possible any more, and the next."""
+    now, low = well("11...", "....."), well("11...")
+    watched, seen = Watched(bar(now, (6, 0), (6, 1))), []
+    paused = well("11...", panel=PAUSED)
+    for before, after, pressed in (
+        (now, low, PRESSED),
+        (low, low, NOTHING),
+        (low, paused, NOTHING),
+        (paused, paused, NOTHING),
+        (paused, low, NOTHING),
+        (low, low, NOTHING),
+        (low, come(low, TALL, DOT), NOTHING),
+    ):
+        watched = referee().follow(watched, before, after, pressed)
+        seen.append(tuple(watched[1:]))
+    assert seen == [(0, True, 0), (1, True, 0), (1, True, 0), (1, True, 0), (2, True, 0), (3, True, 1), (0, True, 0)]
 
 
 @pytest.fixture
@@ -320,9 +434,9 @@ def model():
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_dream_keeps_to_it(model, temperature, tmp_path):
     """However wild the network: nothing moves but what is live, and what comes was told; also read from its file."""
-    live, turns = found()
+    live, turns, pace = found()
     own = SimpleNamespace(channels=8, blocks=1, history_frames=4, memory=16)
-    config = config_for(model.layout, 10, len(BUTTONS), own) | {"live": live.size, "turns": turns.size}
+    config = config_for(model.layout, 10, len(BUTTONS), own) | {"live": live.size, "turns": turns.size, "pace": pace.size}
     save_dynamics(tmp_path / "dynamics.safetensors", model, config)
     again = load_dynamics(tmp_path / "dynamics.safetensors")
     first = torch.from_numpy(well()[None, None].repeat(6, 0))
@@ -332,21 +446,31 @@ def test_a_dream_keeps_to_it(model, temperature, tmp_path):
     states = [one.start(first, actions) for one in (model, again)]
     assert states[0].live.gt(0).flatten(1).sum(1).tolist() == [2, 2, 1] * 2
     generators = [torch.Generator().manual_seed(0) for _ in states]
-    screens, deeds = first[:, 0], Counter()
-    for _ in range(20):
-        before, was = screens.numpy(), states[0].live.numpy()
+    screens, deeds, timed = first[:, 0], Counter(), Counter()
+    for number in range(60):
+        before, was = screens.numpy(), [getattr(states[0], name).numpy() for name in TURNING]
+        action = torch.zeros(6, len(BUTTONS))
+        action[:3, FAST] = number % 2
         steps = [
-            one.step(state, torch.zeros(6, len(BUTTONS)), temperature, generator)
+            one.step(state, action, temperature, generator)
             for one, state, generator in zip((model, again), states, generators, strict=True)
         ]
         assert torch.equal(steps[0][0], steps[1][0])
         screens, states = steps[0][0], [state for _, state in steps]
-        for live, one, other in zip(was, before, screens.numpy(), strict=True):
-            deed, _ = model.referee.follower.follow(live, one, other)
-            assert model.referee.allows(live, one, other), (live, one, other)
+        for row, (one, other) in enumerate(zip(before, screens.numpy(), strict=True)):
+            now = Watched(*(part[row] for part in was))
+            deed, then = model.referee.follower.follow(now.live, one, other)
+            assert model.referee.allows(now.live, one, other), (now, one, other)
             deeds[deed] += 1
-    assert deeds[Deed.MOVES] + deeds[Deed.COMES] > 0
-    assert states[0].waited.shape == states[0].deepest.shape == (6,)
+            time = model.referee.time(now, one, action[row].numpy())
+            if (now.live > 0).any() and time.falls is not None and model.referee.runs_on(other) and deed is not Deed.OTHER:
+                fell = deed is Deed.MOVES and model.referee.follower.falls_of(now.live, then, int(one[now.live > 0][0])) > 0
+                room = fell or model.referee.follower.fallen(then, other) is not None
+                assert deed is Deed.COMES or fell == (time.falls and room), (now, one, other)
+                assert deed is not Deed.COMES or time.ends, (now, one, other)
+                timed[deed] += 1
+    assert min(timed[Deed.NOTHING], timed[Deed.MOVES]) > 0, timed
+    assert timed[Deed.COMES] > 0 or temperature, timed  # drawn at random something else happens before
 
 
 def test_a_dream_without_knows_nothing(tmp_path):

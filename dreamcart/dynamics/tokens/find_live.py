@@ -4,7 +4,7 @@ A thing that moves swaps as many cells of its token for ground as of ground for 
 things move over most is the ground; of their tokens those count whose things also come from nowhere.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from dreamcart.dynamics.tokens.live import MOST_CELLS, NO_MORE, UNKNOWN, Deed, F
 LEAST = 100  # steps that show it: a token's things that move, or come
 FEW = 5  # times that a shape is seen
 SHARE = 0.02  # of the steps in which a thing moves: what goes some way less often does not fall
+SELDOM = 0.05  # of the times that one shape becomes another
 EXCEPTIONS = 1e-3  # of the steps that a rule is about
 CHUNK = 4096
 
@@ -39,6 +40,12 @@ class Step(NamedTuple):
     def known(self) -> bool:
         """Whether it is known what was live."""
         return self.live.flat[0] != UNKNOWN
+
+    def falls(self, follower: Follower, tokens: np.ndarray, rows: np.ndarray) -> bool:
+        """Whether the live thing falls in this step, in which it moves."""
+        if self.then.flat[0] == UNKNOWN:
+            return False
+        return follower.falls_of(self.live, self.then, int(tokens[rows[self.at + 1]][self.then > 0][0])) > 0
 
 
 def watch(follower: Follower, tokens: np.ndarray, rows: np.ndarray, transitions: np.ndarray, about: str) -> Iterator[Step]:
@@ -73,6 +80,7 @@ def find_live(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, la
     deeds: Counter[Deed] = Counter()
     ways: Counter[tuple[int, int]] = Counter()
     shapes: Counter[tuple[int, bytes]] = Counter()
+    becomes: dict[tuple[int, bytes, bytes], Counter[tuple[int, int]]] = defaultdict(Counter)
     turns = []
     for step in watch(follower, tokens, rows, transitions, "live"):
         deeds[step.deed] += step.known
@@ -81,6 +89,8 @@ def find_live(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, la
         if step.known and step.deed is Deed.MOVES:
             way = np.argwhere(step.then > 0) - np.argwhere(step.live > 0)
             ways.update([tuple(way[0].tolist())] * bool((way == way[0]).all()))
+            token = int(tokens[rows[step.at + 1]][step.then > 0][0])
+            becomes[token, shape_of(step.live), shape_of(step.then)][tuple(way[0].tolist())] += 1
         elif step.known and step.deed in (Deed.COMES, Deed.OTHER):
             turns.append(step)
     if deeds[Deed.STRANGER] > EXCEPTIONS * deeds[Deed.MOVES] or len(turns) < LEAST:
@@ -92,16 +102,37 @@ def find_live(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, la
 
     falls = [way for way, times in ways.items() if times >= SHARE * deeds[Deed.MOVES] and closed(way)]
     falls = torch.tensor(sorted(falls), dtype=torch.int16).view(-1, 2)
-    return replace(live, falls=falls, **_table([shape for shape, times in shapes.items() if times >= FEW]))
+    known = sorted(shape for shape, times in shapes.items() if times >= FEW)
+    return replace(live, falls=falls, **_table(known), turned=torch.from_numpy(_turned(known, becomes, falls)))
 
 
 def _table(shapes: list[tuple[int, bytes]]) -> dict[str, torch.Tensor]:
     """`Live.shapes` and `Live.made_of`."""
-    cells = [np.frombuffer(shape, np.int16).reshape(-1, 2) for _, shape in sorted(shapes)]
+    cells = [np.frombuffer(shape, np.int16).reshape(-1, 2) for _, shape in shapes]
     table = np.full((len(cells), max(map(len, cells), default=0), 2), NO_MORE, np.int16)
     for row, own in zip(table, cells, strict=True):
         row[: len(own)] = own
-    return {"shapes": torch.from_numpy(table), "made_of": torch.tensor([token for token, _ in sorted(shapes)], dtype=torch.int16)}
+    return {"shapes": torch.from_numpy(table), "made_of": torch.tensor([token for token, _ in shapes], dtype=torch.int16)}
+
+
+def _turned(
+    shapes: list[tuple[int, bytes]], becomes: dict[tuple[int, bytes, bytes], Counter[tuple[int, int]]], falls: torch.Tensor
+) -> np.ndarray:
+    """`Live.turned`: a thing that turns often does not fall in the same step, so it is the least of what is not rare.
+
+    becomes: for a token and two of its shapes, how often the first cell went so many rows and columns.
+    """
+    table = np.zeros((len(shapes), len(shapes)), np.int16)
+    for (token, one, other), ways in becomes.items():
+        pair = (token, one), (token, other)
+        if one == other or not len(falls) or not set(pair) <= set(shapes):
+            continue
+        way, often = falls[0].numpy().astype(np.int64), max(FEW, SELDOM * ways.total())
+        along: Counter[int] = Counter()
+        for gone, times in ways.items():
+            along[int(np.array(gone) @ way) // int(way @ way)] += times
+        table[tuple(map(shapes.index, pair))] = min((far for far, times in along.items() if times >= often), default=0)
+    return table
 
 
 def _steps(tokens: np.ndarray, rows: np.ndarray, at: np.ndarray, area: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:

@@ -31,9 +31,7 @@ def find_turns(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, l
     if not len(live.tokens):
         return Turns.empty()
     rows, follower = index["frame"], Follower(live)
-    beside = (places_in(layout, tokens.shape[1:]) >= 0) & ~live.area.numpy()
-    shown = [(part, contents_of(tokens, part, MOST_CONTENTS)) for part in parts_of(beside)]
-    parts = [Part(np.flatnonzero(part), *known) for part, known in shown if known is not None and len(known[1]) > 1]
+    parts, beside = parts_beside(tokens, layout, live)
     steps = list(watch(follower, tokens, rows, transitions, "turns"))
     told = [(part, comings) for part in parts if (comings := _told(part, steps, rows, tokens))]
     if not told:
@@ -56,11 +54,18 @@ def find_turns(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, l
             firsts.append(then)
     comes, places = _where(comings, len(notice.contents))
     ends, runs, still = _ends(panel, steps, rows, falls), _runs(panel, steps, rows), _still(panel, steps, rows)
-    patience = _patience(panel, steps, rows, runs, follower)
+    patience = _patience(panel, steps, rows, runs, follower, tokens)
     beside.flat[notice.cells] = False
     blank = _blank(tokens[firsts], beside)
     parts = notice.cells, notice.contents, comes, places, follows, opens, panel.cells, panel.contents
     return Turns(*map(torch.from_numpy, (*parts, ends, begins, blank, runs, still)), torch.tensor(patience))
+
+
+def parts_beside(tokens: np.ndarray, layout: Layout, live: Live) -> tuple[list[Part], np.ndarray]:
+    """The parts of the screen, where nothing live is, that show some contents; and which cells are there, bool [H, W]."""
+    beside = (places_in(layout, tokens.shape[1:]) >= 0) & ~live.area.numpy()
+    shown = [(part, contents_of(tokens, part, MOST_CONTENTS)) for part in parts_of(beside)]
+    return [Part(np.flatnonzero(part), *known) for part, known in shown if known is not None and len(known[1]) > 1], beside
 
 
 def _blank(firsts: np.ndarray, beside: np.ndarray) -> np.ndarray:
@@ -119,17 +124,16 @@ def _still(part: Part, steps: list[Step], rows: np.ndarray) -> np.ndarray:
     return (moved == 0) & (came >= FEW)
 
 
-def _patience(part: Part, steps: list[Step], rows: np.ndarray, runs: np.ndarray, follower: Follower) -> int:
+def _patience(part: Part, steps: list[Step], rows: np.ndarray, runs: np.ndarray, follower: Follower, tokens: np.ndarray) -> int:
     """For how many steps in which time runs the live thing did not fall at most, but for a few exceptions."""
-    time = np.r_[0, np.cumsum(runs[part.which[rows]])]  # by record, before its step
+    time = np.cumsum(runs[part.which[rows]])  # by record: time runs in the step to it, if it does on its screen
     waits: Counter[int] = Counter()
-    since = deepest = 0
+    since = 0
     for step in steps:
-        if step.begin > since:
-            since, deepest = step.begin, follower.depth(step.live)
+        since = max(since, step.begin)
         waits[int(time[step.at] - time[since])] += step.known and runs[part.which[rows[step.at]]]
-        if step.deed in TURNS or (step.deed is Deed.MOVES and follower.fell(deepest, step.then)):
-            since, deepest = step.at + 1, follower.depth(step.then)
+        if step.deed in TURNS or (step.deed is Deed.MOVES and step.falls(follower, tokens, rows)):
+            since = step.at + 1
     longer, most = 0, max(waits, default=0)
     while most > 0 and longer + waits[most] <= EXCEPTIONS * waits.total():
         longer, most = longer + waits[most], most - 1

@@ -30,8 +30,9 @@ class Live:
     """tokens: int16 [T], of things that move; ground: int16 [], what they move over; sizes: bool [MOST_CELLS + 1], how many cells
     they have when they come; area: bool [H, W], where they move; falls: int16 [D, 2], rows and columns: ways of which none was
     open to the live thing when another came, or rows went; shapes: int16 [M, N, 2], rows and columns of the cells of a thing from
-    its first, in reading order, -1 and -1 where it has no more, and made_of: int16 [M], its token. Without tokens nothing is
-    known."""
+    its first, in reading order, -1 and -1 where it has no more, and made_of: int16 [M], its token; turned: int16 [M, M], how many
+    falls (of the first way) its first cell goes when one shape becomes another and the thing does not fall. Without tokens nothing
+    is known."""
 
     tokens: torch.Tensor
     ground: torch.Tensor
@@ -40,11 +41,13 @@ class Live:
     falls: torch.Tensor
     shapes: torch.Tensor
     made_of: torch.Tensor
+    turned: torch.Tensor
 
     @staticmethod
     def empty(tokens: int = 0, falls: int = 0, shapes: Sequence[int] = (0, 0), screen: Sequence[int] = (0, 0)) -> "Live":
         """A table of this size that knows nothing yet."""
         sizes = {"tokens": (tokens,), "ground": (), "falls": (falls, 2), "shapes": (*shapes, 2), "made_of": shapes[:1]}
+        sizes["turned"] = (shapes[0], shapes[0])
         tables = {name: torch.zeros(size, dtype=torch.int16) for name, size in sizes.items()}
         area = torch.zeros(*(screen if tokens else (0, 0)), dtype=torch.bool)
         return Live(**tables, sizes=torch.zeros(MOST_CELLS + 1, dtype=torch.bool), area=area)
@@ -73,7 +76,9 @@ class Follower:
         self.tokens, self.ground = live.tokens.cpu().numpy(), int(live.ground)
         self.sizes, self.area, self.falls = (getattr(live, name).cpu().numpy() for name in ("sizes", "area", "falls"))
         shapes = zip(live.made_of.tolist(), live.shapes.cpu().numpy(), strict=True)
-        self.shapes = {(token, shape[(shape != NO_MORE).any(1)].tobytes()) for token, shape in shapes}
+        known = ((token, shape[(shape != NO_MORE).any(1)].tobytes()) for token, shape in shapes)
+        self.shapes = {shape: number for number, shape in enumerate(known)}
+        self.turned = live.turned.cpu().numpy()
 
     def begin(self, screen: np.ndarray) -> np.ndarray:
         """What is live on a screen int [H, W] of which nothing before is known: int8 [H, W], 1 where the live thing is; UNKNOWN
@@ -131,31 +136,31 @@ class Follower:
         size = int(thing.sum())
         return thing.astype(np.int8) if size <= MOST_CELLS and self.sizes[size] else np.full(screen.shape, UNKNOWN, np.int8)
 
-    def gone(self, live: np.ndarray, screen: np.ndarray, way: np.ndarray) -> np.ndarray | None:
-        """The screen on which the live thing has gone a way, int [2], over the ground; None where it cannot, or none is known."""
-        y, x = np.nonzero(live > 0)
-        height, width = screen.shape
-        to_y, to_x = y + way[0], x + way[1]
-        inside = (to_y >= 0) & (to_y < height) & (to_x >= 0) & (to_x < width)
-        if not len(y) or not inside.all() or not self.area[to_y, to_x].all():
+    def placed(self, live: np.ndarray, screen: np.ndarray, cells: np.ndarray) -> np.ndarray | None:
+        """The screen on which the live thing is at cells int [N, 2], where it goes over the ground; None where it has no room."""
+        own = live > 0
+        inside = (cells >= 0).all() and (cells < screen.shape).all()
+        if not own.any() or not inside or not self.area[tuple(cells.T)].all():
             return None
-        if not ((screen[to_y, to_x] == self.ground) | (live[to_y, to_x] > 0)).all():
+        if not ((screen[tuple(cells.T)] == self.ground) | own[tuple(cells.T)]).all():
             return None
-        after = screen.copy()
-        after[y, x] = self.ground
-        after[to_y, to_x] = screen[y, x]
+        after = np.where(own, self.ground, screen)
+        after[tuple(cells.T)] = screen[own][0]
         return after
 
-    def depth(self, live: np.ndarray) -> int:
-        """How far the live thing has fallen: the sum over its cells along the first way to fall."""
-        return int((np.argwhere(live > 0) @ self.falls[0].astype(np.int64)).sum()) if len(self.falls) else 0
+    def gone(self, live: np.ndarray, screen: np.ndarray, way: np.ndarray) -> np.ndarray | None:
+        """The screen on which the live thing has gone a way, int [2], over the ground; None where it cannot, or none is known."""
+        return self.placed(live, screen, np.argwhere(live > 0) + way)
 
-    def fell(self, deepest: int, then: np.ndarray) -> bool:
-        """Whether a thing has fallen, whatever else it did, deeper than it ever was: by half of a fall or more."""
-        if not len(self.falls):
-            return False
+    def falls_of(self, live: np.ndarray, then: np.ndarray, token: int) -> int:
+        """How many times the live thing, of a token, has fallen from one screen to the next, whatever else it did."""
+        before, after = np.argwhere(live > 0), np.argwhere(then > 0)
+        if not len(self.falls) or not len(before) or not len(after):
+            return 0
         way = self.falls[0].astype(np.int64)
-        return 2 * (self.depth(then) - deepest) >= int((then > 0).sum()) * int(way @ way)
+        shapes = [self.shapes.get((token, shape_of(thing))) for thing in (live, then)]
+        turned = 0 if None in shapes else int(self.turned[tuple(shapes)])
+        return max(0, int((after[0] - before[0]) @ way) // int(way @ way) - turned)
 
     def fallen(self, live: np.ndarray, screen: np.ndarray) -> np.ndarray | None:
         """The screen on which the live thing has fallen; None where it cannot."""

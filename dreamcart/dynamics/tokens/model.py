@@ -27,10 +27,11 @@ from dreamcart.dynamics.tokens.movers.network import Mover
 from dreamcart.dynamics.tokens.moves import Moves
 from dreamcart.dynamics.tokens.moving import Moving
 from dreamcart.dynamics.tokens.network import Network
+from dreamcart.dynamics.tokens.pace import Pace
 from dreamcart.dynamics.tokens.paint import keep, meet, paint
 from dreamcart.dynamics.tokens.regions import ALWAYS, Regions
 from dreamcart.dynamics.tokens.ruled import Ruled
-from dreamcart.dynamics.tokens.state import MOVING, State, advance, begin
+from dreamcart.dynamics.tokens.state import MOVING, TURNING, State, advance, begin
 from dreamcart.dynamics.tokens.turns import Turns
 
 MOST_ROUNDS = 12  # cells decided one by one in a step, at most
@@ -57,15 +58,17 @@ class TokenDynamics(Moving, Ruled):
         chains: tuple[int, int, int] = (0, 0, 0),
         live: tuple[int, int, Sequence[int]] = (0, 0, (0, 0)),
         turns: tuple[Sequence[int], int, Sequence[int]] = ((0, 0), 0, (0, 0)),
+        pace: tuple[int, int, int] = (0, 0, 0),
+        turned: bool = False,
         side: int = 0,
         movers: dict[str, Any] | None = None,
         **sizes: Any,
     ) -> None:
         """window: [h, w], the size of the layout's active window; depth: past steps it sees; regions: R, K and S of `Regions`,
         cuts: whether some of them hold after cuts only; moves: M and S of `Moves`, apart: whether a step may be several; scenes:
-        whether it is known which backdrop may follow which; chains: R, K and S of `Chains`; live, turns: `Live.size` and
-        `Turns.size`; side: of tiles in pixels where the dream has inertia, else 0; movers: the shape of `Kinds` and the
-        sizes of `Mover`, where it has such; sizes: see `Network`."""
+        whether it is known which backdrop may follow which; chains: R, K and S of `Chains`; live, turns, pace: their `size`,
+        turned: whether it is known what turning does; side: of tiles in pixels where the dream has inertia, else 0; movers: the
+        shape of `Kinds` and the sizes of `Mover`, where it has such; sizes: see `Network`."""
         super().__init__(latent_shape, buttons, CONTEXT, CONTEXT)
         self.depth = depth
         self.register_buffer("cells", torch.zeros(window, dtype=torch.int64))
@@ -75,7 +78,8 @@ class TokenDynamics(Moving, Ruled):
         self.set_moves(Moves.empty(*moves, apart))
         self.set_scenes(torch.full((backdrops, backdrops), not scenes))
         self.set_chains(Chains.empty(*chains))
-        self.set_live(Live.empty(*live, screen=latent_shape), Turns.empty(*turns, screen=latent_shape))
+        tables = Live.empty(*live, screen=latent_shape), Turns.empty(*turns, screen=latent_shape)
+        self.set_live(*tables, Pace.empty(*pace), turned)
         if side:
             self.register_buffer("tiles", torch.zeros(sizes["vocabulary"], side, side, dtype=torch.uint8))
         self.inertia: Inertia | None = None  # made from them at the first step
@@ -117,8 +121,9 @@ class TokenDynamics(Moving, Ruled):
                 for name in MOVING:
                     getattr(state, name)[waits] = getattr(anew, name)[waits]
                 anew = self._look(state, latents[:, step])
-                state = self._watch(state, latents[:, step - 1], latents[:, step])
-                state.live[waits], state.waited[waits], state.deepest[waits] = anew.live[waits], 0, anew.deepest[waits]
+                state = self._watch(state, latents[:, step - 1], latents[:, step], action)
+                for name in TURNING:
+                    getattr(state, name)[waits] = getattr(anew, name)[waits]
         return self._carry_on(state, latents[:, max(first, latents.shape[1] - 2)], latents[:, -1])
 
     def _carry_on(self, state: State, before: torch.Tensor, now: torch.Tensor) -> State:
@@ -167,10 +172,8 @@ class TokenDynamics(Moving, Ruled):
         happens = decide(event, temperature, generator)
         if self.mover is not None:
             happens |= self.movers.due(state.born)
-        late = torch.zeros_like(happens)
-        if self.referee is not None:
-            late = self._overdue(screens, state.waited)
-            happens |= late
+        times, presses = self._times(state, screens, action)
+        happens |= presses
         if truth is not None:
             unsure = ((event.sigmoid() - 0.5).abs() < SURE - 0.5) & (oracle != UNTOLD).flatten(1).all(1)
             happens = torch.where(unsure, (truth != current).flatten(1).any(1), happens)
@@ -190,12 +193,13 @@ class TokenDynamics(Moving, Ruled):
                 painted = keep(self.network, painted, last[0], claimed)
             cut = torch.where(backdrop[rows] == state.backdrop[rows], ALWAYS, backdrop[rows])
             window[rows] = self._settle(painted, cut, first)
+            times = [times[row] for row in rows.tolist()]
         latent = self.layout.compose(window, backdrop)
         if len(rows) and (len(self.moves.old) or self.referee is not None):
-            latent[rows] = self._keep_to_rules(state.rows(rows), latent[rows], backdrop[rows], cut, late[rows], *last)
+            latent[rows] = self._keep_to_rules(state.rows(rows), latent[rows], backdrop[rows], cut, times, *last)
         frame = self.layout.window(latent)
         following = advance(state, action, frame, self.network.summary(frame), backdrop, dials=self.network.dials)
-        following = self._watch(following, screens, latent)
+        following = self._watch(following, screens, latent, action)
         following = self._remember(following, latent, state, action)
         return latent, self._carry_on(following, screens, latent)
 

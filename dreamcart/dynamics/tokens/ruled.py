@@ -16,8 +16,9 @@ from dreamcart.dynamics.tokens.chains import Chains
 from dreamcart.dynamics.tokens.known import Known
 from dreamcart.dynamics.tokens.live import Follower, Live
 from dreamcart.dynamics.tokens.moves import Moves
+from dreamcart.dynamics.tokens.pace import Pace, Time, Watched
 from dreamcart.dynamics.tokens.regions import ALWAYS, Regions
-from dreamcart.dynamics.tokens.state import State
+from dreamcart.dynamics.tokens.state import TURNING, State
 from dreamcart.dynamics.tokens.turns import Referee, Turns
 
 CERTAIN = 50.0  # nats
@@ -50,11 +51,15 @@ class Ruled(Dynamics):
         """After training: which backdrop may follow which, bool [K, K]. (Older models' files do not tell.)"""
         self.register_buffer("scenes", scenes, persistent=not bool(scenes.all()))
 
-    def set_live(self, live: Live, turns: Turns) -> None:
-        """After training: how to tell what may move, and what comes next. (Older models' files do not.)"""
-        for prefix, table, known in (("live", live, len(live.tokens) > 0), ("turns", turns, len(turns.notes) > 0)):
+    def set_live(self, live: Live, turns: Turns, pace: Pace, turned: bool | None = None) -> None:
+        """After training: how to tell what may move, what comes next, and when. (Older models' files do not, or not when.) turned:
+        whether their file tells what turning does; where not given, if it does anything."""
+        turned = bool(live.turned.any()) if turned is None else turned
+        tables = ("live", live, len(live.tokens)), ("turns", turns, len(turns.notes)), ("pace", pace, len(pace.contents))
+        for prefix, table, known in tables:
             for field in fields(table):
-                self.register_buffer(f"{prefix}_{field.name}", getattr(table, field.name), persistent=known)
+                kept = known > 0 and (field.name != "turned" or turned)
+                self.register_buffer(f"{prefix}_{field.name}", getattr(table, field.name), persistent=kept)
         self._referee: Referee | None = None  # made from them at the first step
 
     @property
@@ -79,17 +84,21 @@ class Ruled(Dynamics):
     def referee(self) -> Referee | None:
         """Who keeps to what is live, made at the first step; None in a dream that does not know."""
         if self._referee is None and len(self.live_tokens):
-            live, turns = (
+            live, turns, pace = (
                 kind(*(getattr(self, f"{prefix}_{field.name}") for field in fields(kind)))
-                for kind, prefix in ((Live, "live"), (Turns, "turns"))
+                for kind, prefix in ((Live, "live"), (Turns, "turns"), (Pace, "pace"))
             )
-            self._referee = Referee(Follower(live), turns)
+            self._referee = Referee(Follower(live), turns, pace)
         return self._referee
 
-    def _overdue(self, screens: torch.Tensor, waited: torch.Tensor) -> torch.Tensor:
-        """Of screens int16 [B, H, W]: on which what is live has not fallen for as long as any, bool [B], by `State.waited`."""
-        pairs = zip(screens.cpu().numpy(), waited.tolist(), strict=True)
-        return torch.tensor([self.referee.overdue(*pair) for pair in pairs], device=screens.device)
+    def _times(self, state: State, screens: torch.Tensor, action: torch.Tensor) -> tuple[list[Time], torch.Tensor]:
+        """What is known of the step from screens int16 [B, H, W] by its time, and whether something happens in it, bool [B]."""
+        if self.referee is None:
+            return [Time()] * len(screens), torch.zeros(len(screens), dtype=torch.bool, device=screens.device)
+        told = [(now, screen) for now, screen in zip(_watched(state), screens.cpu().numpy(), strict=True)]
+        times = [self.referee.time(*pair, pressed) for pair, pressed in zip(told, action.cpu().numpy(), strict=True)]
+        presses = [self.referee.presses(now.live, screen, time) for (now, screen), time in zip(told, times, strict=True)]
+        return times, torch.tensor(presses, dtype=torch.bool, device=screens.device)
 
     def _keep_to_rules(
         self,
@@ -97,36 +106,39 @@ class Ruled(Dynamics):
         latent: torch.Tensor,
         backdrop: torch.Tensor,
         cut: torch.Tensor,
-        late: torch.Tensor,
+        times: list[Time],
         believed: Beliefs,
         known: torch.Tensor,
     ) -> torch.Tensor:
-        """Screens int16 [B, H, W] that follow from a state by its turns, or else by known moves of what is live.
+        """Screens int16 [B, H, W] that follow from a state by its turns, or else by known moves of what is live, in its time.
 
         Args:
-            latent: as it was decided; late: bool [B], see `_overdue`; believed, known: see `paint`, what follows is of windows.
+            latent: as it was decided; times: see `_times`; believed, known: see `paint`, what follows is of windows.
         """
         before = self.layout.compose(believed.now, backdrop)
-        latent, ruled = self._rule(state, before, latent, late)
-        if ruled.all():
-            return latent
-        mended = self._mend(state, before, latent, believed, known, (~ruled).nonzero().squeeze(1).tolist())
-        # moves know no words: half a word that they leave or take would stand there for ever
-        settled = self.layout.compose(self._settle(self.layout.window(mended), cut, believed), backdrop)
-        settled, _ = self._rule(state, before, settled, late)
-        return torch.where(ruled[:, None, None], latent, settled)
+        latent, ruled = self._rule(state, before, latent, times)
+        if not ruled.all():
+            mended = self._mend(state, before, latent, believed, known, (~ruled).nonzero().squeeze(1).tolist())
+            # moves know no words: half a word that they leave or take would stand there for ever
+            settled = self.layout.compose(self._settle(self.layout.window(mended), cut, believed), backdrop)
+            settled, _ = self._rule(state, before, settled, times)
+            latent = torch.where(ruled[:, None, None], latent, settled)
+        if self.referee is not None:
+            told = zip(*(part.cpu().numpy() for part in (state.live, before, latent)), times, strict=True)
+            latent = torch.from_numpy(np.stack([self.referee.in_time(*row) for row in told])).to(latent)
+        return latent
 
     def _rule(
-        self, state: State, before: torch.Tensor, after: torch.Tensor, late: torch.Tensor
+        self, state: State, before: torch.Tensor, after: torch.Tensor, times: list[Time]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Screens int16 [B, H, W] as `Referee.rule` has them, and which it has, bool [B]."""
-        ruled = torch.zeros_like(late)
+        ruled = torch.zeros(len(after), dtype=torch.bool, device=after.device)
         if self.referee is None:
             return after, ruled
         after = after.clone()
-        for row in range(len(after)):
+        for row, time in enumerate(times):
             told = (part[row].cpu().numpy() for part in (state.live, before, after))
-            decided = self.referee.rule(*told, bool(late[row]))
+            decided = self.referee.rule(*told, time)
             if decided is not None:
                 after[row], ruled[row] = torch.from_numpy(decided), True
         return after, ruled
@@ -148,23 +160,23 @@ class Ruled(Dynamics):
                 after[row] = before[row]
         return after
 
-    def _watch(self, state: State, before: torch.Tensor, after: torch.Tensor) -> State:
-        """The state with what is live after steps from screens to others, int16 [B, H, W]."""
+    def _watch(self, state: State, before: torch.Tensor, after: torch.Tensor, action: torch.Tensor) -> State:
+        """The state with what is live after steps from screens to others, int16 [B, H, W], in which buttons [B, n] were pressed."""
         if self.referee is None:
             return state
-        told = (part.cpu().numpy() for part in (state.live, state.waited, state.deepest, before, after))
-        return self._with_live(state, [self.referee.follow(*row) for row in zip(*told, strict=True)])
+        told = zip(_watched(state), *(part.cpu().numpy() for part in (before, after, action)), strict=True)
+        return self._with_live(state, [self.referee.follow(*row) for row in told])
 
     def _look(self, state: State, screens: torch.Tensor) -> State:
         """The state with what is live on screens int16 [B, H, W] of which nothing before is known."""
         if self.referee is None:
             return state
-        live = [self.referee.follower.begin(screen) for screen in screens.cpu().numpy()]
-        return self._with_live(state, [(thing, 0, self.referee.follower.depth(thing)) for thing in live])
+        return self._with_live(state, [Watched(self.referee.follower.begin(screen)) for screen in screens.cpu().numpy()])
 
-    def _with_live(self, state: State, told: list[tuple[np.ndarray, int, int]]) -> State:
-        live, waited, deepest = (torch.from_numpy(np.stack(part)).to(state.live.device) for part in zip(*told, strict=True))
-        return replace(state, live=live, waited=waited, deepest=deepest)
+    @staticmethod
+    def _with_live(state: State, told: list[Watched]) -> State:
+        parts = (torch.from_numpy(np.stack(part)).to(state.live.device) for part in zip(*told, strict=True))
+        return replace(state, **dict(zip(TURNING, parts, strict=True)))
 
     def _gains(self, believed: Beliefs, known: torch.Tensor, row: int) -> np.ndarray:
         """See `Known.mend`. What was decided for a cell by itself is as good as certain."""
@@ -178,3 +190,7 @@ class Ruled(Dynamics):
         screen = torch.full((self.backdrops[0].numel(), gains.shape[1]), -torch.inf)
         screen[self.layout.cells[self.mask].cpu()] = gains.cpu()
         return screen.view(*self.backdrops.shape[1:], -1).numpy()
+
+
+def _watched(state: State) -> list[Watched]:
+    return [Watched(*row) for row in zip(*(getattr(state, name).cpu().numpy() for name in TURNING), strict=True)]

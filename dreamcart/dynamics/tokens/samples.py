@@ -9,7 +9,7 @@ from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE
 from dreamcart.dynamics.tokens.inertia import Inertia
 from dreamcart.dynamics.tokens.model import TokenDynamics
 from dreamcart.dynamics.tokens.movers.births import unborn
-from dreamcart.dynamics.tokens.state import State
+from dreamcart.dynamics.tokens.state import State, nothing_live
 
 FLOOR, POWER = 0.01, 0.6  # how far practice follows the last loss: chance ~ (loss + floor) ^ power
 MOST_WEIGHT = 5.0
@@ -146,8 +146,7 @@ class Samples:
             torch.zeros(len(at), self.recalled),
             torch.zeros(len(at), dtype=torch.int64),
             torch.zeros(len(at), self.ticks),
-            torch.zeros(len(at), 0, 0, dtype=torch.int8),
-            *torch.zeros(2, len(at), dtype=torch.int64),
+            *nothing_live(len(at)),
         )
         action = torch.from_numpy(self.action[at].astype(np.float32))
         return (

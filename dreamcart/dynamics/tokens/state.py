@@ -10,6 +10,7 @@ from dreamcart.dynamics.tokens.dials import MIDDLE, turned
 from dreamcart.dynamics.tokens.movers.births import unborn
 
 MOVING = ("born", "followed", "moments", "placed", "recalled", "beat", "phases")  # what is known of things that move
+TURNING = ("live", "waited", "timed", "lain")  # what is known of the live thing, as `pace.Watched` has it
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class State(history.State):
     followed: float32 [B, K, M] and moments: float32 [B, M], see `movers/followers.py`, [B, K, 0] and [B, 0] where nothing follows
     a dial; placed: float32 [B, K, 2], where each kind is, recalled: float32 [B, G], and beat: int64 [B], a count of screens, see
     `movers/memory.py`, [B, 0, 2] and [B, 0] in a dream without; phases: float32 [B, T], see `movers/clocks.py`; live: int8
-    [B, H, W], 1 where the live thing is, see `live.py`, -1 everywhere if that is not known, [B, 0, 0] in a dream without; waited,
-    deepest: int64 [B], for how many steps it has not fallen, and how far it has, see `turns.py`.
+    [B, H, W], 1 where the live thing is, see `live.py`, -1 everywhere if that is not known, [B, 0, 0] in a dream without; waited:
+    int64 [B], for how many steps it has not fallen, timed: bool [B], whether it is known since when, and lain: int64 [B], for how
+    many steps it has lain where it could fall no further, see `pace.py`.
     """
 
     dials: torch.Tensor
@@ -37,7 +39,8 @@ class State(history.State):
     phases: torch.Tensor
     live: torch.Tensor
     waited: torch.Tensor
-    deepest: torch.Tensor
+    timed: torch.Tensor
+    lain: torch.Tensor
 
     def to(self, device: torch.device) -> "State":
         """The state on a device."""
@@ -56,11 +59,17 @@ def begin(
     state = history.begin(*seen)
     middle = torch.full((len(state.idle), *dials), MIDDLE, device=state.idle.device)
     born, batch = unborn(len(state.idle), kinds), len(state.idle)
-    live = torch.zeros(batch, 0, 0, dtype=torch.int8), *torch.zeros(2, batch, dtype=torch.int64)
+    live = nothing_live(batch)
     placed = torch.full((batch, kinds if recalled else 0, 2), torch.nan)
     memory = placed, torch.zeros(batch, recalled), torch.zeros(batch, dtype=torch.int64), torch.zeros(batch, ticks)
     own = born, torch.zeros(batch, kinds, moments), torch.zeros(batch, moments), *memory, *live
     return _join(state, middle, _nothing(state), *(part.to(middle.device) for part in own))
+
+
+def nothing_live(batch: int) -> tuple[torch.Tensor, ...]:
+    """What is known of the live thing where there is none, in the order of TURNING."""
+    waited, lain = torch.zeros(2, batch, dtype=torch.int64)
+    return torch.zeros(batch, 0, 0, dtype=torch.int8), waited, torch.zeros(batch, dtype=torch.bool), lain
 
 
 def advance(state: State, action: torch.Tensor, *seen: torch.Tensor, dials: Any = ()) -> State:
@@ -69,7 +78,7 @@ def advance(state: State, action: torch.Tensor, *seen: torch.Tensor, dials: Any 
     now = turned(state.dials[:, -1], action, dials)
     positions = torch.cat([state.dials[:, 1:], now[:, None]], 1)
     kept = state.born, state.followed, state.moments, state.placed, state.recalled, state.beat, state.phases
-    kept = *kept, state.live, state.waited, state.deepest
+    kept = *kept, *(getattr(state, name) for name in TURNING)
     return _join(history.advance(state, action, *seen), positions, _nothing(state), *kept)
 
 
@@ -83,7 +92,7 @@ def delay(state: State, late: torch.Tensor) -> State:
         onward = torch.where(late[:, None, None] > 0, state.frames[:, -1].to(onward.dtype), onward)
     born = state.born + torch.nn.functional.pad(late[:, None, None].expand(-1, state.born.shape[1], 2), (1, 0))
     kept = state.followed, state.moments, state.placed, state.recalled, state.beat, state.phases
-    kept = *kept, state.live, state.waited, state.deepest
+    kept = *kept, *(getattr(state, name) for name in TURNING)
     return _join(history.delay(state, late), dials, onward, born, *kept)
 
 

@@ -14,6 +14,7 @@ from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, choices
 from dreamcart.dynamics.tokens.chains import find_chains
 from dreamcart.dynamics.tokens.dials import dials_of
 from dreamcart.dynamics.tokens.find_live import find_live
+from dreamcart.dynamics.tokens.find_pace import find_pace
 from dreamcart.dynamics.tokens.find_turns import find_turns
 from dreamcart.dynamics.tokens.inertia import colours, has_inertia
 from dreamcart.dynamics.tokens.init import fit_layout, load_trained, take_weights
@@ -230,8 +231,10 @@ def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split) -> dict[str,
     model.set_scenes(find_scenes(*shown))
     live = find_live(*shown)
     turns = find_turns(*shown, live)
-    model.set_live(live, turns)
+    pace = find_pace(*shown, live, turns)
+    model.set_live(live, turns, pace)
     cuts = bool((model.after >= 0).any())
     sizes = {"regions": model.contents, "moves": model.moves.old, "chains": model.chains_contents}
-    own = {"cuts": cuts, "apart": True, "scenes": not bool(model.scenes.all()), "live": live.size, "turns": turns.size}
+    own = {"cuts": cuts, "apart": True, "scenes": not bool(model.scenes.all()), "live": live.size}
+    own |= {"turns": turns.size, "pace": pace.size, "turned": bool(live.turned.any())}
     return own | {name: list(part.shape) for name, part in sizes.items()}

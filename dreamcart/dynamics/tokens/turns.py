@@ -16,8 +16,10 @@ import numpy as np
 import torch
 
 from dreamcart.dynamics.tokens.live import UNKNOWN, Deed, Follower
+from dreamcart.dynamics.tokens.pace import Pace, Pacer, Time, Watched
 
 TURNS = Deed.COMES, Deed.OTHER, Deed.CUT  # what is live after them is another
+ANY = Time()
 RARE = 0.05  # where at most this share of what followed was another, the usual one follows
 
 
@@ -77,31 +79,50 @@ class Turns:
 class Referee:
     """Keeps a dream to the turns of its game."""
 
-    def __init__(self, follower: Follower, turns: Turns) -> None:
-        self.follower = follower
+    def __init__(self, follower: Follower, turns: Turns, pace: Pace) -> None:
+        self.follower, self.pacer = follower, Pacer(follower, pace)
         for field in fields(turns):
             setattr(self, field.name, getattr(turns, field.name).cpu().numpy())
 
-    def follow(
-        self, live: np.ndarray, waited: int, deepest: int, before: np.ndarray, after: np.ndarray
-    ) -> tuple[np.ndarray, int, int]:
-        """What is live after a step, int8 [H, W], for how many steps in which time ran it has not fallen, and how deep it has been,
-        from all three before."""
-        deed, then = self.follower.follow(live, before, after)
-        if deed in TURNS or (deed is Deed.MOVES and self.follower.fell(deepest, then)):
-            return then, 0, self.follower.depth(then)
-        return then, waited + self._is(self.runs, before), deepest
+    def follow(self, now: Watched, before: np.ndarray, after: np.ndarray, action: Sequence[float]) -> Watched:
+        """What is known of the live thing after a step in which buttons [n] were pressed."""
+        return self.count(now, *self.follower.follow(now.live, before, after), before, after, action)
 
-    def overdue(self, screen: np.ndarray, waited: int) -> bool:
-        """Whether what is live has not fallen for as long as any."""
-        return waited >= self.patience and self._is(self.runs, screen)
+    def count(
+        self, now: Watched, deed: Deed, then: np.ndarray, before: np.ndarray, after: np.ndarray, action: Sequence[float]
+    ) -> Watched:
+        """`follow` where it is known what the step does and what is live then, see `Follower.follow`."""
+        if deed is Deed.STRANGER or deed in TURNS:
+            return Watched(then, timed=deed in TURNS and bool((then > 0).any()))
+        if not self.runs_on(after):
+            return now._replace(live=then)
+        if deed is Deed.MOVES and self.follower.falls_of(now.live, then, int(after[then > 0][0])):
+            return Watched(then, timed=True)
+        lies = now.lain > 0 or self.pacer.lies_down(self.pacer.time(now, before, action), then, after)
+        return Watched(then, now.waited + 1, now.timed, now.lain + lies)
 
-    def rule(self, live: np.ndarray, before: np.ndarray, after: np.ndarray, overdue: bool = False) -> np.ndarray | None:
+    def time(self, now: Watched, screen: np.ndarray, action: Sequence[float]) -> Time:
+        """What is known of the next step by its time, see `Pacer.time`; where that is nothing, what has not fallen for as long as
+        any falls, or its turn ends."""
+        time = self.pacer.time(now, screen, action)
+        late = now.waited >= self.patience and self.runs_on(screen)
+        return Time(ends=True) if time.falls is None and late else time
+
+    def runs_on(self, screen: np.ndarray) -> bool:
+        """Whether time runs in the step to a screen."""
+        return self._is(self.runs, screen)
+
+    def presses(self, live: np.ndarray, screen: np.ndarray, time: Time) -> bool:
+        """Whether something happens in the next step, whatever a network says."""
+        if not self.runs_on(screen):
+            return False
+        return time.ends or bool(time.falls and self.follower.fallen(live, screen) is not None)
+
+    def rule(self, live: np.ndarray, before: np.ndarray, after: np.ndarray, time: Time = ANY) -> np.ndarray | None:
         """The screen that follows by the rules, where one is decided otherwise; None where they have nothing to say.
 
         Args:
-            live: int8 [H, W], see `State.live`; before, after: int16 [H, W], now, and as it was decided; overdue: whether what is
-            live has not fallen for as long as any.
+            live: int8 [H, W], see `State.live`; before, after: int16 [H, W], now, and as it was decided; time: see `time`.
         """
         if not len(self.notes):
             return None
@@ -110,12 +131,14 @@ class Referee:
             return self._open(after)
         ends = self._is(self.ends, after) and not self._is(self.ends, before)
         anew = deed is Deed.OTHER and self._is_first(then, after)  # though none has ended
-        hangs = overdue and live.flat[0] != UNKNOWN and np.array_equal(before, after)
         if deed is not Deed.NOTHING and not ends and self._is(self.still, after):
             return np.where(self.follower.area, before, after)
-        turn = self.follower.arrives(before, after) or ends or anew or hangs
+        hangs = time.ends and live.flat[0] != UNKNOWN and (np.array_equal(before, after) or time.falls is not None)
+        turn = self.follower.arrives(before, after) or ends or anew or (hangs and self.runs_on(after))
         if not turn and deed is not Deed.OTHER:
             return None
+        if turn and time.falls is not None and not time.ends and (live > 0).any():
+            return None  # it is not time: see `in_time`
         fallen = self.follower.fallen(live, before)
         if fallen is not None and not ends:  # a pause may have ended
             fallen.flat[self.panel] = after.flat[self.panel]
@@ -128,6 +151,23 @@ class Referee:
         if (before.flat[cells] == self.follower.ground).all():
             return self._come(note, cells, before, after)
         return self._end(before)
+
+    def in_time(self, live: np.ndarray, before: np.ndarray, after: np.ndarray, time: Time) -> np.ndarray:
+        """A screen int16 [H, W] that was decided, with the live thing where it is by then: it falls in its time, and nothing comes
+        or ends before."""
+        if time.falls is None or time.ends or not (live > 0).any():
+            return after
+        deed, then = self.follower.follow(live, before, after)
+        ends = self._is(self.ends, after) and not self._is(self.ends, before)
+        if deed in (Deed.OTHER, Deed.CUT) or not (ends or self.runs_on(after)):
+            return after
+        goes = then if deed is Deed.MOVES and not time.lies else live
+        screen = np.where(self.follower.area, self.pacer.keep(live, before, goes, time), after)
+        if ends:
+            screen.flat[self.panel] = before.flat[self.panel]
+        if deed is Deed.COMES:
+            screen.flat[self.notice] = before.flat[self.notice]
+        return screen
 
     def _cells(self, note: int) -> np.ndarray:
         return self.places[note][self.places[note] >= 0]
