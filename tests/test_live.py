@@ -11,6 +11,8 @@ from synthetic import BUTTONS
 from test_tokens import in_doubt, make_model, record, some_state
 
 from dreamcart.dynamics.base import load_dynamics, save_dynamics
+from dreamcart.dynamics.tokens.controls import Controls, Hands
+from dreamcart.dynamics.tokens.find_controls import find_controls, going_on
 from dreamcart.dynamics.tokens.find_live import find_live
 from dreamcart.dynamics.tokens.find_pace import find_pace
 from dreamcart.dynamics.tokens.find_turns import find_turns
@@ -31,13 +33,16 @@ SPEED = (7, 6)  # the cell that tells how fast things fall
 FALLS = {0: 3, 7: 2}  # steps, by what it shows
 FAST = BUTTONS.index("A")  # falls in each step
 LIES = 1  # steps
+SLIDES = {"LEFT": -1, "RIGHT": 1}  # columns, if the other is up: at once, after two steps and then in each
+TURNS = BUTTONS.index("B")
 
 
 class Game:
     """A well in which bars fall, next to it the one that comes next, a panel and how fast they fall."""
 
-    def __init__(self, rng: np.random.Generator, ghosts: bool = False) -> None:
-        self.rng, self.ghosts = rng, ghosts
+    def __init__(self, rng: np.random.Generator, ghosts: bool = False, steered: bool = False) -> None:
+        self.rng, self.ghosts, self.steered = rng, ghosts, steered
+        self.down, self.held = np.zeros(len(BUTTONS), np.uint8), np.full(len(BUTTONS), 31)
         self.begin()
 
     def begin(self) -> None:
@@ -51,11 +56,21 @@ class Game:
 
     def fits(self, cells: np.ndarray) -> bool:
         y, x = cells.T
-        return bool((y < HEIGHT).all() and (x >= 0).all() and (x < WIDTH).all() and (self.stack[y, x] == 0).all())
+        return bool(
+            (y >= 0).all() and (y < HEIGHT).all() and (x >= 0).all() and (x < WIDTH).all() and (self.stack[y, x] == 0).all()
+        )
 
-    def step(self) -> int:
-        """Returns whether the button was down."""
-        pressed = int(self.rng.random() < 0.15)
+    def press(self) -> np.ndarray:
+        """Buttons for a step."""
+        down = self.down ^ (self.rng.random(len(BUTTONS)) < 0.2)
+        down[[button for button in range(len(BUTTONS)) if not self.steered or BUTTONS[button] not in (*SLIDES, "B")]] = 0
+        down[FAST] = self.rng.random() < 0.15
+        self.held = np.where(down == self.down, self.held + 1, 0)
+        return down
+
+    def step(self) -> np.ndarray:
+        """Returns the buttons that were down."""
+        self.down = self.press()
         if self.panel == OVER:
             if self.rng.random() < 0.3:
                 self.begin()
@@ -68,13 +83,30 @@ class Game:
             self.panel = PAUSED
         else:
             self.panel = 0
-            self.fall(pressed) if len(self.cells) else self.turn()
-        return pressed
+            self.fall() if len(self.cells) else self.turn()
+        return self.down
 
-    def fall(self, pressed: int) -> None:
+    def steer(self) -> None:
+        """A flat bar turns, by its lower end, and what is pressed slides."""
+        y, x = self.cells[-1]
+        if self.down[TURNS] and not self.held[TURNS] and self.token == FLAT:
+            stands = self.cells[0, 1] == x
+            turned = np.array([[y, x], [y, x + 1]] if stands else [[y - 1, x - 1], [y, x - 1]])
+            self.cells = turned if self.fits(turned) else self.cells
+        for name, way in SLIDES.items():
+            own, other = (BUTTONS.index(one) for one in (name, ({*SLIDES} - {name}).pop()))
+            since = min(self.held[own], self.held[other])
+            slid = self.cells + np.array([0, way])
+            if self.down[own] and not self.down[other] and since != 1 and self.fits(slid):
+                self.cells = slid
+
+    def fall(self) -> None:
         self.wait += 1
-        falls = bool(pressed) or self.wait >= FALLS[self.speed]
-        then = self.cells + np.array([1, 0] if falls else [0, self.rng.integers(-1, 2)])
+        falls = bool(self.down[FAST]) or self.wait >= FALLS[self.speed]
+        if self.steered:
+            self.steer()
+        wanders = 0 if self.steered else self.rng.integers(-1, 2)
+        then = self.cells + np.array([1, 0] if falls else [0, wanders])
         fits = self.fits(then)
         self.cells = then if fits else self.cells
         if falls:
@@ -104,14 +136,14 @@ class Game:
 
 
 @cache
-def played(ghosts: bool = False, episodes: int = 40, steps: int = 400):
+def played(ghosts: bool = False, episodes: int = 40, steps: int = 400, steered: bool = False):
     """Recordings of the game: the distinct frames, the records, those with a successor, and the layout."""
     recorded = []
     for seed in range(episodes):
-        game = Game(np.random.default_rng(seed), ghosts)
+        game = Game(np.random.default_rng(seed), ghosts, steered)
         frames, actions = [game.screen()], np.zeros((steps, len(BUTTONS)), np.uint8)
         for step in range(steps):
-            actions[step, FAST] = game.step()
+            actions[step] = game.step()
             frames.append(game.screen())
         recorded.append((frames, actions))
     split, tokens = record(recorded)
@@ -125,9 +157,19 @@ def found() -> tuple[Live, Turns, Pace]:
     return live, turns, find_pace(*played(), live, turns)
 
 
+@cache
+def steered() -> tuple[Live, Turns, Pace, Controls]:
+    """What is found where buttons slide and turn things."""
+    shown = played(steered=True, episodes=25)
+    live = find_live(*shown)
+    turns = find_turns(*shown, live)
+    pace = find_pace(*shown, live, turns)
+    return live, turns, pace, find_controls(*shown[:3], live, turns, pace)
+
+
 def referee() -> Referee:
     live, turns, pace = found()
-    return Referee(Follower(live), turns, pace)
+    return Referee(live, turns, pace, Controls.empty())
 
 
 def well(*lines: str, panel: int = 0, notice: int = TALL) -> np.ndarray:
@@ -201,6 +243,50 @@ def test_the_pace_is_found():
     assert pace.lies == LIES
 
 
+def test_what_buttons_do_is_found():
+    live, _, _, controls = steered()
+    slides = {
+        tuple(way): (button, against) for way, button, against in zip(*(part.tolist() for part in sliding(controls)), strict=True)
+    }
+    left, right = (BUTTONS.index(name) for name in SLIDES)
+    assert slides == {(0, -1): (left, right), (0, 1): (right, left)}
+    assert controls.beats[:, :6].tolist() == [[1, 0, 1, 1, 1, 1]] * 2
+    assert controls.turns.tolist() == [TURNS]
+    shapes = {
+        (token, tuple(map(tuple, shape.tolist()))): number
+        for number, (token, shape) in enumerate(zip(live.made_of.tolist(), live.shapes, strict=True))
+    }
+    flat, stands = shapes[FLAT, ((0, 0), (0, 1))], shapes[FLAT, ((0, 0), (1, 0))]
+    assert controls.becomes[0, [flat, stands]].tolist() == [stands, flat]
+    assert controls.offsets[flat, stands].tolist() == [-1, 0]
+    assert controls.offsets[stands, flat].tolist() == [1, 0]
+    assert live.turned[[flat, stands], [stands, flat]].tolist() == [-1, 1]
+
+
+@pytest.mark.parametrize(
+    ("beats", "then"),
+    [
+        ([1, 0, 0, 1, 0, 1, 0, 1, -1, -1, -1], [1, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0]),
+        ([1, 0, 0, 1, 0, 1, 0, 1, -1, 1, -1], [1, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0]),
+        ([1, 0, 0, 1, 0, 1, 0, 1, -1, 0, -1], [1, 0, 0, 1, 0, 1, 0, 1, -1, 0, -1]),  # not so
+        ([1, 0, 0, 1, 0, 1, -1, -1], [1, 0, 0, 1, 0, 1, -1, -1]),  # too few
+        ([1, 0, 0, 0, -1, -1], [1, 0, 0, 0, 0, 0]),
+        ([1, 0, 1], [1, 0, 1]),
+    ],
+)
+def test_beats_go_on(beats, then):
+    assert going_on(np.array(beats, np.int8)).tolist() == then
+
+
+def sliding(controls: Controls):
+    return controls.ways, controls.button, controls.against
+
+
+def test_where_things_wander_no_controls_are_known():
+    live, turns, pace = found()
+    assert not find_controls(*played()[:3], live, turns, pace).known
+
+
 def test_where_things_fall_at_random_no_pace_is_known():
     """The same screens, but the button that made things fall is not told."""
     tokens, index, transitions, layout = played()
@@ -219,7 +305,7 @@ def test_the_live_thing_is_followed():
     for at in transitions[game[transitions]]:
         deed, live = follower.follow(live, tokens[rows[at]], tokens[rows[at + 1]])
         deeds.append(deed)
-    assert set(deeds) >= {Deed.NOTHING, Deed.MOVES, Deed.COMES, Deed.OTHER}
+    assert set(deeds) >= {Deed.NOTHING, Deed.MOVES, Deed.COMES}
 
 
 def test_of_two_that_look_alike_the_one_that_lies_does_not_move():
@@ -314,20 +400,21 @@ def test_a_pause_may_end_in_the_step_in_which_something_falls_instead():
 def slow() -> Referee:
     """One who does not know the pace."""
     live, turns, _ = found()
-    return Referee(Follower(live), turns, Pace.empty(buttons=len(BUTTONS)))
+    return Referee(live, turns, Pace.empty(buttons=len(BUTTONS)), Controls.empty())
 
 
 NOTHING, PRESSED = np.zeros(len(BUTTONS)), np.eye(len(BUTTONS))[FAST]
+HELD = np.zeros(len(BUTTONS), np.int64)
 
 
 def test_what_hangs_falls_and_what_lies_is_followed():
     now = well("11...", ".....")
     live = bar(now, (6, 0), (6, 1))
     longest = int(found()[1].patience)
-    times = [slow().time(Watched(live, steps), now, NOTHING) for steps in (longest - 1, longest)]
+    times = [slow().time(Watched(live, steps), now, NOTHING, HELD) for steps in (longest - 1, longest)]
     assert [time.ends for time in times] == [False, True]
     assert [slow().presses(live, now, time) for time in times] == [False, True]
-    assert not slow().time(Watched(live, 1000), well("11...", ".....", panel=PAUSED), NOTHING).ends
+    assert not slow().time(Watched(live, 1000), well("11...", ".....", panel=PAUSED), NOTHING, HELD).ends
     assert slow().rule(live, now, now) is None
     np.testing.assert_array_equal(slow().rule(live, now, now, times[1]), well("11..."))
     lies = well("11...")
@@ -344,8 +431,10 @@ def test_turning_is_no_fall_and_turning_while_it_falls_is():
     made_of[tall], turned[flat, tall] = FLAT, -1
     follower = Follower(Live(**vars(live) | {"made_of": made_of, "turned": turned}))
     lies, stands = bar(well(), (4, 0), (4, 1)), bar(well(), (3, 0), (4, 0))
-    assert [follower.falls_of(lies, then, FLAT) for then in (stands, np.roll(stands, 1, 0), np.roll(lies, 1, 0))] == [0, 1, 1]
-    assert follower.falls_of(np.full_like(lies, UNKNOWN), lies, FLAT) == 0
+    now = well("11...", ".....", ".....", ".....")
+    assert [follower.falls_of(lies, then, now) for then in (stands, np.roll(stands, 1, 0), np.roll(lies, 1, 0))] == [0, 1, 1]
+    unknown = np.full_like(lies, UNKNOWN)
+    assert follower.falls_of(unknown, lies, now) == follower.falls_of(lies, unknown, now) == 0
 
 
 @pytest.mark.parametrize(
@@ -361,7 +450,7 @@ def test_turning_is_no_fall_and_turning_while_it_falls_is():
 )
 def test_when_it_falls(watched, pressed, expected):
     now = well("11...", ".....")
-    assert referee().time(Watched(bar(now, (6, 0), (6, 1)), *watched), now, pressed) == expected
+    assert referee().time(Watched(bar(now, (6, 0), (6, 1)), *watched), now, pressed, HELD) == expected
 
 
 def test_where_its_turn_ends_at_once_it_ends_with_the_fall():
@@ -382,6 +471,42 @@ def test_it_falls_in_its_time_whatever_else_it_does():
         np.testing.assert_array_equal(referee().in_time(live, now, decided, Time(True)), due)
         np.testing.assert_array_equal(referee().in_time(live, now, decided, Time()), decided)
         np.testing.assert_array_equal(referee().in_time(live, now, decided, Time(False, True)), stays)  # it lies
+
+
+@pytest.mark.parametrize(
+    ("lines", "cells", "pressed", "since", "then"),
+    [
+        (["11...", "....."], [(6, 0), (6, 1)], ["RIGHT"], 0, [(6, 1), (6, 2)]),
+        (["11...", "....."], [(6, 0), (6, 1)], ["RIGHT"], 1, [(6, 0), (6, 1)]),
+        (["11...", "....."], [(6, 0), (6, 1)], ["LEFT"], 0, [(6, 0), (6, 1)]),  # no room
+        (["11...", "....."], [(6, 0), (6, 1)], ["LEFT", "RIGHT"], 0, [(6, 0), (6, 1)]),
+        (["11...", "....."], [(6, 0), (6, 1)], ["B"], 0, [(5, 0), (6, 0)]),
+        (["2....", "11..."], [(7, 0), (7, 1)], ["B"], 0, [(7, 0), (7, 1)]),  # no room
+        (["11...", "....."], [(6, 0), (6, 1)], ["B"], 3, [(6, 0), (6, 1)]),  # it has been down
+        (["11...", "....."], [(6, 0), (6, 1)], ["B", "RIGHT"], 0, [(5, 1), (6, 1)]),
+        (["11...", "....."], [(6, 0), (6, 1)], ["RIGHT"], 31, None),  # it was not seen for so long
+    ],
+)
+def test_buttons_move_it(lines, cells, pressed, since, then):
+    live, _, _, controls = steered()
+    hands = Hands(Follower(live), live.shapes, controls)
+    now, down = well(*lines), np.array([name in pressed for name in BUTTONS], np.float32)
+    moved = hands.moved(bar(now, *cells), now, down, np.where(down, since, 31))
+    assert moved is None if then is None else np.argwhere(moved > 0).tolist() == [list(cell) for cell in then]
+
+
+def test_a_dream_is_steered_whatever_it_decides():
+    """And something happens though a network says that nothing does."""
+    live, turns, pace, controls = steered()
+    referee = Referee(live, turns, pace, controls)
+    now, right = well("11...", ".....", "....."), np.array([name == "RIGHT" for name in BUTTONS], np.float32)
+    watched = Watched(bar(now, (5, 0), (5, 1)), 0, True)
+    time = referee.time(watched, now, right, np.where(right, 0, 31))
+    assert referee.presses(watched.live, now, time)
+    for decided in (now, well("11...", "....."), come(now, TALL, DOT)):
+        np.testing.assert_array_equal(referee.in_time(watched.live, now, decided, time), well(".11..", ".....", "....."))
+    early = well(".....", "66666", ".....")
+    np.testing.assert_array_equal(referee.in_time(watched.live, now, early, time), well(".11..", ".....", "....."))
 
 
 def test_it_slides_only_where_there_is_room_before_it_falls():
@@ -426,7 +551,7 @@ def model():
     layout = played()[3]
     model = in_doubt(make_model(layout, 10))
     model.network.event[2].bias.data[0] = 20.0  # something always changes
-    model.set_live(*found())
+    model.set_live(*found(), Controls.empty())
     return model
 
 
@@ -462,9 +587,9 @@ def test_a_dream_keeps_to_it(model, temperature, tmp_path):
             deed, then = model.referee.follower.follow(now.live, one, other)
             assert model.referee.allows(now.live, one, other), (now, one, other)
             deeds[deed] += 1
-            time = model.referee.time(now, one, action[row].numpy())
+            time = model.referee.time(now, one, action[row].numpy(), HELD)
             if (now.live > 0).any() and time.falls is not None and model.referee.runs_on(other) and deed is not Deed.OTHER:
-                fell = deed is Deed.MOVES and model.referee.follower.falls_of(now.live, then, int(one[now.live > 0][0])) > 0
+                fell = deed is Deed.MOVES and model.referee.follower.falls_of(now.live, then, one) > 0
                 room = fell or model.referee.follower.fallen(then, other) is not None
                 assert deed is Deed.COMES or fell == (time.falls and room), (now, one, other)
                 assert deed is not Deed.COMES or time.ends, (now, one, other)

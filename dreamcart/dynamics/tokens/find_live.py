@@ -43,9 +43,7 @@ class Step(NamedTuple):
 
     def falls(self, follower: Follower, tokens: np.ndarray, rows: np.ndarray) -> bool:
         """Whether the live thing falls in this step, in which it moves."""
-        if self.then.flat[0] == UNKNOWN:
-            return False
-        return follower.falls_of(self.live, self.then, int(tokens[rows[self.at + 1]][self.then > 0][0])) > 0
+        return follower.falls_of(self.live, self.then, tokens[rows[self.at]]) > 0
 
 
 def watch(follower: Follower, tokens: np.ndarray, rows: np.ndarray, transitions: np.ndarray, about: str) -> Iterator[Step]:

@@ -5,7 +5,7 @@ fast; without them it falls in a certain step after the last time, by what one p
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from dreamcart.dynamics.tokens.controls import Controls
 from dreamcart.dynamics.tokens.find_live import EXCEPTIONS, LEAST
 from dreamcart.dynamics.tokens.find_turns import Part, parts_beside
 from dreamcart.dynamics.tokens.layout import Layout
-from dreamcart.dynamics.tokens.live import Deed, Follower, Live
+from dreamcart.dynamics.tokens.live import Deed, Live
 from dreamcart.dynamics.tokens.pace import Pace, Watched
 from dreamcart.dynamics.tokens.turns import Referee, Turns
 
@@ -26,8 +27,9 @@ LONG = 2**31  # steps that nothing lies
 
 
 class Step(NamedTuple):
-    """A step in which time runs, with a live thing. at: its record; waited, timed, lain: see `State`, before it; fell: whether the
-    thing fell; room: whether it could, whatever else it did."""
+    """A step to a screen on which time runs, with a live thing. at: its record; waited, timed, lain: see `State`, before it; fell:
+    whether the thing fell; room: whether it could, whatever else it did; live, then: int8 [H, W], the thing before and after; runs:
+    whether time ran before, too."""
 
     at: int
     deed: Deed
@@ -36,6 +38,9 @@ class Step(NamedTuple):
     lain: int
     fell: bool
     room: bool
+    live: np.ndarray
+    then: np.ndarray
+    runs: bool
 
 
 def find_pace(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, layout: Layout, live: Live, turns: Turns) -> Pace:
@@ -49,10 +54,14 @@ def find_pace(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, la
         return Pace.empty()
     rows, pressed = index["frame"], index["action"] > 0
     none = Pace.empty(buttons=pressed.shape[1])
-    steps = [step for step in _walk(tokens, index, transitions, live, turns, none) if step.deed in (Deed.NOTHING, Deed.MOVES)]
+    steps = [
+        (step.at, step.waited, step.timed, step.fell, step.room)
+        for step in walk(tokens, index, transitions, live, turns, none)
+        if step.deed in (Deed.NOTHING, Deed.MOVES)
+    ]
     if not steps:
         return Pace.empty()
-    at, _, waited, timed, _, fell, room = map(np.array, zip(*steps, strict=True))
+    at, waited, timed, fell, room = map(np.array, zip(*steps, strict=True))
     fast = np.array([_always(fell[room & down]) for down in pressed[at].T])
     slow = timed & room & ~pressed[at][:, fast].any(1)
     whole = Part(np.zeros(0, np.int64), np.zeros(len(tokens), np.int64), np.zeros((1, 0), np.int16))  # everywhere the same pace
@@ -63,13 +72,14 @@ def find_pace(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, la
     if (fell & slow).sum() < LEAST or wrong > EXCEPTIONS * (fell & slow).sum():
         return Pace.empty()
     pace = Pace(*map(torch.from_numpy, (parts[best].cells, parts[best].contents, every, fast)), torch.tensor(LONG))
-    return replace(pace, lies=torch.tensor(_lies(list(_walk(tokens, index, transitions, live, turns, pace)))))
+    return replace(pace, lies=torch.tensor(_lies(walk(tokens, index, transitions, live, turns, pace))))
 
 
-def _walk(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, live: Live, turns: Turns, pace: Pace) -> Iterator[Step]:
+def walk(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, live: Live, turns: Turns, pace: Pace) -> Iterator[Step]:
     """The steps of a split in which time runs, with a live thing, one after another."""
-    follower, rows, pressed = Follower(live), index["frame"], index["action"]
-    referee = Referee(follower, turns, pace)
+    rows, pressed = index["frame"], index["action"]
+    referee = Referee(live, turns, pace, Controls.empty())
+    follower = referee.follower
     last, stands = -2, None  # stands: whether what stands still has room, worked out once a screen
     for at in tqdm(transitions.tolist(), desc="pace", unit="step", unit_scale=True, mininterval=0.5):
         before, after, same = tokens[rows[at]], tokens[rows[at + 1]], rows[at] == rows[at + 1]
@@ -80,13 +90,13 @@ def _walk(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, live: 
         now = referee.count(now, deed, then, before, after, pressed[at])
         stands = stands if same else None
         if (thing > 0).any() and referee.runs_on(after):
-            fell = deed is Deed.MOVES and follower.falls_of(thing, then, int(before[thing > 0][0])) > 0
+            fell = deed is Deed.MOVES and follower.falls_of(thing, then, before) > 0
             room = stands
             if room is None:
                 here = (then, after) if deed is Deed.MOVES else (thing, before)
                 room = fell or follower.fallen(*here) is not None
             stands = room if same else None
-            yield Step(at, deed, *timing, fell, room)
+            yield Step(at, deed, *timing, fell, room, thing, then, referee.runs_on(before))
 
 
 def _always(fell: np.ndarray) -> bool:
@@ -106,13 +116,16 @@ def _every(shown: np.ndarray, contents: int, waited: np.ndarray, fell: np.ndarra
     return wrong, every
 
 
-def _lies(steps: list[Step]) -> int:
+def _lies(steps: Iterable[Step]) -> int:
     """`Pace.lies`, by steps in which what lay was counted."""
-    came = Counter(step.lain for step in steps if step.deed is Deed.COMES and not step.room)
+    came, lay = Counter(), Counter()
+    for step in steps:
+        came[step.lain] += step.deed is Deed.COMES and not step.room
+        lay[step.deed, step.lain] += step.lain > 0
     if came.total() < LEAST:
         return -1
     lies = came.most_common(1)[0][0]
     wrong = came.total() - came[lies]
-    for step in steps:
-        wrong += step.lain > 0 and (step.deed is Deed.MOVES or (step.deed is Deed.NOTHING and step.lain >= lies))
+    for (deed, lain), times in lay.items():
+        wrong += times * (deed is Deed.MOVES or (deed is Deed.NOTHING and lain >= lies))
     return lies if wrong <= ODD * came.total() else -1

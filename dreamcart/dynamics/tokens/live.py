@@ -152,12 +152,13 @@ class Follower:
         """The screen on which the live thing has gone a way, int [2], over the ground; None where it cannot, or none is known."""
         return self.placed(live, screen, np.argwhere(live > 0) + way)
 
-    def falls_of(self, live: np.ndarray, then: np.ndarray, token: int) -> int:
-        """How many times the live thing, of a token, has fallen from one screen to the next, whatever else it did."""
+    def falls_of(self, live: np.ndarray, then: np.ndarray, screen: np.ndarray) -> int:
+        """How many times the live thing of a screen int [H, W] has fallen, whatever else it did, if it is `then`, int8 [H, W]."""
         before, after = np.argwhere(live > 0), np.argwhere(then > 0)
         if not len(self.falls) or not len(before) or not len(after):
             return 0
         way = self.falls[0].astype(np.int64)
+        token = int(screen[live > 0][0])
         shapes = [self.shapes.get((token, shape_of(thing))) for thing in (live, then)]
         turned = 0 if None in shapes else int(self.turned[tuple(shapes)])
         return max(0, int((after[0] - before[0]) @ way) // int(way @ way) - turned)

@@ -57,11 +57,13 @@ class Watched(NamedTuple):
 
 class Time(NamedTuple):
     """What is known of a step before it. falls: whether the live thing falls in it if it can, None where that is not known; lies:
-    whether it has lain, and moves no more; ends: whether its turn ends."""
+    whether it has lain, and moves no more; ends: whether its turn ends; moved: int8 [H, W], where it is then but for a fall, see
+    `controls.py`, None where that is not known."""
 
     falls: bool | None = None
     lies: bool = False
     ends: bool = False
+    moved: np.ndarray | None = None
 
 
 class Pacer:
@@ -97,9 +99,8 @@ class Pacer:
         Args:
             live, then: int8 [H, W], the live thing on the screen before, and where it was decided to be.
         """
-        token = int(before[live > 0][0])
         cells = np.argwhere(then > 0)
-        if fell := self.follower.falls_of(live, then, token):
+        if fell := self.follower.falls_of(live, then, before):
             cells = cells - fell * self.follower.falls[0].astype(np.int64)
         moved = self.follower.placed(live, before, cells)
         if moved is None:  # there was room for it only because it fell

@@ -13,8 +13,10 @@ import torch
 from dreamcart.dynamics.base import Dynamics
 from dreamcart.dynamics.tokens.beliefs import Beliefs, chances
 from dreamcart.dynamics.tokens.chains import Chains
+from dreamcart.dynamics.tokens.controls import Controls
+from dreamcart.dynamics.tokens.history import hold
 from dreamcart.dynamics.tokens.known import Known
-from dreamcart.dynamics.tokens.live import Follower, Live
+from dreamcart.dynamics.tokens.live import Live
 from dreamcart.dynamics.tokens.moves import Moves
 from dreamcart.dynamics.tokens.pace import Pace, Time, Watched
 from dreamcart.dynamics.tokens.regions import ALWAYS, Regions
@@ -51,11 +53,12 @@ class Ruled(Dynamics):
         """After training: which backdrop may follow which, bool [K, K]. (Older models' files do not tell.)"""
         self.register_buffer("scenes", scenes, persistent=not bool(scenes.all()))
 
-    def set_live(self, live: Live, turns: Turns, pace: Pace, turned: bool | None = None) -> None:
-        """After training: how to tell what may move, what comes next, and when. (Older models' files do not, or not when.) turned:
-        whether their file tells what turning does; where not given, if it does anything."""
+    def set_live(self, live: Live, turns: Turns, pace: Pace, controls: Controls, turned: bool | None = None) -> None:
+        """After training: how to tell what may move, what comes next, when, and what buttons do. (Older models' files do not tell,
+        or not all of it.) turned: whether the file tells what turning does; where not given, if it does anything."""
         turned = bool(live.turned.any()) if turned is None else turned
         tables = ("live", live, len(live.tokens)), ("turns", turns, len(turns.notes)), ("pace", pace, len(pace.contents))
+        tables = *tables, ("controls", controls, controls.known)
         for prefix, table, known in tables:
             for field in fields(table):
                 kept = known > 0 and (field.name != "turned" or turned)
@@ -84,19 +87,20 @@ class Ruled(Dynamics):
     def referee(self) -> Referee | None:
         """Who keeps to what is live, made at the first step; None in a dream that does not know."""
         if self._referee is None and len(self.live_tokens):
-            live, turns, pace = (
+            tables = (
                 kind(*(getattr(self, f"{prefix}_{field.name}") for field in fields(kind)))
-                for kind, prefix in ((Live, "live"), (Turns, "turns"), (Pace, "pace"))
+                for kind, prefix in ((Live, "live"), (Turns, "turns"), (Pace, "pace"), (Controls, "controls"))
             )
-            self._referee = Referee(Follower(live), turns, pace)
+            self._referee = Referee(*tables)
         return self._referee
 
     def _times(self, state: State, screens: torch.Tensor, action: torch.Tensor) -> tuple[list[Time], torch.Tensor]:
         """What is known of the step from screens int16 [B, H, W] by its time, and whether something happens in it, bool [B]."""
         if self.referee is None:
             return [Time()] * len(screens), torch.zeros(len(screens), dtype=torch.bool, device=screens.device)
-        told = [(now, screen) for now, screen in zip(_watched(state), screens.cpu().numpy(), strict=True)]
-        times = [self.referee.time(*pair, pressed) for pair, pressed in zip(told, action.cpu().numpy(), strict=True)]
+        told = list(zip(_watched(state), screens.cpu().numpy(), strict=True))
+        pressed = zip(action.cpu().numpy(), hold(state, action).cpu().numpy(), strict=True)
+        times = [self.referee.time(*pair, *buttons) for pair, buttons in zip(told, pressed, strict=True)]
         presses = [self.referee.presses(now.live, screen, time) for (now, screen), time in zip(told, times, strict=True)]
         return times, torch.tensor(presses, dtype=torch.bool, device=screens.device)
 

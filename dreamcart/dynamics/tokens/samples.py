@@ -46,13 +46,7 @@ class Samples:
         ticks = (self.idle <= PATIENCE) | (step == 0)
         self.kept = np.flatnonzero(ticks)  # the records at which the clock of `history` ticks
         self.place = np.cumsum(ticks) - 1  # for every record, its place in `kept`
-        begins = step == 0
-        turned = self.action != np.where(begins[:, None], 0, np.roll(self.action, 1, 0))
-        number = np.arange(len(frame))[:, None]
-        since = np.maximum.accumulate(np.where(turned, number, -1))
-        # a button that has not been touched since the episode's begin has been up for ever
-        held = np.where(since < self.start[:, None], MOST_HELD, np.minimum(number - since, MOST_HELD))
-        self.held = held.astype(np.int16)
+        self.held = held_of(self.action, self.start)
         self.dials = positions_of(self.action, self.start, network.dials)
         self.tokens, self.layout, self.movers = tokens, layout, len(model.kinds.colours)
         self.frame_skip, self.moments = split.spec.frame_skip, model.moments
@@ -194,3 +188,16 @@ class Samples:
     def progress(self) -> dict[str, torch.Tensor]:
         """What a checkpoint must hold for practice to go on as it was."""
         return {"hardness": self.hardness, "drawn": self.drawn, "kind_loss": self.kind_loss}
+
+
+def held_of(action: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """For how many steps before it each button has been as it is in each record, int16 [R, n]: see `history.hold`.
+
+    Args:
+        action: uint8 [R, n]; start: int64 [R], the first record of each one's episode.
+    """
+    number = np.arange(len(action))[:, None]
+    turned = action != np.where(number == start[:, None], 0, np.roll(action, 1, 0))
+    since = np.maximum.accumulate(np.where(turned, number, -1))
+    # a button that has not been touched since the episode's begin has been up for ever
+    return np.where(since < start[:, None], MOST_HELD, np.minimum(number - since, MOST_HELD)).astype(np.int16)

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from dreamcart.dynamics.tokens.live import UNKNOWN, Deed, Follower
+from dreamcart.dynamics.tokens.controls import Controls, Hands
+from dreamcart.dynamics.tokens.live import UNKNOWN, Deed, Follower, Live
 from dreamcart.dynamics.tokens.pace import Pace, Pacer, Time, Watched
 
 TURNS = Deed.COMES, Deed.OTHER, Deed.CUT  # what is live after them is another
@@ -79,8 +80,9 @@ class Turns:
 class Referee:
     """Keeps a dream to the turns of its game."""
 
-    def __init__(self, follower: Follower, turns: Turns, pace: Pace) -> None:
-        self.follower, self.pacer = follower, Pacer(follower, pace)
+    def __init__(self, live: Live, turns: Turns, pace: Pace, controls: Controls) -> None:
+        self.follower = Follower(live)
+        self.pacer, self.hands = Pacer(self.follower, pace), Hands(self.follower, live.shapes, controls)
         for field in fields(turns):
             setattr(self, field.name, getattr(turns, field.name).cpu().numpy())
 
@@ -96,17 +98,20 @@ class Referee:
             return Watched(then, timed=deed in TURNS and bool((then > 0).any()))
         if not self.runs_on(after):
             return now._replace(live=then)
-        if deed is Deed.MOVES and self.follower.falls_of(now.live, then, int(after[then > 0][0])):
+        if deed is Deed.MOVES and self.follower.falls_of(now.live, then, before):
             return Watched(then, timed=True)
         lies = now.lain > 0 or self.pacer.lies_down(self.pacer.time(now, before, action), then, after)
         return Watched(then, now.waited + 1, now.timed, now.lain + lies)
 
-    def time(self, now: Watched, screen: np.ndarray, action: Sequence[float]) -> Time:
-        """What is known of the next step by its time, see `Pacer.time`; where that is nothing, what has not fallen for as long as
-        any falls, or its turn ends."""
-        time = self.pacer.time(now, screen, action)
-        late = now.waited >= self.patience and self.runs_on(screen)
-        return Time(ends=True) if time.falls is None and late else time
+    def time(self, now: Watched, screen: np.ndarray, action: Sequence[float], held: np.ndarray) -> Time:
+        """What is known of the next step by its time, see `Pacer.time`, and by the buttons, see `Hands.moved`; where that is
+        nothing, what has not fallen for as long as any falls, or its turn ends."""
+        time, runs = self.pacer.time(now, screen, action), self.runs_on(screen)
+        if time.falls is None:
+            return Time(ends=bool(now.waited >= self.patience and runs))
+        if time.lies or time.ends or not runs or not (now.live > 0).any():
+            return time
+        return time._replace(moved=self.hands.moved(now.live, screen, action, held))
 
     def runs_on(self, screen: np.ndarray) -> bool:
         """Whether time runs in the step to a screen."""
@@ -116,7 +121,8 @@ class Referee:
         """Whether something happens in the next step, whatever a network says."""
         if not self.runs_on(screen):
             return False
-        return time.ends or bool(time.falls and self.follower.fallen(live, screen) is not None)
+        moves = time.moved is not None and not np.array_equal(time.moved, live)
+        return time.ends or moves or bool(time.falls and self.follower.fallen(live, screen) is not None)
 
     def rule(self, live: np.ndarray, before: np.ndarray, after: np.ndarray, time: Time = ANY) -> np.ndarray | None:
         """The screen that follows by the rules, where one is decided otherwise; None where they have nothing to say.
@@ -159,10 +165,12 @@ class Referee:
             return after
         deed, then = self.follower.follow(live, before, after)
         ends = self._is(self.ends, after) and not self._is(self.ends, before)
-        if deed in (Deed.OTHER, Deed.CUT) or not (ends or self.runs_on(after)):
+        early = deed is Deed.OTHER and not time.falls and not time.lies and self.runs_on(before)  # rows go when it is to fall
+        if deed is Deed.CUT or (deed is Deed.OTHER and not early) or not (ends or self.runs_on(after)):
             return after
         goes = then if deed is Deed.MOVES and not time.lies else live
-        screen = np.where(self.follower.area, self.pacer.keep(live, before, goes, time), after)
+        goes = goes if time.moved is None or not self.runs_on(before) else time.moved
+        screen = np.where(self.follower.area, self.pacer.keep(live, before, goes, time), before if early else after)
         if ends:
             screen.flat[self.panel] = before.flat[self.panel]
         if deed is Deed.COMES:
