@@ -35,8 +35,11 @@ class Steps:
         follower, rows = Follower(live), index["frame"]
         found, self.packed, self.tokens = [], [], tokens
         way = live.falls[0].numpy().astype(np.int64)
+        held = held_of(index["action"], np.arange(len(index)) - index["step"]).astype(np.int64)
+        # what was down as an episode began may have been down before, or not have been seen yet
+        unclear = ((held == index["step"][:, None]) & (index["action"] > 0)).any(1)
         for step in walk(tokens, index, transitions, live, turns, pace):
-            if step.lain or not step.runs or step.deed not in (Deed.NOTHING, Deed.MOVES):
+            if step.lain or not step.runs or unclear[step.at] or step.deed not in (Deed.NOTHING, Deed.MOVES):
                 continue
             token = int(tokens[rows[step.at]][step.live > 0][0])
             one, other = (follower.shapes.get((token, shape_of(thing)), -1) for thing in (step.live, step.then))
@@ -49,9 +52,7 @@ class Steps:
             self.packed.append(np.packbits(step.live > 0))
         table = np.array(found, np.int64).reshape(-1, 6)
         self.screens, self.shape, self.then, self.gone = table[:, 1], table[:, 2], table[:, 3], table[:, 4:]
-        number = np.arange(len(index))
-        held = held_of(index["action"], number - index["step"])
-        self.down, self.held = index["action"][table[:, 0]] > 0, held[table[:, 0]].astype(np.int64)
+        self.down, self.held = index["action"][table[:, 0]] > 0, held[table[:, 0]]
 
     def at(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """The live thing before one of them, int8 [H, W], and the screen, int [H, W]."""
@@ -149,6 +150,10 @@ def _turns(steps: Steps, sliding: np.ndarray, shapes: int) -> tuple[np.ndarray, 
         ways[int(steps.shape[number]), int(steps.then[number])][tuple(steps.gone[number].tolist())] += 1
     for pair, gone in ways.items():
         offsets[pair] = gone.most_common(1)[0][0]
+    for into in becomes:
+        for shape, then in enumerate(into):
+            if then not in (UNSEEN, shape) and ways[shape, int(then)].total() < FEW:
+                into[shape] = UNSEEN  # not where it goes
     both = turned & (fresh[:, buttons].sum(1) > 1)
     first = [int((steps.then[both] == into[steps.shape[both]]).sum()) for into in becomes]
     order = np.argsort(first, kind="stable")[::-1].copy()
