@@ -116,11 +116,11 @@ def _slides(steps: Steps, follower: Follower) -> list[tuple[tuple[int, int], int
 
 def going_on(beats: np.ndarray) -> np.ndarray:
     """Beats int8 [N] that go on as they did: where they came back three times before the first that was not seen, those after it
-    are alike, unless one that was seen is not."""
+    are alike, unless one that was seen is not. That nothing came back is no beat."""
     seen = int((beats == UNSEEN).argmax()) if (beats == UNSEEN).any() else len(beats)
     for period in range(1, seen // 3 + 1):
         last = beats[seen - period : seen]
-        if (beats[seen - 3 * period : seen].reshape(3, period) == last).all():
+        if last.any() and (beats[seen - 3 * period : seen].reshape(3, period) == last).all():
             then = np.concatenate([beats[:seen], np.resize(last, len(beats) - seen)])
             return then if ((beats == UNSEEN) | (beats == then)).all() else beats
     return beats
