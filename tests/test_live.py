@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from synthetic import BUTTONS
+from synthetic import BUTTONS, make_spec
 from test_tokens import in_doubt, make_model, record, some_state
 
+from dreamcart.data.processed import Split
 from dreamcart.dynamics.base import load_dynamics, save_dynamics
 from dreamcart.dynamics.tokens.controls import Controls, Hands
 from dreamcart.dynamics.tokens.find_controls import find_controls, going_on
@@ -20,6 +21,7 @@ from dreamcart.dynamics.tokens.layout import Layout, find_layout
 from dreamcart.dynamics.tokens.live import UNKNOWN, Deed, Follower, Live
 from dreamcart.dynamics.tokens.model import config_for
 from dreamcart.dynamics.tokens.pace import Pace, Pacer, Time, Watched
+from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.dynamics.tokens.state import TURNING
 from dreamcart.dynamics.tokens.turns import Referee, Turns, likely
 
@@ -597,6 +599,17 @@ def test_a_dream_keeps_to_it(model, temperature, tmp_path):
                 timed[deed] += 1
     assert min(timed[Deed.NOTHING], timed[Deed.MOVES]) > 0, timed
     assert timed[Deed.COMES] > 0 or temperature, timed  # drawn at random something else happens before
+
+
+@torch.inference_mode()
+def test_a_state_made_of_a_record_is_looked_at(model):
+    """It does not tell what is live (`experiments/mistakes.py`)."""
+    tokens, index, transitions, _ = played()
+    split = Split(np.zeros((len(tokens), 1, 1, 1), np.uint8), index, make_spec())
+    state, action, *_ = Samples(split, tokens, model).get(transitions[:4])
+    assert state.live.numel() == 0
+    _, then = model.step(state, action)
+    assert then.live.shape == (4, *tokens.shape[1:])
 
 
 def test_a_dream_without_knows_nothing(tmp_path):

@@ -171,6 +171,7 @@ class TokenDynamics(Moving, Ruled):
         event, scene, gate, features = self.network.believe(sensed)
         current = state.frames[:, -1]
         screens = self.layout.compose(current, state.backdrop)
+        state = self._told(state, screens)
         happens = decide(event, temperature, generator)
         if self.mover is not None:
             happens |= self.movers.due(state.born)

@@ -171,6 +171,10 @@ class Ruled(Dynamics):
         told = zip(_watched(state), *(part.cpu().numpy() for part in (before, after, action)), strict=True)
         return self._with_live(state, [self.referee.follow(*row) for row in told])
 
+    def _told(self, state: State, screens: torch.Tensor) -> State:
+        """The state with what is live on its screens int16 [B, H, W], if it does not tell (one made of a record, by `Samples`)."""
+        return state if state.live.numel() else self._look(state, screens)
+
     def _look(self, state: State, screens: torch.Tensor) -> State:
         """The state with what is live on screens int16 [B, H, W] of which nothing before is known."""
         if self.referee is None:
