@@ -14,8 +14,7 @@ import torch
 
 from dreamcart.dynamics.tokens.history import MOST_HELD
 from dreamcart.dynamics.tokens.live import NO_MORE, Follower, shape_of
-
-UNSEEN = -1
+from dreamcart.dynamics.tokens.pace import UNSEEN
 
 
 @dataclass(frozen=True)

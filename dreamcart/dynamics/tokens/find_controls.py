@@ -11,12 +11,12 @@ from itertools import islice
 import numpy as np
 import torch
 
-from dreamcart.dynamics.tokens.controls import UNSEEN, Controls, Hands
+from dreamcart.dynamics.tokens.controls import Controls, Hands
 from dreamcart.dynamics.tokens.find_live import EXCEPTIONS, LEAST
 from dreamcart.dynamics.tokens.find_pace import walk
 from dreamcart.dynamics.tokens.history import MOST_HELD
 from dreamcart.dynamics.tokens.live import Deed, Follower, Live, shape_of
-from dreamcart.dynamics.tokens.pace import Pace
+from dreamcart.dynamics.tokens.pace import UNSEEN, Pace
 from dreamcart.dynamics.tokens.samples import held_of
 from dreamcart.dynamics.tokens.turns import Turns
 

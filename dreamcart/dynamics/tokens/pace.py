@@ -15,6 +15,8 @@ import torch
 
 from dreamcart.dynamics.tokens.live import Follower
 
+UNSEEN = -1
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -73,6 +75,7 @@ class Pacer:
         self.follower = follower
         for field in fields(pace):
             setattr(self, field.name, getattr(pace, field.name).cpu().numpy())
+        self.fast = np.flatnonzero(self.fast).tolist()
 
     def time(self, now: Watched, screen: np.ndarray, action: Sequence[float]) -> Time:
         """What is known of the step from a screen int [H, W] in which buttons [n] are pressed, if time runs in it."""
@@ -80,14 +83,17 @@ class Pacer:
             return Time(False, True, bool(now.lain >= self.lies))
         if not len(self.contents):
             return Time()
-        alike = (self.contents == screen.flat[self.part]).all(1)
-        every = int(self.every[alike.argmax()]) if now.timed and alike.any() else -1
-        if any(down and fast for down, fast in zip(action, self.fast, strict=True)):
+        if any(action[button] for button in self.fast):
             falls = True
         else:
-            falls = None if every < 0 else bool(now.waited >= every)
+            every = self._every(screen) if now.timed else UNSEEN
+            falls = None if every == UNSEEN else now.waited >= every
         at_once = falls and self.lies == 0 and (now.live > 0).any()
         return Time(falls, ends=bool(at_once and self.follower.fallen(now.live, screen) is None))
+
+    def _every(self, screen: np.ndarray) -> int:
+        alike = (self.contents == screen.flat[self.part]).all(1)
+        return int(self.every[alike.argmax()]) if alike.any() else UNSEEN
 
     def lies_down(self, time: Time, then: np.ndarray, after: np.ndarray) -> bool:
         """Whether what is live after a step in which it did not fall, int8 [H, W], was to and could not."""
