@@ -336,6 +336,16 @@ def test_when_rows_have_gone_nothing_moves_until_something_comes():
     assert np.argwhere(live).tolist() == [[0, 2]]
 
 
+def test_what_is_left_alone_when_rows_have_gone_is_not_live():
+    full, left = well(".....", "11...", "66666"), well(".....", "11...")
+    gone = referee().follow(Watched(np.zeros_like(full, np.int8)), full, left, NOTHING)
+    assert not gone.live.any()
+    assert not gone.timed
+    begun = referee().follow(Watched(np.zeros_like(full, np.int8)), full, come(well(), TALL, DOT), NOTHING)
+    assert np.argwhere(begun.live).tolist() == [[0, 2], [1, 2]]
+    assert begun.timed
+
+
 def come(screen: np.ndarray, token: int, notice: int, panel: int = 0) -> np.ndarray:
     after = screen.copy()
     after[tuple(np.array(BARS[token]).T)] = token

@@ -94,8 +94,13 @@ class Referee:
         self, now: Watched, deed: Deed, then: np.ndarray, before: np.ndarray, after: np.ndarray, action: Sequence[float]
     ) -> Watched:
         """`follow` where it is known what the step does and what is live then, see `Follower.follow`."""
-        if deed is Deed.STRANGER or deed in TURNS:
-            return Watched(then, timed=deed in TURNS and bool((then > 0).any()))
+        if deed is Deed.STRANGER:
+            return Watched(then)
+        if deed in TURNS:
+            comes = deed is Deed.COMES or self._is_first(then, after)
+            if deed is Deed.OTHER and not comes and (then > 0).any():  # what is left alone when rows have gone is not live
+                then = np.zeros_like(then)
+            return Watched(then, timed=comes and bool((then > 0).any()))
         if not self.runs_on(after):
             return now._replace(live=then)
         if deed is Deed.MOVES and self.follower.falls_of(now.live, then, before):
