@@ -22,7 +22,6 @@ from dreamcart.dynamics.tokens.pace import Pace, Watched
 from dreamcart.dynamics.tokens.turns import Referee, Turns
 
 FEW = 5  # falls that show a pace
-ODD = 0.01  # of the comings: what is left alone when rows have gone is taken for a live thing
 LONG = 2**31  # steps that nothing lies
 
 
@@ -128,4 +127,4 @@ def _lies(steps: Iterable[Step]) -> int:
     wrong = came.total() - came[lies]
     for (deed, lain), times in lay.items():
         wrong += times * (deed is Deed.MOVES or (deed is Deed.NOTHING and lain >= lies))
-    return lies if wrong <= ODD * came.total() else -1
+    return lies if wrong <= EXCEPTIONS * came.total() else -1
