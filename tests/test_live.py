@@ -13,17 +13,21 @@ from test_tokens import in_doubt, make_model, record, some_state
 from dreamcart.data.processed import Split
 from dreamcart.dynamics.base import load_dynamics, save_dynamics
 from dreamcart.dynamics.tokens.controls import Controls, Hands
+from dreamcart.dynamics.tokens.course import Course
 from dreamcart.dynamics.tokens.find_controls import find_controls, going_on
+from dreamcart.dynamics.tokens.find_lines import find_lines
 from dreamcart.dynamics.tokens.find_live import find_live
 from dreamcart.dynamics.tokens.find_pace import find_pace
 from dreamcart.dynamics.tokens.find_turns import find_turns
 from dreamcart.dynamics.tokens.layout import Layout, find_layout
+from dreamcart.dynamics.tokens.lines import Clears, Lines
 from dreamcart.dynamics.tokens.live import UNKNOWN, Deed, Follower, Live
 from dreamcart.dynamics.tokens.model import config_for
 from dreamcart.dynamics.tokens.pace import Pace, Pacer, Time, Watched
+from dreamcart.dynamics.tokens.referee import Referee, likely
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.dynamics.tokens.state import TURNING
-from dreamcart.dynamics.tokens.turns import Referee, Turns, likely
+from dreamcart.dynamics.tokens.turns import Turns
 
 HEIGHT, WIDTH = 8, 5  # of the well, at the top left of the screen
 BARS = {1: ((0, 1), (0, 2)), 2: ((0, 2), (1, 2)), 3: ((0, 2),)}  # token: where it comes
@@ -153,10 +157,20 @@ def played(ghosts: bool = False, episodes: int = 40, steps: int = 400, steered: 
 
 
 @cache
+def course(steered: bool = False, buttons: bool = True) -> tuple[Course, np.ndarray]:
+    """What happens in recordings, and their records. buttons: whether these are told."""
+    tokens, index, transitions, layout = played(steered=steered, episodes=25 if steered else 40)
+    live = find_live(tokens, index, transitions, layout)
+    turns = find_turns(tokens, index, transitions, layout, live)
+    index = index.copy()
+    index["action"] *= buttons
+    return Course(tokens, index, transitions, live, turns), index
+
+
+@cache
 def found() -> tuple[Live, Turns, Pace]:
     live = find_live(*played())
-    turns = find_turns(*played(), live)
-    return live, turns, find_pace(*played(), live, turns)
+    return live, find_turns(*played(), live), find_pace(course()[0], played()[3], live)
 
 
 @cache
@@ -164,14 +178,17 @@ def steered() -> tuple[Live, Turns, Pace, Controls]:
     """What is found where buttons slide and turn things."""
     shown = played(steered=True, episodes=25)
     live = find_live(*shown)
-    turns = find_turns(*shown, live)
-    pace = find_pace(*shown, live, turns)
-    return live, turns, pace, find_controls(*shown[:3], live, turns, pace)
+    pace = find_pace(course(steered=True)[0], shown[3], live)
+    return live, find_turns(*shown, live), pace, find_controls(*course(steered=True), live, pace)
 
 
-def referee() -> Referee:
-    live, turns, pace = found()
-    return Referee(live, turns, pace, Controls.empty())
+@cache
+def lines() -> Lines:
+    return find_lines(course()[0], found()[2])
+
+
+def referee(lines: Lines | None = None) -> Referee:
+    return Referee(*found(), Controls.empty(), lines or Lines.empty())
 
 
 def well(*lines: str, panel: int = 0, notice: int = TALL) -> np.ndarray:
@@ -217,7 +234,10 @@ def test_a_game_in_which_nothing_moves_has_nothing_live():
     assert not len(live.tokens)
     turns = find_turns(tokens, split.index, split.transitions, layout, live)
     assert not len(turns.notes)
-    assert not len(find_pace(tokens, split.index, split.transitions, layout, live, turns).contents)
+    course = Course(tokens, split.index, split.transitions, live, turns)
+    pace = find_pace(course, layout, live)
+    assert not len(pace.contents)
+    assert not find_lines(course, pace).known
 
 
 def test_turns_are_found():
@@ -243,6 +263,84 @@ def test_the_pace_is_found():
     assert {int(shown): int(every) for shown, every in zip(pace.contents[:, 0], pace.every, strict=True)} == {0: 2, 7: 1}
     assert pace.fast.nonzero().flatten().tolist() == [FAST]
     assert pace.lies == LIES
+
+
+def test_what_full_lines_do_is_found():
+    assert lines() == Lines(torch.tensor(FULL, dtype=torch.int16), torch.tensor(0), torch.tensor(0))
+
+
+def test_where_lines_go_otherwise_nothing_is_known():
+    """The same steps, but on a few screens something is left of a line that has gone."""
+    tokens, index, transitions, _ = played()
+    shows = (tokens[:, :HEIGHT, :WIDTH] == FULL).any((1, 2))
+    at = transitions[shows[index["frame"][transitions]] & ~shows[index["frame"][transitions + 1]]]
+    other = tokens.copy()
+    other[index["frame"][at[:5] + 1], HEIGHT - 1, 0] = FLAT
+    live, turns, pace = found()
+    assert not find_lines(Course(other, index, transitions, live, turns), pace).known
+
+
+NONE = np.zeros((HEIGHT, 11), np.int8)  # live
+
+
+def test_a_line_that_is_full_is_marked_when_the_thing_lies_down():
+    now, marked = well("11...", "..333"), well(".....", "66666")
+    now[HEIGHT - 2], now[HEIGHT - 1, :2] = 0, FLAT
+    live = bar(now, (7, 0), (7, 1))
+    gone = well("3....", "66666", panel=0)
+    for dreamed in (now, marked, gone, come(now, TALL, DOT)):
+        np.testing.assert_array_equal(referee(lines()).in_time(live, now, dreamed, Time(True)), marked)
+        np.testing.assert_array_equal(referee(lines()).in_time(live, now, dreamed, Time(False)), now)
+    assert referee(lines()).presses(live, now, Time(True))
+    assert not referee().presses(live, now, Time(True))
+
+
+def test_no_line_is_marked_that_is_not_full():
+    now = well("11...", "..333")
+    dreamed, live = well("11...", "66666"), bar(now, (6, 0), (6, 1))
+    for time in (Time(True), Time(False), Time(False, True)):
+        then = referee(lines()).in_time(live, now, dreamed, time)
+        assert not (then == FULL).any()
+
+
+def test_full_lines_go_in_their_time_and_then_the_next_comes():
+    keeper, full, left = referee(lines()), well("2....", "66666", ".33.."), well("2....", ".33..")
+    late = referee(Lines(lines().mark, torch.tensor(2), torch.tensor(1)))
+    assert late.time(Watched(NONE, 1), full, NOTHING, HELD).lines.tolist() == full.tolist()
+    time = keeper.time(Watched(NONE), full, NOTHING, HELD)
+    assert time.lines.tolist() == left.tolist()
+    assert keeper.presses(NONE, full, time)
+    for dreamed in (full, left, well("2....", "66666"), come(full, TALL, DOT), well("2....", ".33..", panel=OVER)):
+        assert keeper.rule(NONE, full, dreamed, time) is None
+        np.testing.assert_array_equal(keeper.in_time(NONE, full, dreamed, time)[:, :WIDTH], left[:, :WIDTH])
+    assert keeper.time(Watched(NONE), left, NOTHING, HELD).ends
+    after = keeper.rule(NONE, left, left, keeper.time(Watched(NONE), left, NOTHING, HELD))
+    np.testing.assert_array_equal(after[:, :WIDTH], come(left, TALL, DOT)[:, :WIDTH])
+    paused = well("2....", "66666", ".33..", panel=PAUSED)
+    np.testing.assert_array_equal(keeper.in_time(NONE, full, paused, time), paused)
+
+
+@pytest.mark.parametrize("way", [(1, 0), (-1, 0), (0, 1), (0, -1)])
+def test_lines_lie_across_the_way_things_fall(way):
+    area = np.zeros((4, 5), bool)
+    area[:3, :2] = True
+    follower = SimpleNamespace(area=area, ground=0, falls=np.array([way], np.int16))
+    clears = Clears(follower, Lines(torch.tensor(6), torch.tensor(0), torch.tensor(0)))
+    well = clears.well(np.zeros((4, 5), np.int16))
+    assert well.shape == ((3, 2) if way[0] else (2, 3))
+    screen = np.zeros((4, 5), np.int16)
+    clears.well(screen)[-1], clears.well(screen)[-2, 0] = 6, 1
+    then = clears.gone(screen)
+    assert clears.well(then)[-1].tolist() == [1] + [0] * (well.shape[1] - 1)
+    assert then.sum() == 1
+
+
+def test_what_is_told_changes_only_when_it_comes():
+    now, told = well("11...", "....."), well("11...", ".....", notice=DOT)
+    live = bar(now, (6, 0), (6, 1))
+    np.testing.assert_array_equal(referee().in_time(live, now, told, Time()), now)
+    paused = well("11...", ".....", panel=PAUSED, notice=DOT)
+    np.testing.assert_array_equal(referee().in_time(live, now, paused, Time()), well("11...", ".....", panel=PAUSED))
 
 
 def test_what_buttons_do_is_found():
@@ -286,17 +384,13 @@ def sliding(controls: Controls):
 
 
 def test_where_things_wander_no_controls_are_known():
-    live, turns, pace = found()
-    assert not find_controls(*played()[:3], live, turns, pace).known
+    live, _, pace = found()
+    assert not find_controls(*course(), live, pace).known
 
 
 def test_where_things_fall_at_random_no_pace_is_known():
     """The same screens, but the button that made things fall is not told."""
-    tokens, index, transitions, layout = played()
-    silent = index.copy()
-    silent["action"] = 0
-    live, turns, _ = found()
-    assert not len(find_pace(tokens, silent, transitions, layout, live, turns).contents)
+    assert not len(find_pace(course(buttons=False)[0], played()[3], found()[0]).contents)
 
 
 def test_the_live_thing_is_followed():
@@ -413,7 +507,7 @@ def test_a_pause_may_end_in_the_step_in_which_something_falls_instead():
 def slow() -> Referee:
     """One who does not know the pace."""
     live, turns, _ = found()
-    return Referee(live, turns, Pace.empty(buttons=len(BUTTONS)), Controls.empty())
+    return Referee(live, turns, Pace.empty(buttons=len(BUTTONS)), Controls.empty(), Lines.empty())
 
 
 NOTHING, PRESSED = np.zeros(len(BUTTONS)), np.eye(len(BUTTONS))[FAST]
@@ -511,7 +605,7 @@ def test_buttons_move_it(lines, cells, pressed, since, then):
 def test_a_dream_is_steered_whatever_it_decides():
     """And something happens though a network says that nothing does."""
     live, turns, pace, controls = steered()
-    referee = Referee(live, turns, pace, controls)
+    referee = Referee(live, turns, pace, controls, Lines.empty())
     now, right = well("11...", ".....", "....."), np.array([name == "RIGHT" for name in BUTTONS], np.float32)
     watched = Watched(bar(now, (5, 0), (5, 1)), 0, True)
     time = referee.time(watched, now, right, np.where(right, 0, 31))
@@ -564,7 +658,7 @@ def model():
     layout = played()[3]
     model = in_doubt(make_model(layout, 10))
     model.network.event[2].bias.data[0] = 20.0  # something always changes
-    model.set_live(*found(), Controls.empty())
+    model.set_live(*found(), Controls.empty(), lines())
     return model
 
 
@@ -575,6 +669,7 @@ def test_a_dream_keeps_to_it(model, temperature, tmp_path):
     live, turns, pace = found()
     own = SimpleNamespace(channels=8, blocks=1, history_frames=4, memory=16)
     config = config_for(model.layout, 10, len(BUTTONS), own) | {"live": live.size, "turns": turns.size, "pace": pace.size}
+    config["lines"] = True
     save_dynamics(tmp_path / "dynamics.safetensors", model, config)
     again = load_dynamics(tmp_path / "dynamics.safetensors")
     first = torch.from_numpy(well()[None, None].repeat(6, 0))

@@ -12,66 +12,55 @@ import numpy as np
 import torch
 
 from dreamcart.dynamics.tokens.controls import Controls, Hands
+from dreamcart.dynamics.tokens.course import Course
 from dreamcart.dynamics.tokens.find_live import EXCEPTIONS, LEAST
-from dreamcart.dynamics.tokens.find_pace import walk
 from dreamcart.dynamics.tokens.history import MOST_HELD
 from dreamcart.dynamics.tokens.live import Deed, Follower, Live, shape_of
 from dreamcart.dynamics.tokens.pace import UNSEEN, Pace
 from dreamcart.dynamics.tokens.samples import held_of
-from dreamcart.dynamics.tokens.turns import Turns
 
 FEW = 5  # steps that show it
 MOSTLY = 0.5  # of the times that a button goes down: what turns a thing of some shape
 
 
 class Steps:
-    """N steps in which time runs and the live thing may move. screens: int [N], rows of tokens; shape, then: int64 [N], of `Live`,
+    """N steps in which time runs and the live thing may move. numbers: int64 [N], of the course; shape, then: int64 [N], of `Live`,
     -1 another; gone: int64 [N, 2], how far its first cell went, but for falls; down: bool [N, n], the buttons, and held: int64
     [N, n], for how long each was so."""
 
-    def __init__(
-        self, tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, live: Live, turns: Turns, pace: Pace
-    ) -> None:
-        follower, rows = Follower(live), index["frame"]
-        found, self.packed, self.tokens = [], [], tokens
+    def __init__(self, course: Course, index: np.ndarray, live: Live, pace: Pace) -> None:
+        """index: the records of the split, with the buttons and the step of each in its episode."""
+        follower, self.course = Follower(live), course
         way = live.falls[0].numpy().astype(np.int64)
         held = held_of(index["action"], np.arange(len(index)) - index["step"]).astype(np.int64)
         # what was down as an episode began may have been down before, or not have been seen yet
-        unclear = ((held == index["step"][:, None]) & (index["action"] > 0)).any(1)
-        for step in walk(tokens, index, transitions, live, turns, pace):
-            if step.lain or not step.runs or unclear[step.at] or step.deed not in (Deed.NOTHING, Deed.MOVES):
-                continue
-            token = int(tokens[rows[step.at]][step.live > 0][0])
-            one, other = (follower.shapes.get((token, shape_of(thing)), -1) for thing in (step.live, step.then))
-            gone = (
-                np.argwhere(step.then > 0)[0]
-                - np.argwhere(step.live > 0)[0]
-                - follower.falls_of(step.live, step.then, tokens[rows[step.at]]) * way
-            )
-            found.append((step.at, rows[step.at], one, other, *gone))
-            self.packed.append(np.packbits(step.live > 0))
-        table = np.array(found, np.int64).reshape(-1, 6)
-        self.screens, self.shape, self.then, self.gone = table[:, 1], table[:, 2], table[:, 3], table[:, 4:]
-        self.down, self.held = index["action"][table[:, 0]] > 0, held[table[:, 0]]
+        unclear = ((held == index["step"][:, None]) & (index["action"] > 0)).any(1)[course.at]
+        own = course.runs & course.ran & (course.some > 0) & course.did(Deed.NOTHING, Deed.MOVES)
+        self.numbers = np.flatnonzero(own & (course.lain(pace) == 0) & ~unclear)
+        table = np.zeros((len(self.numbers), 4), np.int64)
+        for row, number in zip(table, self.numbers, strict=True):
+            (one, other), screen = course.live(number), course.before(course.at[number])
+            token = int(screen[one > 0][0])
+            gone = np.argwhere(other > 0)[0] - np.argwhere(one > 0)[0] - follower.falls_of(one, other, screen) * way
+            row[:] = (*(follower.shapes.get((token, shape_of(thing)), -1) for thing in (one, other)), *gone)
+        self.shape, self.then, self.gone = table[:, 0], table[:, 1], table[:, 2:]
+        at = course.at[self.numbers]
+        self.down, self.held = course.pressed[at], held[at]
 
     def at(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """The live thing before one of them, int8 [H, W], and the screen, int [H, W]."""
-        screen = self.tokens[self.screens[number]]
-        return np.unpackbits(self.packed[number], count=screen.size).reshape(screen.shape).astype(np.int8), screen
+        number = self.numbers[number]
+        return self.course.live(number)[0], self.course.before(self.course.at[number])
 
 
-def find_controls(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, live: Live, turns: Turns, pace: Pace) -> Controls:
+def find_controls(course: Course, index: np.ndarray, live: Live, pace: Pace) -> Controls:
     """What the buttons of a training split do, of which what is live and its pace are known; nothing where that is not always so.
-
-    Args:
-        tokens: int [U, H, W], every distinct frame once; index: the split's records, with the row of `tokens` that each shows and
-        the buttons; transitions: int [T], records with a successor.
-    """
+    index: its records, with the buttons and the step of each in its episode."""
     if not len(pace.contents):
         return Controls.empty()
-    steps = Steps(tokens, index, transitions, live, turns, pace)
+    steps = Steps(course, index, live, pace)
     slides = _slides(steps, Follower(live))
-    sliding = np.zeros(len(steps.screens), bool)
+    sliding = np.zeros(len(steps.numbers), bool)
     for _, button, against, _ in slides:
         sliding |= steps.down[:, button] & ~(against >= 0 and steps.down[:, against])
     buttons, becomes, offsets = _turns(steps, sliding, len(live.shapes))

@@ -77,16 +77,18 @@ def _blank(firsts: np.ndarray, beside: np.ndarray) -> np.ndarray:
 
 def _told(part: Part, steps: list[Step], rows: np.ndarray, tokens: np.ndarray) -> dict[int, tuple[int, tuple[int, ...]]]:
     """What comes after each content of a part: its token and flat cells; nothing unless that was the same thing nearly always,
-    and not the same after all of them."""
+    and not the same after all of them, and the part changes only then, or as a game begins."""
     seen: dict[int, Counter] = defaultdict(Counter)
+    idly = 0
     for step in steps:
+        idly += step.deed not in (Deed.COMES, *AWAY) and part.which[rows[step.at]] != part.which[rows[step.at + 1]]
         if step.deed is Deed.COMES:
             cells = np.flatnonzero(step.then.ravel() > 0).tolist()
             seen[int(part.which[rows[step.at]])][int(tokens[rows[step.at + 1]].flat[cells[0]]), tuple(cells)] += 1
     often = {content: comings for content, comings in seen.items() if comings.total() >= FEW}
     total, same = (sum(f(comings) for comings in often.values()) for f in (Counter.total, lambda c: c.most_common(1)[0][1]))
     told = {content: comings.most_common(1)[0][0] for content, comings in often.items()}
-    return told if total - same <= EXCEPTIONS * total and len(set(told.values())) > 1 else {}
+    return told if total - same + idly <= EXCEPTIONS * total and len(set(told.values())) > 1 else {}
 
 
 def _ends(part: Part, steps: list[Step], rows: np.ndarray, falls: dict[int, bool]) -> np.ndarray:

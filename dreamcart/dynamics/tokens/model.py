@@ -22,6 +22,7 @@ from dreamcart.dynamics.tokens.controls import Controls
 from dreamcart.dynamics.tokens.dials import Dial
 from dreamcart.dynamics.tokens.inertia import Inertia
 from dreamcart.dynamics.tokens.layout import Layout
+from dreamcart.dynamics.tokens.lines import Lines
 from dreamcart.dynamics.tokens.live import Live
 from dreamcart.dynamics.tokens.movers.kinds import Kinds
 from dreamcart.dynamics.tokens.movers.network import Mover
@@ -61,6 +62,7 @@ class TokenDynamics(Moving, Ruled):
         turns: tuple[Sequence[int], int, Sequence[int]] = ((0, 0), 0, (0, 0)),
         pace: tuple[int, int, int] = (0, 0, 0),
         controls: tuple[int, int, int] = (0, 0, 0),
+        lines: bool = False,
         turned: bool = False,
         side: int = 0,
         movers: dict[str, Any] | None = None,
@@ -68,9 +70,9 @@ class TokenDynamics(Moving, Ruled):
     ) -> None:
         """window: [h, w], the size of the layout's active window; depth: past steps it sees; regions: R, K and S of `Regions`,
         cuts: whether some of them hold after cuts only; moves: M and S of `Moves`, apart: whether a step may be several; scenes:
-        whether it is known which backdrop may follow which; chains: R, K and S of `Chains`; live, turns, pace,
-        controls: their `size`, turned: whether it is known what turning does; side: of tiles in pixels where the dream has inertia,
-        else 0; movers: the shape of `Kinds` and the sizes of `Mover`, where it has such; sizes: see `Network`."""
+        whether it is known which backdrop may follow which; chains: R, K and S of `Chains`; live, turns, pace, controls: their
+        `size`, lines, turned: whether it is known what full lines and turning do; side: of tiles in pixels where the dream has
+        inertia, else 0; movers: the shape of `Kinds` and the sizes of `Mover`, where it has such; sizes: see `Network`."""
         super().__init__(latent_shape, buttons, CONTEXT, CONTEXT)
         self.depth = depth
         self.register_buffer("cells", torch.zeros(window, dtype=torch.int64))
@@ -81,7 +83,7 @@ class TokenDynamics(Moving, Ruled):
         self.set_scenes(torch.full((backdrops, backdrops), not scenes))
         self.set_chains(Chains.empty(*chains))
         tables = Live.empty(*live, screen=latent_shape), Turns.empty(*turns, screen=latent_shape)
-        self.set_live(*tables, Pace.empty(*pace), Controls.empty(*controls), turned)
+        self.set_live(*tables, Pace.empty(*pace), Controls.empty(*controls), Lines.empty(lines), turned)
         if side:
             self.register_buffer("tiles", torch.zeros(sizes["vocabulary"], side, side, dtype=torch.uint8))
         self.inertia: Inertia | None = None  # made from them at the first step

@@ -60,12 +60,14 @@ class Watched(NamedTuple):
 class Time(NamedTuple):
     """What is known of a step before it. falls: whether the live thing falls in it if it can, None where that is not known; lies:
     whether it has lain, and moves no more; ends: whether its turn ends; moved: int8 [H, W], where it is then but for a fall, see
-    `controls.py`, None where that is not known."""
+    `controls.py`, None where that is not known; lines: int16 [H, W], the area then (all else as it was) where nothing is live, see
+    `lines.py`, likewise."""
 
     falls: bool | None = None
     lies: bool = False
     ends: bool = False
     moved: np.ndarray | None = None
+    lines: np.ndarray | None = None
 
 
 class Pacer:
@@ -99,8 +101,9 @@ class Pacer:
         """Whether what is live after a step in which it did not fall, int8 [H, W], was to and could not."""
         return bool(time.falls and self.lies > 0 and (then > 0).any() and self.follower.fallen(then, after) is None)
 
-    def keep(self, live: np.ndarray, before: np.ndarray, then: np.ndarray, time: Time) -> np.ndarray:
-        """The screen int16 [H, W] on which the live thing has done what was decided, but falls or not by the time.
+    def keep(self, live: np.ndarray, before: np.ndarray, then: np.ndarray, time: Time) -> tuple[np.ndarray, bool]:
+        """The screen int16 [H, W] on which the live thing has done what was decided, but falls or not by the time; and whether it
+        fell.
 
         Args:
             live, then: int8 [H, W], the live thing on the screen before, and where it was decided to be.
@@ -112,8 +115,8 @@ class Pacer:
         if moved is None:  # there was room for it only because it fell
             moved, cells = before, np.argwhere(live > 0)
         if not time.falls:
-            return moved
+            return moved, False
         now = np.zeros_like(live)
         now[tuple(cells.T)] = 1
         fallen = self.follower.fallen(now, moved)
-        return moved if fallen is None else fallen
+        return (moved, False) if fallen is None else (fallen, True)

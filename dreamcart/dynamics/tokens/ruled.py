@@ -16,14 +16,17 @@ from dreamcart.dynamics.tokens.chains import Chains
 from dreamcart.dynamics.tokens.controls import Controls
 from dreamcart.dynamics.tokens.history import hold
 from dreamcart.dynamics.tokens.known import Known
+from dreamcart.dynamics.tokens.lines import Lines
 from dreamcart.dynamics.tokens.live import Live
 from dreamcart.dynamics.tokens.moves import Moves
 from dreamcart.dynamics.tokens.pace import Pace, Time, Watched
+from dreamcart.dynamics.tokens.referee import Referee
 from dreamcart.dynamics.tokens.regions import ALWAYS, Regions
 from dreamcart.dynamics.tokens.state import TURNING, State
-from dreamcart.dynamics.tokens.turns import Referee, Turns
+from dreamcart.dynamics.tokens.turns import Turns
 
 CERTAIN = 50.0  # nats
+TABLES = (Live, "live"), (Turns, "turns"), (Pace, "pace"), (Controls, "controls"), (Lines, "lines")  # with their buffers' prefix
 
 
 class Ruled(Dynamics):
@@ -53,12 +56,13 @@ class Ruled(Dynamics):
         """After training: which backdrop may follow which, bool [K, K]. (Older models' files do not tell.)"""
         self.register_buffer("scenes", scenes, persistent=not bool(scenes.all()))
 
-    def set_live(self, live: Live, turns: Turns, pace: Pace, controls: Controls, turned: bool | None = None) -> None:
-        """After training: how to tell what may move, what comes next, when, and what buttons do. (Older models' files do not tell,
-        or not all of it.) turned: whether the file tells what turning does; where not given, if it does anything."""
+    def set_live(self, live: Live, turns: Turns, pace: Pace, controls: Controls, lines: Lines, turned: bool | None = None) -> None:
+        """After training: how to tell what may move, what comes next, when, what buttons do, and what full lines. (Older models'
+        files do not tell, or not all of it.) turned: whether the file tells what turning does; where not given, if it does
+        anything."""
         turned = bool(live.turned.any()) if turned is None else turned
         tables = ("live", live, len(live.tokens)), ("turns", turns, len(turns.notes)), ("pace", pace, len(pace.contents))
-        tables = *tables, ("controls", controls, controls.known)
+        tables = *tables, ("controls", controls, controls.known), ("lines", lines, lines.known)
         for prefix, table, known in tables:
             for field in fields(table):
                 kept = known > 0 and (field.name != "turned" or turned)
@@ -87,10 +91,7 @@ class Ruled(Dynamics):
     def referee(self) -> Referee | None:
         """Who keeps to what is live, made at the first step; None in a dream that does not know."""
         if self._referee is None and len(self.live_tokens):
-            tables = (
-                kind(*(getattr(self, f"{prefix}_{field.name}") for field in fields(kind)))
-                for kind, prefix in ((Live, "live"), (Turns, "turns"), (Pace, "pace"), (Controls, "controls"))
-            )
+            tables = (kind(*(getattr(self, f"{prefix}_{field.name}") for field in fields(kind))) for kind, prefix in TABLES)
             self._referee = Referee(*tables)
         return self._referee
 

@@ -12,8 +12,10 @@ from dreamcart.config import Params
 from dreamcart.data.processed import Split
 from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, choices
 from dreamcart.dynamics.tokens.chains import find_chains
+from dreamcart.dynamics.tokens.course import Course
 from dreamcart.dynamics.tokens.dials import dials_of
 from dreamcart.dynamics.tokens.find_controls import find_controls
+from dreamcart.dynamics.tokens.find_lines import find_lines
 from dreamcart.dynamics.tokens.find_live import find_live
 from dreamcart.dynamics.tokens.find_pace import find_pace
 from dreamcart.dynamics.tokens.find_turns import find_turns
@@ -232,11 +234,13 @@ def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split) -> dict[str,
     model.set_scenes(find_scenes(*shown))
     live = find_live(*shown)
     turns = find_turns(*shown, live)
-    pace = find_pace(*shown, live, turns)
-    controls = find_controls(*shown[:3], live, turns, pace)
-    model.set_live(live, turns, pace, controls)
+    course = Course(*shown[:3], live, turns)
+    pace = find_pace(course, model.layout, live)
+    controls, lines = find_controls(course, train.index, live, pace), find_lines(course, pace)
+    model.set_live(live, turns, pace, controls, lines)
     cuts = bool((model.after >= 0).any())
     sizes = {"regions": model.contents, "moves": model.moves.old, "chains": model.chains_contents}
     own = {"cuts": cuts, "apart": True, "scenes": not bool(model.scenes.all()), "live": live.size}
-    own |= {"turns": turns.size, "pace": pace.size, "controls": controls.size, "turned": bool(live.turned.any())}
+    own |= {"turns": turns.size, "pace": pace.size, "controls": controls.size}
+    own |= {"lines": lines.known, "turned": bool(live.turned.any())}
     return own | {name: list(part.shape) for name, part in sizes.items()}
