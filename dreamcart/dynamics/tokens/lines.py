@@ -40,6 +40,7 @@ class Clears:
         self.follower, self.known = follower, lines.known and straight(follower)
         for field in fields(lines):
             setattr(self, field.name, int(getattr(lines, field.name)))
+        self.box = tuple(slice(along.min(), along.max() + 1) if len(along) else slice(0) for along in np.nonzero(follower.area))
 
     def time(self, waited: int, screen: np.ndarray) -> Time:
         """What is known of the next step from a screen on which for so many steps nothing has been live."""
@@ -49,9 +50,8 @@ class Clears:
 
     def well(self, screen: np.ndarray) -> np.ndarray:
         """A view [N, M] of the area where things move, a line in each row, the lowest last: things fall from row to row."""
-        rows, columns = (slice(along.min(), along.max() + 1) for along in np.nonzero(self.follower.area))
         down, right = self.follower.falls[0].tolist()
-        well = screen[rows, columns] if down else screen[rows, columns].T
+        well = screen[self.box] if down else screen[self.box].T
         return well if down + right > 0 else well[::-1]
 
     def full(self, screen: np.ndarray) -> np.ndarray:
