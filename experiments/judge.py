@@ -2,24 +2,31 @@
 
 python experiments/judge.py carts/blockfall.cart [--starts N] [--write] [--filmstrip FILE]
 
-Prints the tables of `rollout_eval` for it, to set beside metrics/<game>/rollout.json. With --write the cart keeps them as its
+Prints the tables of `rollout_eval` for it, to set beside metrics/<game>/rollout.json, and how legal the game's own screens are
+that follow the same starts: a start state may show what no play leads to. With --write the cart keeps the tables as its
 metrics, which `rollout_eval` prints beside a run that was judged by the same test episodes.
 """
 
 import argparse
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dreamcart.cart import load_cart, write_cart
-from dreamcart.config import load_params
+from dreamcart.config import Params, RolloutConfig, load_params
 from dreamcart.errors import UserError, run_stage
 from dreamcart.evaluation.judge import judge
 from dreamcart.evaluation.pictures import filmstrip_picture
+from dreamcart.evaluation.readback import load_reader
 from dreamcart.evaluation.report import print_report
+from dreamcart.evaluation.rollout import choose_starts, load_test
+from dreamcart.evaluation.screens import STEPS, Screens, load_infos
 from dreamcart.hardware import make_repeatable, pick_device
+from dreamcart.paths import Paths
+from dreamcart.tables import print_table
 from dreamcart.tensors import load_tensors
 
 
@@ -41,12 +48,37 @@ def main() -> None:
     tensors = load_tensors(args.cart)[0]
     report, shown = judge(world, params, tensors["median"].numpy(), config)
     print_report(f"{args.cart} against {world.spec.title}", report)
+    print_game(params, config)
     if args.filmstrip:
         near = [h for h in sorted(set(config.horizons)) if h <= shown.real.shape[1]]
         at = [h - 1 for h in near]
         filmstrip_picture(shown.real[0, at], shown.dream[0, at], near, args.filmstrip)
     if args.write:
         write_cart(args.cart, tensors, meta | {"metrics": report})
+
+
+def print_game(params: Params, config: RolloutConfig) -> None:
+    """How legal the game itself is after the same starts, read back and judged as the dream is."""
+    raw = Paths(params.game).raw_test
+    with tempfile.TemporaryDirectory() as scratch:
+        test = load_test(raw, params.preprocess, Path(scratch))
+        reader = load_reader(test.spec)
+        if reader is None or tuple(reader.shape) != test.frames.shape[1:]:
+            return
+        farthest = max(config.horizons)
+        starts, before = choose_starts(test, config.starts, farthest, params.seed), None
+        game = Screens(reader, test, load_infos(raw), [])
+        game.begin(starts)
+        for step in range(1, min(STEPS, farthest) + 1):
+            frames = test.frames[test.index["frame"][starts + step]]
+            game.see(step, frames, before)
+            before = frames
+        legal = game.report()["legality"]
+    print_table(
+        "Legality of the game itself",
+        ["illegal screens", "steps", "reasons"],
+        [[legal[k] for k in ("illegal", "steps", "reasons")]],
+    )
 
 
 if __name__ == "__main__":

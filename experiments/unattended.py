@@ -1,7 +1,7 @@
 """Dreams left alone for ten minutes with random buttons: is every screen one that the game could show?
 
-python experiments/unattended.py [--cart FILE] [--game NAME] [--dreams 20] [--minutes 10] [--idle]
-    →  metrics/<game>/unattended[_cart][_idle].json
+python experiments/unattended.py [--cart FILE] [--game NAME] [--dreams 20] [--minutes 10] [--idle] [--seed N]
+    →  metrics/<game>/unattended[_cart][_idle][_seedN].json
 
 The game's own checker (games/<game>/reader.py) judges every screen from the one before. The same buttons are not played
 in the emulator: a dream may drift from any one game and still be a game.
@@ -38,7 +38,10 @@ def main() -> None:
     parser.add_argument("--dreams", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--idle", action="store_true", help="press nothing; one dream is enough where nothing is random")
+    parser.add_argument("--seed", type=int, default=SEED, metavar="N", help="of the buttons and draws: others play other dreams")
     args = parser.parse_args()
+    if args.seed < 0:
+        raise UserError(f"--seed is {args.seed}; allowed: 0 or more.")
     make_repeatable(0)
     title = Title(args.cart.stem, args.cart) if args.cart else find(args.game or load_params().game)
     world = title.load(pick_device())
@@ -48,9 +51,9 @@ def main() -> None:
     steps = round(args.minutes * 60 * world.spec.step_rate)
     first = np.repeat(world.starts[world.first_start][None, None], args.dreams, 0)
     state = world.start(first, np.zeros((args.dreams, 0, len(world.spec.buttons)), np.uint8))
-    rngs = [np.random.default_rng(SEED + number) for number in range(args.dreams)]
+    rngs = [np.random.default_rng(args.seed + number) for number in range(args.dreams)]
     policies = [make_policy("held", world.spec) for _ in range(args.dreams)]
-    generator = torch.Generator(world.device).manual_seed(SEED)
+    generator = torch.Generator(world.device).manual_seed(args.seed)
     frames = first[:, 0]
     checkers = [reader.checker() for _ in frames]
     reads = [reader.read(frame) for frame in frames]
@@ -83,7 +86,7 @@ def main() -> None:
     print_table(
         "What went wrong first", ["fault (buttons that had just gone down)", "dreams"], list(report["first_faults"].items())
     )
-    name = "unattended" + "_cart" * bool(args.cart) + "_idle" * args.idle
+    name = "unattended" + "_cart" * bool(args.cart) + "_idle" * args.idle + f"_seed{args.seed}" * (args.seed != SEED)
     write_json(Paths(world.spec.name).metrics / f"{name}.json", report)
 
 

@@ -324,6 +324,7 @@ def test_what_measures_dreams_runs_from_a_trained_model(tmp_path, env, workshop)
         ["experiments/judge.py", renewed, "--write"],
         ["experiments/validate.py", "--cart", renewed, "--starts", "3"],
         ["experiments/unattended.py", "--cart", renewed, "--dreams", "2", "--minutes", "0.05"],
+        ["experiments/unattended.py", "--cart", renewed, "--dreams", "1", "--minutes", "0.05", "--seed", "7"],
         ["experiments/mistakes.py", "--cart", renewed],
         ["benchmarks/play.py", "--cart", renewed, "--steps", "20"],
     ]
@@ -340,6 +341,8 @@ def test_what_measures_dreams_runs_from_a_trained_model(tmp_path, env, workshop)
     assert after["model"] == before["model"]  # the same dream, the same episodes: the same figures
     report = json.loads((place / "metrics" / GAME / "unattended_cart.json").read_text())
     assert report["steps"] == 2 * (1 + round(0.05 * 60 * 30))
+    assert (place / "metrics" / GAME / "unattended_cart_seed7.json").exists()
+    assert output.count("Legality of the game itself") == 2
 
 
 def test_a_batch_of_dreams_is_timed_beside_emulators(tmp_path, env, workshop):
