@@ -1,20 +1,25 @@
-# make        set up .venv, run the pipeline on the default game, print the table
-# make play   play the result in a window
-# make test   set up and run the tests
+# make          set up .venv, run the pipeline on the default game, print the table
+# make play     play the result in a window
+# make compare  this run beside the last commit's, and all runs in a table that fits a terminal
+# make test     set up and run the tests
 # Needs only Python 3.11, git and make.
 
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+WEIGHTS := $(VENV)/share/dreamcart/vgg16.safetensors
 # DVC starts the stages with `python`: let that be ours.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: all setup play test format lock clean
+.PHONY: all setup play compare test format lock clean
 
 all: setup
 	$(RUN) dvc repro
 
-setup: $(VENV)/ready
+# A downloaded ZIP has no git: then DVC runs the pipeline without it, and keeps no experiments.
+setup: $(VENV)/ready $(WEIGHTS)
+	@test -e .git || $(BIN)/dvc config --local core.no_scm true
+	@test ! -e .git || ! grep -qs no_scm .dvc/config.local || $(BIN)/dvc config --local --unset core.no_scm
 
 # uv only fetches and unpacks faster than pip; it comes from PyPI into the same environment. Compiling once
 # here saves every process seconds of start-up where Python may not write its cache.
@@ -24,8 +29,19 @@ $(VENV)/ready: requirements.lock
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock
 	touch $@
 
+# AlexNet's and VGG16's, once. Without a network everything else works, and the message says what goes without them.
+$(WEIGHTS): | $(VENV)/ready
+	-$(BIN)/python -m dreamcart.pretrained
+
 play: setup
 	$(BIN)/python stages/play.py
+
+# Of many columns those that say most: scores at 60 steps, the settings that differ. `dvc exp show` has them all.
+HIDDEN := Created|.*\.(001|005|010|030|300)|(l1|ssim)\..*|(train|play|changed)\..*|frames|exact|l1|l1_changed|ssim|tiles|.*/.*
+
+compare: setup
+	$(RUN) dvc metrics diff
+	$(RUN) dvc exp show --no-pager --only-changed --drop '^($(HIDDEN))$$'
 
 # Two files of tests at a time: what their tests share is made once a file.
 test: setup

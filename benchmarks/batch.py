@@ -5,7 +5,6 @@ python benchmarks/batch.py [--game NAME] [--cart FILE] [--batch 64] [--steps 100
 Both play the same scripted buttons. The dream's frames are decoded to pixels, as the emulator's are.
 """
 
-import argparse
 import multiprocessing
 import sys
 import time
@@ -15,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
+from dreamcart.arguments import Parser, game, path, whole
 from dreamcart.config import load_params
 from dreamcart.data.scripts import make_policy
 from dreamcart.errors import run_stage
@@ -45,14 +45,22 @@ def emulate(task: tuple[GameSpec, int, int]) -> tuple[int, float]:
     return steps, time.perf_counter() - begin
 
 
+def parser() -> Parser:
+    made = Parser(description=__doc__)
+    made.add_argument("--game", type=game, help="which game (default: `game` in params.yaml)")
+    words = "this cart, instead of the model trained here"
+    made.add_argument("--cart", type=path, metavar="FILE", help=words)
+    words = "dreams at once"
+    made.add_argument("--batch", type=whole(1, 10_000), default=64, metavar="N", help=words)
+    words = "of each dream"
+    made.add_argument("--steps", type=whole(1, 10**6), default=100, metavar="N", help=words)
+    words = "emulator processes"
+    made.add_argument("--workers", type=whole(1, 256), default=2, metavar="N", help=words)
+    return made
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--game")
-    parser.add_argument("--cart", type=Path, help="this cart, instead of the model trained here")
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--workers", type=int, default=2)
-    args = parser.parse_args()
+    args = parser().parse_args()
     title = Title(args.cart.stem, args.cart) if args.cart else find(args.game or load_params().game)
     make_repeatable(0)
     world = title.load(pick_device())

@@ -9,7 +9,6 @@ buttons and variables included, over its frames. WebP is shown twice: an image a
 every shard, as Parquet would store it; both are bare images, measured on some shards spread over the recording.
 """
 
-import argparse
 import io
 import multiprocessing
 import sys
@@ -22,10 +21,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from PIL import Image
 
+from dreamcart.arguments import Parser, game, whole
 from dreamcart.config import load_params
 from dreamcart.data.collect import plan_episodes, record
 from dreamcart.data.images import decode_image
 from dreamcart.data.reader import count_rows, read_rows
+from dreamcart.errors import run_stage
 from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
 from dreamcart.tables import print_table
@@ -61,12 +62,19 @@ def webp(shards: list[Path]) -> tuple[float, float]:
     return every / frames, distinct / frames
 
 
+def parser() -> Parser:
+    made = Parser(description=__doc__)
+    made.add_argument("--game", type=game, help="which game (default: `game` in params.yaml)")
+    frames, shards = whole(1, 10**9), whole(1, 10**6)
+    words = "how many (default: collect.frames in params.yaml)"
+    made.add_argument("--frames", type=frames, metavar="N", help=words)
+    words = "shards of which the frames are encoded as WebP too"
+    made.add_argument("--webp-shards", type=shards, default=2, metavar="N", help=words)
+    return made
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--game")
-    parser.add_argument("--frames", type=int, help="default: collect.frames of params.yaml")
-    parser.add_argument("--webp-shards", type=int, default=2, help="shards of which the frames are encoded as WebP too")
-    args = parser.parse_args()
+    args = parser().parse_args()
     params = load_params()
     spec = load_game(args.game or params.game)
     config = replace(params.collect, source="emulator", frames=args.frames or params.collect.frames, test_episodes=1)
@@ -91,4 +99,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -6,7 +6,6 @@ Runs the stages in a copy of the checkout, with the default sizes of pictures, m
 rollouts, and prints each stage's peak resident memory (its largest process). The larger number is by default params.yaml's own.
 """
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -18,7 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import yaml
 
-from dreamcart.errors import ROOT
+from dreamcart.arguments import Parser, whole
+from dreamcart.errors import ROOT, run_stage
 from dreamcart.tables import print_table
 
 STAGES = list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
@@ -51,10 +51,15 @@ def peaks(frames: int) -> dict[str, int]:
         return found
 
 
+def parser() -> Parser:
+    made = Parser(description=__doc__)
+    words = "of the smaller run"
+    made.add_argument("--frames", type=whole(1000, 10**8), default=25_000, metavar="N", help=words)
+    return made
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, default=25_000)
-    args = parser.parse_args()
+    args = parser().parse_args()
     small, large = peaks(args.frames), peaks(4 * args.frames)
     print_table(
         "Peak resident memory, MiB",
@@ -64,4 +69,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

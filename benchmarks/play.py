@@ -7,7 +7,6 @@ Untrained, a family costs what it costs trained, but for the transformer, which 
 wrong: untrained it copies, and with --restless its weights are so loud that most of its drafts are wrong.
 """
 
-import argparse
 import itertools
 import os
 import statistics
@@ -21,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 from torch import nn
 
+from dreamcart.arguments import Parser, game, path, whole
 from dreamcart.config import Params, load_params
 from dreamcart.dynamics.base import make_dynamics
 from dreamcart.dynamics.registry import FAMILIES
@@ -78,16 +78,26 @@ def play(source: Dream | Real, steps: list[set[str]], count: int) -> dict[str, f
     return {name: round(statistics.fmean(numbers[name] for numbers in rounds[1:]), 3) for name in rounds[0]}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--game")
-    parser.add_argument("--cart", type=Path, help="this cart, instead of the model trained here")
-    parser.add_argument("--steps", type=int, default=2000)
+def parser() -> Parser:
+    made = Parser(description=__doc__)
+    made.add_argument("--game", type=game, help="which game (default: `game` in params.yaml)")
+    words = "this cart, instead of the model trained here"
+    made.add_argument("--cart", type=path, metavar="FILE", help=words)
+    words = "how many are timed"
+    made.add_argument("--steps", type=whole(1, 10**7), default=2000, metavar="N", help=words)
     families = [kind for kind in FAMILIES if kind != "tokens"]
-    parser.add_argument("--families", nargs="+", choices=families, help="untrained models of these families instead")
-    parser.add_argument("--restless", action="store_true", help="an untrained transformer in which nothing stays as it is")
-    parser.add_argument("--cores", type=int, default=1)
-    args = parser.parse_args()
+    words = "untrained models of these families instead"
+    made.add_argument("--families", nargs="+", choices=families, help=words)
+    words = "an untrained transformer in which nothing stays as it is"
+    made.add_argument("--restless", action="store_true", help=words)
+    words = "processor cores to use"
+    cores = whole(1, os.cpu_count() or 1)
+    made.add_argument("--cores", type=cores, default=1, metavar="N", help=words)
+    return made
+
+
+def main() -> None:
+    args = parser().parse_args()
     torch.set_num_threads(args.cores)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, set(range(args.cores)))

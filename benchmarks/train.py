@@ -11,7 +11,6 @@ those of processor time, all threads together, which other work on the machine h
 frames of that size instead of the game's.
 """
 
-import argparse
 import itertools
 import sys
 import time
@@ -26,11 +25,13 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
+from dreamcart.arguments import Parser, whole
 from dreamcart.config import Params, load_params
 from dreamcart.data.images import decode_image
 from dreamcart.data.preprocess import process_frame
 from dreamcart.data.processed import load_split
 from dreamcart.data.reader import read_episodes
+from dreamcart.errors import run_stage
 from dreamcart.hardware import autocast, pick_device
 from dreamcart.paths import Paths
 from dreamcart.representation.base import make_representation
@@ -112,13 +113,22 @@ def timed(model: nn.Module, loss_of: Callable[[], torch.Tensor], steps: int, tit
     return steps / (clock() - begin)
 
 
+def parser() -> Parser:
+    made = Parser(description=__doc__)
+    words = "of each training"
+    made.add_argument("--steps", type=whole(1, 10**6), default=30, metavar="N", help=words)
+    words = "0: a grid"
+    made.add_argument("--latent-dim", type=whole(0, 4096), default=32, metavar="N", help=words)
+    words = "which (default: all)"
+    made.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES, help=words)
+    sides = whole(1, 1024)
+    words = "random frames, no recordings needed"
+    made.add_argument("--shape", nargs=3, type=sides, metavar=("H", "W", "C"), help=words)
+    return made
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--latent-dim", type=int, default=32)
-    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES)
-    parser.add_argument("--shape", nargs=3, type=int, help="random frames of H x W x C, no recordings needed")
-    args = parser.parse_args()
+    args = parser().parse_args()
     params, device = load_params(), pick_device()
     paths, batch = Paths(params.game), params.representation.batch_size
     rng = np.random.default_rng(0)
@@ -168,4 +178,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

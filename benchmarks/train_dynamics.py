@@ -10,7 +10,6 @@ A step is what training does for a batch in its teacher mode; clipping of gradie
 families have and the references have not, are left out.
 """
 
-import argparse
 import sys
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from dreamcart.arguments import Parser, game, whole
 from dreamcart.config import Params, load_params
 from dreamcart.data.processed import Split, load_split
 from dreamcart.dynamics.base import Dynamics
@@ -256,13 +256,19 @@ def row(
     return [name, *each, rates[1] / rates[0], rates[1] * weights[1] / (rates[0] * weights[0])]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--game")
-    parser.add_argument("--steps", type=int, default=20)
+def parser() -> Parser:
+    made = Parser(description=__doc__)
+    made.add_argument("--game", type=game, help="which game (default: `game` in params.yaml)")
+    words = "of each training"
+    made.add_argument("--steps", type=whole(1, 10**6), default=20, metavar="N", help=words)
     known = list(FAMILIES)
-    parser.add_argument("--families", nargs="+", choices=known, default=known, help="which (default: all)")
-    args = parser.parse_args()
+    words = "which (default: all)"
+    made.add_argument("--families", nargs="+", choices=known, default=known, help=words)
+    return made
+
+
+def main() -> None:
+    args = parser().parse_args()
     params = load_params()
     paths = Paths(args.game or params.game)
     whole = load_split(paths.processed, "train")

@@ -24,6 +24,7 @@ sys.path.insert(0, os.environ.get("CODE", str(ROOT)))
 import numpy as np
 
 from dreamcart import training
+from dreamcart.arguments import Parser, existing, whole
 from dreamcart.config import load_params
 from dreamcart.data.processed import load_split
 from dreamcart.dynamics.tokens.train import train_tokens
@@ -79,16 +80,22 @@ def begin(code: Path, rounds: int, threads: int, wall: bool) -> subprocess.Popen
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | extra)
 
 
+def parser() -> Parser:
+    made = Parser(description=__doc__)
+    made.add_argument("checkouts", nargs="*", type=existing, help="compared with this one")
+    words = "in which each trains in turn"
+    made.add_argument("--rounds", type=whole(1, 10_000), default=10, metavar="N", help=words)
+    words = "of each process"
+    made.add_argument("--threads", type=whole(1, 1024), default=1, metavar="N", help=words)
+    made.add_argument("--wall", action="store_true", help="time by the clock")
+    made.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
+    return made
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkouts", nargs="*", type=Path, help="compared with this one")
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--wall", action="store_true")
-    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    args = parser().parse_args()
     if args.work:
-        work(args.rounds)
+        work(args.rounds + WARM_UP)
     else:
         compare(args)
 
@@ -96,7 +103,7 @@ def main() -> None:
 def compare(args: argparse.Namespace) -> None:
     """Print what each checkout's step costs."""
     codes = [ROOT, *args.checkouts]
-    workers = [begin(code, args.rounds + WARM_UP, args.threads, args.wall) for code in codes]
+    workers = [begin(code, args.rounds, args.threads, args.wall) for code in codes]
     times = np.zeros((args.rounds + WARM_UP, len(codes), 2))
     for number in range(len(times)):
         for which in range(len(codes))[:: 1 if number % 2 else -1]:

@@ -9,22 +9,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from dreamcart.dynamics.base import make_dynamics
 from dreamcart.errors import ROOT, UserError
 from dreamcart.files import fingerprint
-from dreamcart.games.spec import GameSpec
-from dreamcart.representation.base import load_weights, make_representation
 from dreamcart.tensors import file_size, load_tensors, save_tensors
-from dreamcart.world_model import WorldModel, fit_together, seen_as_of
+from dreamcart.world_model import FOREIGN, PARTS, WorldModel, assemble
 
 # What older formats do not have, and are read without: 5 glances, 4 regions of cuts, 3 moves, 2 regions. 1 is refused.
 FORMAT = 6
 OLDEST = 2
 MOST_BYTES = 8_000_000
 FOLDER = ROOT / "carts"
-PARTS = ("representation", "dynamics")
+REMEDY = "fetch it again, or another one"
 
 
 def model_print(folder: Path) -> str:
@@ -78,9 +76,11 @@ def load_cart(path: Path, device: torch.device) -> tuple[WorldModel, dict[str, A
     """
     if not path.is_file():
         raise UserError(f"There is no cart {path}; `python stages/play.py --list` shows those that there are.")
+    if path.stat().st_size > MOST_BYTES:
+        raise UserError(f"{path} is no cart: it has {path.stat().st_size / 1e6:.0f} MB, and a cart has 8 at most.")
     tensors, meta = load_tensors(path, "fetch it again with `git checkout carts`, or make it with `python stages/cart.py`")
     version = meta.get("cart")
-    if not isinstance(version, int):
+    if type(version) is not int:
         raise UserError(f"{path} is no cart; make one from a trained model with `python stages/cart.py`.")
     if version > FORMAT:
         raise UserError(f"{path} is a cart of format {version}, and this Dreamcart reads up to {FORMAT}; update Dreamcart.")
@@ -89,23 +89,21 @@ def load_cart(path: Path, device: torch.device) -> tuple[WorldModel, dict[str, A
     told = meta.pop("fingerprint", None)
     if told != fingerprint_of(tensors, meta):
         raise UserError(f"{path} was changed after it was made (its fingerprint does not fit); fetch it again.")
+    if not isinstance(meta.get("metrics", {}), dict):
+        raise UserError(f"{path} has metrics that are none; {REMEDY}.")
+    world = assemble(tensors, meta, device, str(path), REMEDY)
+    _try(world, path)
+    return world, meta
+
+
+def _try(world: WorldModel, path: Path) -> None:
+    """Play one step: tensors of the right shapes may still point at tiles that are not there. Raises UserError."""
+    first = world.starts[world.first_start][None, None]
+    nothing = np.zeros((1, len(world.spec.buttons)), np.uint8)
     try:
-        return _world(path, tensors, meta, device), meta
-    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):  # signed, but made by other code
-        raise UserError(f"{path} lacks what a cart needs, or its parts do not fit together; fetch another one.") from None
-
-
-def _world(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any], device: torch.device) -> WorldModel:
-    parts = {}
-    for part in PARTS:
-        own = {name.removeprefix(f"{part}."): t for name, t in tensors.items() if name.startswith(f"{part}.")}
-        make = make_representation if part == "representation" else make_dynamics
-        parts[part] = load_weights(make(meta[part], path), own, path)
-    starts = {name: tensors[f"start.{name}"].numpy() for name in meta["starts"]}
-    spec, seen_as = GameSpec.from_dict(meta["game"]), seen_as_of(meta, tensors["median"].shape)
-    if not fit_together(spec, parts["representation"], parts["dynamics"], starts, tensors["median"]):
-        raise ValueError("the parts are of different models")
-    return WorldModel(spec, parts["representation"], parts["dynamics"], starts, seen_as, device)
+        world.step(world.start(first, nothing[:, None][:, :0]), nothing)
+    except FOREIGN:
+        raise UserError(f"{path} cannot be played: its parts do not fit together; {REMEDY}.") from None
 
 
 def carts() -> dict[str, Path]:

@@ -6,23 +6,17 @@ the key, the value and what is allowed, before any stage does work.
 
 import dataclasses
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal
 
 from dreamcart.dynamics.registry import FAMILIES, TOKEN_REPRESENTATIONS, fitting, latents_of
 from dreamcart.errors import ROOT, UserError
 from dreamcart.files import read_yaml
+from dreamcart.paths import game_name
+from dreamcart.typed import Count, Positive, Rate, Scale, Share, build
 
-T = TypeVar("T")
-
-Positive = Annotated[int, (1, 10**9)]
-Count = Annotated[int, (0, 10**9)]
 Pixels = Annotated[int, (0, 1024)]
-Share = Annotated[float, (0.0, 1.0)]
-Scale = Annotated[float, (0.0, 10.0)]
-Rate = Annotated[float, (1e-7, 1.0)]
 MOST_CODES = 32_767  # tokens are int16
 
 LATENTS = {"tokens": "tokens", "vector": "vectors", "grid": "grids"}
@@ -196,6 +190,7 @@ class Params:
 
     def __post_init__(self) -> None:
         """Refuse combinations that cannot work. Raises UserError."""
+        game_name(self.game)
         self._check_dynamics()
         if self.representation.kind == "tiles" and not self.preprocess.tile:
             raise UserError("representation.kind 'tiles' needs preprocess.tile, the side of a tile in pixels; it is 0.")
@@ -258,54 +253,3 @@ def load_params(path: Path | None = None) -> Params:
     path = path or ROOT / "params.yaml"
     values = read_yaml(path, f"{path} is missing; restore it with `git checkout params.yaml`.")
     return build(Params, values, "")
-
-
-def build(cls: type[T], values: Any, where: str) -> T:
-    """Make dataclass `cls` from a mapping, checking names, types and ranges. `where` prefixes the key names."""
-    if not isinstance(values, dict):
-        raise UserError(f"params: {where.rstrip('.') or 'the file'} must be a mapping of settings, not {values!r}.")
-    hints = get_type_hints(cls, include_extras=True)
-    known = {field.name: field for field in dataclasses.fields(cls)}
-    for name in values:
-        if name not in known:
-            raise UserError(f"params: unknown key {where + str(name)!r}; allowed here: {', '.join(known)}.")
-    checked = {}
-    for name, field in known.items():
-        if name in values:
-            checked[name] = _check(hints[name], values[name], where + name)
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise UserError(f"params: key {where + name!r} is missing.")
-    return cls(**checked)
-
-
-def _check(hint: Any, value: Any, key: str) -> Any:
-    """`value` if it fits the type hint, else UserError; whole numbers are accepted for floats."""
-    if dataclasses.is_dataclass(hint):
-        return build(hint, value, key + ".")
-    origin, bounds = get_origin(hint), None
-    if origin is Annotated:
-        hint, bounds = get_args(hint)
-        origin = get_origin(hint)
-    if origin is Literal:
-        if value not in get_args(hint):
-            raise UserError(f"params: {key} is {value!r}; allowed: {', '.join(map(repr, get_args(hint)))}.")
-        return value
-    if origin is list:
-        if not isinstance(value, list):
-            raise UserError(f"params: {key} is {value!r}; it must be a list.")
-        return [_check(get_args(hint)[0], entry, f"{key}[{i}]") for i, entry in enumerate(value)]
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise UserError(f"params: {key} is {value!r}; it must be a mapping.")
-        return {str(k): _check(get_args(hint)[1], v, f"{key}.{k}") for k, v in value.items()}
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) is not hint:
-        words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-        exponent = hint is float and isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value.lower())
-        raise UserError(
-            f"params: {key} is {value!r}; it must be {words[hint]}{' (YAML wants 1.0e-3, not 1e-3)' if exponent else ''}."
-        )
-    if bounds and not bounds[0] <= value <= bounds[1]:
-        raise UserError(f"params: {key} is {value!r}; allowed: {bounds[0]} to {bounds[1]}.")
-    return value

@@ -7,18 +7,34 @@ exception keeps its traceback, because then the mistake is ours.
 import argparse
 import errno
 import os
+import re
+import reprlib
 import select
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CANNOT_WRITE = errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT, errno.EISDIR, errno.ENOTDIR, errno.EEXIST
+# What the system says where a file cannot be written: no room, a quota or a limit on its size, no right, another thing there.
+CANNOT_WRITE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EBUSY, errno.ETXTBSY),
+}
 PIPE_GONE = 141  # what a shell says of a command that such a signal ended
+LONGEST_VALUE = 120  # characters of a wrong value that a sentence repeats
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = _short.maxlong = LONGEST_VALUE
 
 
 class UserError(Exception):
     """Wrong input. The message is one sentence that names the problem and the way out."""
+
+
+def shown(value: object) -> str:
+    """Return a value as a sentence repeats it: on one line and short, whatever a file held (nested, endless, full of escapes)."""
+    text = " ".join(_short.repr(value).split())
+    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
 
 
 def run_stage(main: Callable[[], None], about: str | None = None) -> None:
@@ -26,17 +42,18 @@ def run_stage(main: Callable[[], None], about: str | None = None) -> None:
 
     `about` is what --help says of a stage that takes its settings from params.yaml alone; any other argument is refused then.
 
-    Exits 2 on `UserError`, a full disk or a missing permission, 130 on Ctrl-C, and 141 where nobody reads its output any more.
+    Exits 2 on `UserError` and on what the system refuses (a full disk, a missing permission), 130 on Ctrl-C, and 141
+    where nobody reads its output any more.
     """
-    if about is not None:
-        epilog = "Settings: params.yaml, or for one run  dvc exp run -S key=value"
-        shape = argparse.RawDescriptionHelpFormatter
-        argparse.ArgumentParser(description=about, epilog=epilog, formatter_class=shape).parse_args()
     try:
+        if about is not None:
+            epilog = "Settings: params.yaml, or for one run  dvc exp run -S key=value"
+            shape = argparse.RawDescriptionHelpFormatter
+            argparse.ArgumentParser(description=about, epilog=epilog, formatter_class=shape).parse_args()
         main()
         sys.stdout.flush()
     except UserError as problem:
-        _leave(str(problem))
+        leave(str(problem))
     except KeyboardInterrupt:
         print("\nStopped. Run the same command again to go on from the last checkpoint.", file=sys.stderr)
         sys.exit(130)
@@ -46,11 +63,32 @@ def run_stage(main: Callable[[], None], about: str | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at exit
         sys.exit(PIPE_GONE)
     except OSError as problem:
-        if problem.errno not in CANNOT_WRITE:
+        sentence = explain_system(problem)
+        if sentence is None:
             raise
-        where = problem.filename or "the output folder"
-        why = os.strerror(problem.errno)
-        _leave(f"Cannot write {where}: {why}; make room, change its rights or choose another place, then run again.")
+        leave(sentence)
+
+
+def explain_system(problem: OSError) -> str | None:
+    """Return a sentence about a file that the system refused, with its path; None where it names neither error nor file."""
+    number = number_of(problem)
+    where = problem.filename or problem.filename2
+    if number is None:
+        return None
+    if number in CANNOT_WRITE:
+        remedy = "make room, change its rights or choose another place, then run again"
+        return f"Cannot write {where or 'the output folder'}: {os.strerror(number)}; {remedy}."
+    if where is None:
+        return None
+    return f"Cannot use {where}: {os.strerror(number)}; check that it is there and can be read, then run again."
+
+
+def number_of(problem: Exception) -> int | None:
+    """Return the system's error number, also of an error that a library wrapped into words; None where there is none."""
+    if isinstance(problem, OSError) and problem.errno is not None:
+        return problem.errno
+    match = re.search(r"(?:errno|os error) (\d+)", str(problem), re.IGNORECASE)
+    return int(match[1]) if match else None
 
 
 def _unread() -> bool:
@@ -63,6 +101,7 @@ def _unread() -> bool:
         return False
 
 
-def _leave(sentence: str) -> None:
+def leave(sentence: str) -> None:
+    """Print a sentence as an error and exit with status 2."""
     print(f"error: {sentence}", file=sys.stderr)
     sys.exit(2)

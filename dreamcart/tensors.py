@@ -1,7 +1,7 @@
 """Tensors on disk: safetensors with JSON metadata, never pickle; what is damaged is refused in one sentence."""
 
-import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,28 +10,23 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save, save_file
 
 from dreamcart.errors import UserError
-from dreamcart.files import replace_atomically
+from dreamcart.files import writing
 
 
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, Any] | None = None) -> None:
-    """Save tensors and JSON metadata as one safetensors file, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    try:
-        save_file(flat, temporary, {"json": json.dumps(metadata or {}, sort_keys=True)})
-    except SafetensorError as problem:  # it wraps what the system says
-        temporary.unlink(missing_ok=True)
-        if "No space left" in str(problem):
-            raise OSError(errno.ENOSPC, "", str(path)) from None
-        raise
-    temporary.chmod(0o644)  # safetensors writes 0600
-    replace_atomically(temporary, path)
+    """Save tensors and JSON metadata as one safetensors file, atomically. Raises OSError where it cannot be written."""
+    with writing(path) as temporary:
+        save_file(_apart(tensors), temporary, {"json": json.dumps(metadata or {}, sort_keys=True)})
+
+
+def _apart(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Copies in memory of their own: safetensors refuses tensors that share it, as two views of one frame do."""
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
 
 
 def file_size(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> int:
     """Bytes of the file that `save_tensors` would write."""
-    return len(save({name: tensor.contiguous() for name, tensor in tensors.items()}, {"json": json.dumps(metadata)}))
+    return len(save(_apart(tensors), {"json": json.dumps(metadata)}))
 
 
 def read_metadata(path: Path, remedy: str) -> dict[str, Any]:
@@ -44,7 +39,9 @@ def read_metadata(path: Path, remedy: str) -> dict[str, Any]:
         return metadata
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` to train it.") from None
-    except (SafetensorError, TypeError, json.JSONDecodeError):
+    except OSError as problem:  # a folder, a right that is lacking
+        raise UserError(f"{path} cannot be read ({os.strerror(problem.errno or 0)}); {remedy}.") from None
+    except (SafetensorError, TypeError, ValueError, RecursionError):
         raise UserError(f"{path} is damaged (truncated or no safetensors file); {remedy}.") from None
 
 

@@ -11,13 +11,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from dreamcart.config import PreprocessConfig, build
-from dreamcart.dynamics.base import UNTOLD, Dynamics, load_dynamics
+from dreamcart.config import PreprocessConfig
+from dreamcart.dynamics.base import UNTOLD, Dynamics, make_dynamics
 from dreamcart.errors import UserError
 from dreamcart.games.spec import GameSpec
 from dreamcart.hardware import autocast
-from dreamcart.representation.base import Representation, load_representation
+from dreamcart.limits import check_config, no_larger_than
+from dreamcart.representation.base import Representation, load_weights, make_representation
 from dreamcart.tensors import load_tensors, save_tensors
+from dreamcart.typed import build
+
+PARTS = ("representation", "dynamics")
+# What building and trying a model raises where its file is signed but of other code, or of nobody's.
+FOREIGN = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError),
+    *(NotImplementedError, RecursionError, RuntimeError, TypeError, ValueError),
+)
 
 
 class WorldModel:
@@ -117,10 +126,39 @@ def save_world(path: Path, spec: GameSpec, starts: dict[str, np.ndarray], median
     )
 
 
-def seen_as_of(meta: dict[str, Any], shape: tuple[int, ...]) -> PreprocessConfig:
+def seen_as_of(meta: dict[str, Any], shape: tuple[int, ...], source: str) -> PreprocessConfig:
     """How the frames of a saved model were made; the first models did not say, and were resized by area."""
     told = {"height": shape[0], "width": shape[1], "color": "gray" if shape[2] == 1 else "rgb", "resize": "area", "val_share": 0.2}
-    return build(PreprocessConfig, meta.get("preprocess", told), "preprocess.")
+    return build(PreprocessConfig, meta.get("preprocess", told), "preprocess.", source)
+
+
+def assemble(tensors: dict[str, torch.Tensor], meta: dict[str, Any], device: torch.device, source: str, remedy: str) -> WorldModel:
+    """Build a dream of what a file or a folder holds, whoever wrote it.
+
+    Args:
+        tensors: "representation.…" and "dynamics.…", "start.…" (uint8 [H, W, C] each) and "median".
+        meta: the configs of both networks under their names, "game", "starts" and "preprocess".
+        source: what to call it in messages; remedy: what they advise.
+
+    Raises:
+        UserError: something is missing, too large, or does not fit the rest.
+    """
+    try:
+        check_config([meta[part] for part in PARTS])
+        parts = {}
+        for part, make in zip(PARTS, (make_representation, make_dynamics), strict=True):
+            own = {name.removeprefix(f"{part}."): tensor for name, tensor in tensors.items() if name.startswith(f"{part}.")}
+            with no_larger_than(own):
+                model = make(meta[part], source)
+            parts[part] = load_weights(model, own, Path(source))
+        starts = {name: tensors[f"start.{name}"].numpy() for name in meta["starts"]}
+        spec, seen_as = GameSpec.from_dict(meta["game"], source), seen_as_of(meta, tensors["median"].shape, source)
+        fits = fit_together(spec, parts["representation"], parts["dynamics"], starts, tensors["median"])
+    except FOREIGN:
+        raise UserError(f"{source} lacks what a dream needs, or its parts do not fit together; {remedy}.") from None
+    if not fits:
+        raise UserError(f"The parts of {source} do not fit together; {remedy}.")
+    return WorldModel(spec, parts["representation"], parts["dynamics"], starts, seen_as, device)
 
 
 def fit_together(
@@ -130,6 +168,7 @@ def fit_together(
     return (
         bool(starts)
         and all(frame.shape == tuple(representation.shape) for frame in (*starts.values(), median))
+        and all(frame.dtype == np.uint8 for frame in starts.values())
         and dynamics.latent_shape == tuple(representation.latent_shape)
         and dynamics.buttons == len(spec.buttons)
     )
@@ -140,14 +179,8 @@ def load_world(folder: Path, device: torch.device) -> WorldModel:
     if not (folder / "world.safetensors").is_file():
         raise UserError(f"There is no trained model in {folder}; run `dvc repro` to train it, or choose another game.")
     tensors, meta = load_tensors(folder / "world.safetensors")
-    representation = load_representation(folder / "representation.safetensors")
-    dynamics = load_dynamics(folder / "dynamics.safetensors")
-    try:
-        starts = {name: tensors[f"start.{name}"].numpy() for name in meta["starts"]}
-        spec, seen_as = GameSpec.from_dict(meta["game"]), seen_as_of(meta, tensors["median"].shape)
-        fits = fit_together(spec, representation, dynamics, starts, tensors["median"])
-    except KeyError:
-        raise UserError(f"{folder / 'world.safetensors'} is damaged; delete it and run `dvc repro` again.") from None
-    if not fits:
-        raise UserError(f"The parts of the model in {folder} do not fit each other; run `dvc repro` to train it again.")
-    return WorldModel(spec, representation, dynamics, starts, seen_as, device)
+    for part in PARTS:
+        weights, own = load_tensors(folder / f"{part}.safetensors")
+        tensors |= {f"{part}.{name}": weight for name, weight in weights.items()}
+        meta[part] = own.get("config", {})
+    return assemble(tensors, meta, device, f"the model in {folder}", "run `dvc repro` to train it again")

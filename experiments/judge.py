@@ -1,13 +1,12 @@
 """Judge a cart by the test episodes that are here now: its own numbers are of those of its day.
 
-python experiments/judge.py carts/blockfall.cart [--starts N] [--write] [--filmstrip FILE]
+python experiments/judge.py carts/blockfall.cart [--starts N] [--write] [--filmstrip FILE] [--force]
 
 Prints the tables of `rollout_eval` for it, to set beside metrics/<game>/rollout.json, and how legal the game's own screens are
 that follow the same starts: a start state may show what no play leads to. With --write the cart keeps the tables as its
 metrics, which `rollout_eval` prints beside a run that was judged by the same test episodes.
 """
 
-import argparse
 import sys
 import tempfile
 from dataclasses import replace
@@ -15,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dreamcart.arguments import Parser, add_force, new_file, path, whole
 from dreamcart.cart import load_cart, write_cart
 from dreamcart.config import Params, RolloutConfig, load_params
 from dreamcart.errors import UserError, run_stage
@@ -28,20 +28,32 @@ from dreamcart.hardware import make_repeatable, pick_device
 from dreamcart.paths import Paths
 from dreamcart.tables import print_table
 from dreamcart.tensors import load_tensors
+from dreamcart.tracked import spare
+
+
+def parser() -> Parser:
+    made = Parser(description=__doc__)
+    made.add_argument("cart", type=path, help="the file")
+    made.add_argument(
+        "--starts",
+        type=whole(1, 10**6),
+        metavar="N",
+        help="rollouts, in place of rollout_eval.starts: more tell a share more closely",
+    )
+    made.add_argument("--write", action="store_true", help="put the result into the cart")
+    words = "draw one rollout: real, dreamed and difference"
+    made.add_argument("--filmstrip", type=new_file(".png"), metavar="FILE", help=words)
+    add_force(made)
+    return made
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cart", type=Path)
-    parser.add_argument("--starts", type=int, help="rollouts, in place of rollout_eval.starts: more tell a share more closely")
-    parser.add_argument("--write", action="store_true", help="put the result into the cart")
-    parser.add_argument("--filmstrip", type=Path, metavar="FILE", help="draw one rollout: real, dreamed and difference")
-    args = parser.parse_args()
-    params = load_params()
-    if args.starts is not None and args.starts < 1:
-        raise UserError(f"--starts is {args.starts}; allowed: 1 or more.")
+    args = parser().parse_args()
     if args.starts and args.write:
         raise UserError("--write keeps what is comparable with a run's own table; leave --starts out.")
+    for written in filter(None, (args.filmstrip, args.write and args.cart)):
+        spare(written, args.force)
+    params = load_params()
     config = replace(params.rollout_eval, starts=args.starts) if args.starts else params.rollout_eval
     make_repeatable(params.seed)
     world, meta = load_cart(args.cart, pick_device())

@@ -8,7 +8,6 @@ from it, one that faded close); `sharpness`: gradient energy; `motion`: change a
 1,000 steps are played twice at temperature 0 with different seeds; `steps_per_second`: of play at batch 1, `p99_ms` its slowest.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from dreamcart.arguments import Parser, game, number, path, whole
 from dreamcart.config import load_params
 from dreamcart.data.scripts import make_policy
 from dreamcart.errors import run_stage
@@ -84,13 +84,20 @@ def replays(world: WorldModel) -> float:
     return float(np.mean(same))
 
 
+def parser() -> Parser:
+    made = Parser(description=__doc__)
+    made.add_argument("--game", type=game, help="which game (default: `game` in params.yaml)")
+    words = "a cart instead of the trained model"
+    made.add_argument("--cart", type=path, metavar="FILE", help=words)
+    words = "how many, side by side"
+    made.add_argument("--dreams", type=whole(1, 1000), default=4, metavar="N", help=words)
+    words = "of each dream"
+    made.add_argument("--seconds", type=number(END, 3600), default=60, metavar="S", help=words)
+    return made
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--game")
-    parser.add_argument("--cart", type=Path)
-    parser.add_argument("--dreams", type=int, default=4)
-    parser.add_argument("--seconds", type=float, default=60)
-    args = parser.parse_args()
+    args = parser().parse_args()
     title = Title(args.cart.stem, args.cart) if args.cart else find(args.game or load_params().game)
     make_repeatable(0)
     world = title.load(pick_device())

@@ -9,7 +9,6 @@ them, by the recorded buttons, has mended some steps later; how far the game goe
 one, how often the dream knows where they go. Writes nothing.
 """
 
-import argparse
 import sys
 from collections import Counter
 from pathlib import Path
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dreamcart.arguments import Parser, path, text, whole
 from dreamcart.cart import load_cart
 from dreamcart.config import load_params
 from dreamcart.data.processed import Split, load_split
@@ -44,14 +44,23 @@ LATER = (1, 2, 5, 10)  # steps after a mistake
 OUTCOMES = ("right", "missed", "too much", "otherwise")  # nothing changed in the dream, nothing in the game, both changed
 
 
+def parser() -> Parser:
+    made = Parser(description=__doc__)
+    words = "a cart instead of the trained model"
+    made.add_argument("--cart", type=path, metavar="FILE", help=words)
+    words = "look at each Nth step"
+    made.add_argument("--every", type=whole(1, 10**6), default=3, metavar="N", help=words)
+    words = "train: to tell overfitting from underfitting"
+    made.add_argument("--split", choices=["train", "val"], default="val", help=words)
+    words = "with --by: whose steps (rotate_left, shift_right, …)"
+    made.add_argument("--event", type=text, default="all", help=words)
+    words = "RAM variables by which to tell them apart"
+    made.add_argument("--by", type=text, nargs="+", default=[], metavar="VARIABLE", help=words)
+    return made
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cart", type=Path, help="a cart instead of the trained model")
-    parser.add_argument("--every", type=int, default=3, help="look at each Nth step")
-    parser.add_argument("--split", choices=["train", "val"], default="val", help="train: to tell overfitting from underfitting")
-    parser.add_argument("--event", default="all", help="with --by: whose steps (rotate_left, shift_right, …)")
-    parser.add_argument("--by", nargs="+", default=[], metavar="VARIABLE", help="RAM variables by which to tell them apart")
-    args = parser.parse_args()
+    args = parser().parse_args()
     params = load_params()
     paths = Paths(params.game)
     make_repeatable(params.seed)

@@ -1,13 +1,12 @@
 """Tell an older cart what the recordings that are here show (regions, chains, moves, what is live and what comes next, what comes
 from nowhere or follows a dial, start states), its weights as they are.
 
-python experiments/renew.py carts/blockfall.cart [--out FILE] [--movers STEPS]
+python experiments/renew.py carts/blockfall.cart [--out FILE] [--movers STEPS] [--force]
 
 With --movers it is also taught the things that move as one, if the game has such, for so many steps: minutes, in place of
 training all of it again. Its metrics stay those of its day: `python experiments/judge.py FILE` judges it anew.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import torch
 
+from dreamcart.arguments import Parser, add_force, new_file, path, whole
 from dreamcart.cart import load_cart, write_cart
 from dreamcart.config import load_params
 from dreamcart.data.processed import load_split, start_frames
@@ -29,19 +29,27 @@ from dreamcart.files import fingerprint
 from dreamcart.hardware import pick_device
 from dreamcart.paths import Paths
 from dreamcart.tensors import load_tensors
+from dreamcart.tracked import spare
 from dreamcart.training import Plan
 
 CHECK_EVERY = 500  # steps between two checkpoints of the movers
 
 
+def parser() -> Parser:
+    made = Parser(description=__doc__)
+    made.add_argument("cart", type=path, help="a dream of tokens")
+    words = "the file to write (default: the cart itself)"
+    made.add_argument("--out", type=new_file(".cart"), metavar="FILE", help=words)
+    words = "teach it movers; some 6000 steps do"
+    made.add_argument("--movers", type=whole(0, 10**6), default=0, metavar="STEPS", help=words)
+    add_force(made)
+    return made
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cart", type=Path)
-    parser.add_argument("--out", type=Path, help="the file to write (default: the cart itself)")
-    parser.add_argument("--movers", type=int, default=0, metavar="STEPS", help="teach it movers (some 6000 steps)")
-    args = parser.parse_args()
-    if args.movers < 0:
-        raise UserError(f"--movers is {args.movers}; allowed: 0 (not at all) or more.")
+    args = parser().parse_args()
+    out = args.out or args.cart
+    spare(out, args.force)
     params = load_params()
     world, meta = load_cart(args.cart, pick_device())
     if world.spec.name != params.game or not isinstance(world.dynamics, TokenDynamics):
@@ -69,9 +77,9 @@ def main() -> None:
     tensors |= {f"start.{name}": torch.from_numpy(np.ascontiguousarray(frame)) for name, frame in starts.items()}
     meta["dynamics"] |= told
     meta |= {"starts": list(starts), "game": train.spec.to_dict()}
-    write_cart(args.out or args.cart, tensors, meta)
+    write_cart(out, tensors, meta)
     kinds = f"{told['regions'][0]} regions, {told['moves'][0]} moves and {len(model.kinds.colours)} kinds of movers"
-    print(f"{args.out or args.cart} knows {kinds}.")
+    print(f"{out} knows {kinds}.")
 
 
 if __name__ == "__main__":

@@ -8,33 +8,40 @@ The list is experiments/roadmap.yaml. `run` leaves out what is on record for the
 goes on from its checkpoint. The quick set has one seed, and fewer frames and steps.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dreamcart.arguments import Parser, text, whole
 from dreamcart.errors import ROOT, UserError, run_stage
-from dreamcart.experiments.page import scoreboard, write_page
+from dreamcart.experiments.page import scoreboard
 from dreamcart.experiments.plan import Run, expand, load_plan
 from dreamcart.experiments.results import load_results
-from dreamcart.experiments.runner import Runner
+from dreamcart.experiments.runner import Runner, cores
+from dreamcart.files import write_text
 from dreamcart.tables import print_table
 
 NAME = "roadmap"
 
 
+def parser() -> Parser:
+    made = Parser(description=__doc__)
+    made.add_argument("what", choices=("run", "page", "list"), help="as above")
+    words = "experiments of experiments/roadmap.yaml (default: all)"
+    made.add_argument("names", type=text, nargs="*", help=words)
+    words = "the small set: one seed, fewer frames and steps"
+    made.add_argument("--quick", action="store_true", help=words)
+    words = "so many seeds of each, in place of the list's own number"
+    made.add_argument("--seeds", type=whole(1, 100), metavar="N", help=words)
+    words = "runs at a time, each on its share of the cores"
+    made.add_argument("--jobs", type=whole(1, cores()), default=1, metavar="N", help=words)
+    return made
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("run", "page", "list"))
-    parser.add_argument("names", nargs="*", help="experiments of experiments/roadmap.yaml (default: all)")
-    parser.add_argument("--quick", action="store_true", help="the small set: one seed, fewer frames and steps")
-    parser.add_argument("--seeds", type=int, help="so many seeds of each, in place of the list's own number")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each on its share of the cores (default: 1)")
-    args = parser.parse_intermixed_args()  # names may come after options
-    if args.seeds is not None and args.seeds < 1:
-        raise UserError(f"--seeds is {args.seeds}; allowed: 1 or more.")
-    plan = load_plan(ROOT / "experiments" / f"{NAME}.yaml")
+    args = parser().parse_intermixed_args()  # names may come after options
+    plan = load_plan(ROOT / "experiments/roadmap.yaml")
     seeds = args.seeds or (1 if args.quick else None)
     runs, runner = expand(plan, NAME, args.names, args.quick, seeds), Runner(plan, jobs=args.jobs)
     if args.what == "run" and not runner.run_all(runs):
@@ -45,8 +52,9 @@ def main() -> None:
         full, quick = (load_results(NAME, small) for small in (False, True))
         everything = expand(plan, NAME, [], quick=False, seeds=1 + max((seed for _, seed in full), default=0))
         current = {run.name: runner.prints(run) for run in everything if (run.experiment, run.seed) in full}
-        write_page(ROOT / "docs" / f"{NAME}.md", scoreboard(plan, NAME, full, quick, current))
-        print(f"docs/{NAME}.md is written, from {len(full)} runs of the full and {len(quick)} of the quick set.")
+        write_text(ROOT / "docs/roadmap.md", scoreboard(plan, NAME, full, quick, current))
+        runs = f"{len(full)} runs of the full and {len(quick)} of the quick set"
+        print(f"docs/roadmap.md is written, from {runs}.")
 
 
 def show(runs: list[Run], runner: Runner) -> None:

@@ -9,27 +9,37 @@ holds overrides that every run gets. Where all runs are of one game that has a c
 record for it.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dreamcart.cart import FOLDER
+from dreamcart.arguments import Parser, existing_file, text, whole
 from dreamcart.errors import UserError, run_stage
-from dreamcart.experiments.plan import changed_params, expand, load_plan
+from dreamcart.experiments.plan import NAME, changed_params, expand, load_plan
 from dreamcart.experiments.results import find, load_results
-from dreamcart.experiments.runner import Runner
+from dreamcart.experiments.runner import Runner, cores
+from dreamcart.files import write_text
+from dreamcart.paths import Paths
 from dreamcart.tensors import load_tensors
 
 
+def parser() -> Parser:
+    made = Parser(description=__doc__)
+    words = "such as experiments/latent_dim.yaml"
+    made.add_argument("list", type=existing_file(".yaml"), help=words)
+    made.add_argument("names", type=text, nargs="*", help="experiments of the list (default: all)")
+    words = "runs at a time, each on its share of the cores"
+    made.add_argument("--jobs", type=whole(1, cores()), default=1, metavar="N", help=words)
+    return made
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("list", type=Path)
-    parser.add_argument("names", nargs="*", help="experiments of the list (default: all)")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each on its share of the cores (default: 1)")
-    args = parser.parse_intermixed_args()  # names may come after options
+    args = parser().parse_intermixed_args()  # names may come after options
     plan, name = load_plan(args.list), args.list.stem
+    if not NAME.fullmatch(name):
+        why = "its runs are called after it; use letters, digits, - and _ alone"
+        raise UserError(f"{args.list} cannot name a list: {why}.")
     if not plan.columns:
         raise UserError(f"{args.list} has no columns, and so no table; the roadmap's list is for experiments/roadmap.py.")
     runs = expand(plan, name, args.names, quick=False, seeds=1)
@@ -38,7 +48,7 @@ def main() -> None:
     results = load_results(name, quick=False)
     done = [run for run in plan.runs if (run, 0) in results]
     games = {changed_params(run.overrides).game for run in expand(plan, name, done, quick=False, seeds=1)}
-    carts = [FOLDER / f"{game}.cart" for game in games if len(games) == 1 and (FOLDER / f"{game}.cart").is_file()]
+    carts = [Paths(game).cart for game in games if len(games) == 1 and Paths(game).cart.is_file()]
     names = [*done, *(f"carts/{cart.name}" for cart in carts)]
     lines = [f"# {plan.title}", "", f"`python experiments/run.py {args.list.as_posix()}`", ""]
     lines += ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
@@ -46,7 +56,7 @@ def main() -> None:
         values = [find(results[run, 0]["metrics"], path) for run in done]
         values += [find(load_tensors(cart)[1].get("metrics", {}), path.removeprefix("rollout.")) for cart in carts]
         lines.append(f"| {label} | " + " | ".join("–" if value is None else f"{value:.4g}" for value in values) + " |")
-    args.list.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    write_text(args.list.with_suffix(".md"), "\n".join(lines) + "\n")
     print("\n".join(lines))
 
 

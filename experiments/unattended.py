@@ -7,7 +7,6 @@ The game's own checker (games/<game>/reader.py) judges every screen from the one
 in the emulator: a dream may drift from any one game and still be a game.
 """
 
-import argparse
 import sys
 from collections import Counter
 from pathlib import Path
@@ -18,6 +17,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from dreamcart import arguments
+from dreamcart.arguments import whole
 from dreamcart.config import load_params
 from dreamcart.data.scripts import make_policy
 from dreamcart.errors import UserError, run_stage
@@ -31,24 +32,33 @@ from dreamcart.tables import print_table
 SEED = 3_000_000  # far from the seeds of recorded play
 
 
+def parser() -> arguments.Parser:
+    made = arguments.Parser(description=__doc__)
+    words = "which game (default: `game` in params.yaml)"
+    made.add_argument("--game", type=arguments.game, help=words)
+    words = "a cart instead of the trained model"
+    made.add_argument("--cart", type=arguments.path, metavar="FILE", help=words)
+    words = "how many, side by side"
+    made.add_argument("--dreams", type=whole(1, 1000), default=20, metavar="N", help=words)
+    words, length = "of each dream", arguments.number(0.01, 1440)
+    made.add_argument("--minutes", type=length, default=10, metavar="M", help=words)
+    words = "press nothing; one dream is enough where nothing is random"
+    made.add_argument("--idle", action="store_true", help=words)
+    seeds = whole(*arguments.SEED)
+    words = "of the buttons and draws: others play other dreams"
+    made.add_argument("--seed", type=seeds, default=SEED, metavar="N", help=words)
+    return made
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--game")
-    parser.add_argument("--cart", type=Path)
-    parser.add_argument("--dreams", type=int, default=20)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--idle", action="store_true", help="press nothing; one dream is enough where nothing is random")
-    parser.add_argument("--seed", type=int, default=SEED, metavar="N", help="of the buttons and draws: others play other dreams")
-    args = parser.parse_args()
-    if args.seed < 0:
-        raise UserError(f"--seed is {args.seed}; allowed: 0 or more.")
+    args = parser().parse_args()
     make_repeatable(0)
     title = Title(args.cart.stem, args.cart) if args.cart else find(args.game or load_params().game)
     world = title.load(pick_device())
     reader = load_reader(world.spec)
     if reader is None:
         raise UserError(f"games/{world.spec.name} has no reader.py to judge its screens with.")
-    steps = round(args.minutes * 60 * world.spec.step_rate)
+    steps = max(1, round(args.minutes * 60 * world.spec.step_rate))
     first = np.repeat(world.starts[world.first_start][None, None], args.dreams, 0)
     state = world.start(first, np.zeros((args.dreams, 0, len(world.spec.buttons)), np.uint8))
     rngs = [np.random.default_rng(args.seed + number) for number in range(args.dreams)]

@@ -7,7 +7,6 @@ what happened in the game at the step at which each dream parted from it. With -
 it and after it, the dream after it, and the difference. Writes nothing else.
 """
 
-import argparse
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -16,13 +15,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
-from PIL import Image
 
+from dreamcart.arguments import Parser, new_folder, path, whole
 from dreamcart.cart import load_cart
 from dreamcart.config import load_params
 from dreamcart.data.processed import load_split
 from dreamcart.errors import run_stage
 from dreamcart.evaluation.judge import check_same
+from dreamcart.evaluation.pictures import save_png
 from dreamcart.evaluation.readback import load_reader
 from dreamcart.evaluation.report import print_screens
 from dreamcart.evaluation.rollout import curve_rows, evaluate_rollouts
@@ -37,12 +37,19 @@ SCALE = 2  # of the pictures
 SOON = 60
 
 
+def parser() -> Parser:
+    made = Parser(description=__doc__)
+    words = "how many rollouts"
+    made.add_argument("--starts", type=whole(1, 10**6), default=100, metavar="N", help=words)
+    words = "a cart instead of the trained model"
+    made.add_argument("--cart", type=path, metavar="FILE", help=words)
+    words = "draw the steps at which dreams part from the game there"
+    made.add_argument("--pictures", type=new_folder, metavar="FOLDER", help=words)
+    return made
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--starts", type=int, default=100)
-    parser.add_argument("--cart", type=Path, help="a cart instead of the trained model")
-    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw the steps at which dreams part from the game there")
-    args = parser.parse_args()
+    args = parser().parse_args()
     params = load_params()
     paths = Paths(params.game)
     make_repeatable(params.seed)
@@ -61,12 +68,12 @@ def main() -> None:
         print_screens(screens.report())
         print_partings(title, screens)
     if screens and args.pictures:
-        args.pictures.mkdir(parents=True, exist_ok=True)
         for number, (step, dream) in screens.parted.items():
             before, real = screens.real(number, step - 1), screens.real(number, step)
             difference = np.abs(real.astype(int) - dream).astype(np.uint8)
-            shown = np.concatenate([before, real, dream, difference], 1).repeat(SCALE, 0).repeat(SCALE, 1)
-            Image.fromarray(shown).save(args.pictures / f"{step:04d}_{number:03d}_{screens.name(number, step)}.png")
+            shown = np.concatenate([before, real, dream, difference], 1)
+            name = f"{step:04d}_{number:03d}_{screens.name(number, step)}.png"
+            save_png(shown, args.pictures / name, SCALE)
 
 
 def print_partings(title: str, screens: Partings) -> None:

@@ -4,30 +4,36 @@ python stages/cart.py                  →  carts/my_<game>.cart, beside the one
 python stages/cart.py --out my.cart
 """
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dreamcart.cart import FOLDER, load_cart, model_print, save_cart
+from dreamcart.arguments import Parser, add_force, game, new_file
+from dreamcart.cart import load_cart, model_print, save_cart
 from dreamcart.config import load_params
 from dreamcart.errors import run_stage
-from dreamcart.files import read_json
 from dreamcart.hardware import pick_device
 from dreamcart.paths import Paths
+from dreamcart.reports import read_report
+from dreamcart.tracked import spare
+
+
+def parser() -> Parser:
+    made = Parser(description=__doc__)
+    made.add_argument("--game", type=game, help="which game (default: `game` in params.yaml)")
+    words = "the file to write (default: carts/my_<game>.cart)"
+    made.add_argument("--out", type=new_file(".cart"), metavar="FILE", help=words)
+    add_force(made)
+    return made
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--game", help="which game (default: `game` in params.yaml)")
-    parser.add_argument("--out", type=Path, help="the file to write (default: carts/my_<game>.cart)")
-    args = parser.parse_args()
-    game = args.game or load_params().game
-    paths = Paths(game)
-    own = Path(game)
-    out = args.out or FOLDER / own.with_name(f"my_{own.name}.cart")
+    args = parser().parse_args()
+    paths = Paths(args.game or load_params().game)
+    out = args.out or paths.own_cart
+    spare(out, args.force)
     save_cart(out, paths.models, metrics_of(paths))
     world, _ = load_cart(out, pick_device())  # it opens before anybody is told of it
     print(f"{world.spec.title} is on {out} ({out.stat().st_size / 1e6:.1f} MB); play it with: python stages/play.py --cart {out}")
@@ -36,7 +42,7 @@ def main() -> None:
 def metrics_of(paths: Paths) -> dict[str, Any]:
     """The last evaluation, if it is of the model that is here; else nothing, and that is said."""
     rollout = paths.metrics / "rollout.json"
-    report = read_json(rollout) if rollout.is_file() else {}
+    report = read_report(rollout) if rollout.is_file() else {}
     if report.get("of", {}).get("model") == model_print(paths.models):
         return report
     print("The trained model has not been evaluated, so its cart has no metrics; `dvc repro` evaluates it.")

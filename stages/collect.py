@@ -1,6 +1,7 @@
 """Stage 1: record scripted play from the emulator, or import recordings, as a raw dataset; add recordings of people.
 
-python -m stages.collect  →  data/<game>/raw, data/<game>/raw_test, metrics/<game>/collect.json
+python -m stages.collect  →  data/<game>/raw, data/<game>/raw_test,
+                             metrics/<game>/collect.json + collect_details.json
 """
 
 import sys
@@ -8,14 +9,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dreamcart.arguments import from_params
 from dreamcart.config import load_params
 from dreamcart.data.collect import record
 from dreamcart.data.imports import import_recordings, report_lines
 from dreamcart.data.recordings import add_recordings, find_recordings
 from dreamcart.errors import UserError, run_stage
-from dreamcart.files import write_json
 from dreamcart.games.catalog import load_game
 from dreamcart.paths import Paths
+from dreamcart.reports import pick, write_report
 from dreamcart.tables import print_table
 
 
@@ -52,8 +54,9 @@ def main() -> None:
     frames = report["play"]["frames"] if "play" in report else report["frames"]
     frames += sum(recording.frames for recording in recordings)
     print(f"{size / 2**20:.1f} MiB in {paths.raw}, {size / frames:.0f} bytes a frame")
-    write_json(paths.metrics / "collect.json", report)
+    headline = pick(report, ("frames", "play.frames", "play.distinct_frames"))
+    write_report(paths.metrics / "collect.json", report, headline)
 
 
 if __name__ == "__main__":
-    run_stage(main, __doc__)
+    run_stage(from_params(main, __doc__))

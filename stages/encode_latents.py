@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dreamcart.arguments import from_params
 from dreamcart.config import load_params
 from dreamcart.data.processed import load_split
 from dreamcart.errors import run_stage
@@ -24,4 +25,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main, __doc__)
+    run_stage(from_params(main, __doc__))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dreamcart.arguments import from_params
 from dreamcart.config import load_params
 from dreamcart.errors import run_stage
 from dreamcart.files import write_json
@@ -20,10 +21,11 @@ def main() -> None:
     paths = Paths(params.game)
     spec, contents = load_game(params.game), game_contents(params.game)
     reader = {name: contents.pop(name) for name in list(contents) if Path(name).name.startswith("reader")}
-    write_json(paths.spec, {"spec": spec.to_dict(), "contents": contents})
+    told = {name: value for name, value in spec.to_dict().items() if name != "keys"}  # no recording depends on keys
+    write_json(paths.spec, {"spec": told, "contents": contents})
     write_json(paths.reader, reader)
     print(f"{spec.title}: {spec.env}, buttons {', '.join(spec.buttons)}, {spec.step_rate:g} steps a second")
 
 
 if __name__ == "__main__":
-    run_stage(main, __doc__)
+    run_stage(from_params(main, __doc__))

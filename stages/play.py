@@ -15,46 +15,64 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dreamcart.arguments import SCALE, SEED, Parser, add_force, game, new_file, number, text, whole
 from dreamcart.cart import carts
 from dreamcart.cart_source import cart_path
 from dreamcart.config import load_params
 from dreamcart.errors import ROOT, UserError, run_stage
 from dreamcart.games.catalog import load_game
 from dreamcart.hardware import pick_device
-from dreamcart.play.actions import parse_actions
+from dreamcart.paths import Paths
+from dreamcart.play.actions import MAX_STEPS, parse_actions
 from dreamcart.play.library import Title, find, titles
 from dreamcart.play.loop import Script, run
 from dreamcart.play.menu import choose
-from dreamcart.play.sources import Dream, Real, SideBySide
+from dreamcart.play.sources import WARMEST, Dream, Real, SideBySide
+from dreamcart.tracked import spare
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--game", help="which game (default: `game` in params.yaml)")
-    parser.add_argument("--cart", help="play this cart: a file, or hf://OWNER/REPO/FILE.cart[@REVISION] on the Hugging Face Hub")
-    parser.add_argument("--menu", action="store_true", help="choose from thumbnails of all dreams that are here")
-    parser.add_argument("--list", action="store_true", help="print the dreams that are here")
-    parser.add_argument("--start", help="start state (default: the game's first)")
-    shown = parser.add_mutually_exclusive_group()
+def parser() -> Parser:
+    made = Parser(description=__doc__)
+    made.add_argument("--game", type=game, help="which game (default: `game` in params.yaml)")
+    words = "play this cart: a file, or hf://OWNER/REPO/FILE.cart[@REVISION] on the Hugging Face Hub"
+    made.add_argument("--cart", type=text, help=words)
+    words = "choose from thumbnails of all dreams that are here"
+    made.add_argument("--menu", action="store_true", help=words)
+    made.add_argument("--list", action="store_true", help="print the dreams that are here")
+    words = "start state (default: the game's first)"
+    made.add_argument("--start", type=text, metavar="STATE", help=words)
+    shown = made.add_mutually_exclusive_group()
     shown.add_argument("--real", action="store_true", help="play the emulator instead of the dream")
     shown.add_argument("--side-by-side", action="store_true", help="real | dream | overlay")
-    parser.add_argument("--headless", action="store_true", help="no window; needs --actions or --frames")
-    parser.add_argument("--actions", default="", help="text or file: LEFT+A*5 is both held for five steps, . is nothing")
-    parser.add_argument("--frames", type=int, help="steps to play headless (actions end early or go on with nothing pressed)")
-    parser.add_argument("--gif", type=Path, help="save what was played as a GIF")
-    parser.add_argument("--scale", type=int, help="whole-number enlargement of the window's picture")
-    parser.add_argument("--seed", type=int, default=0, help="seed of random events, 0 to 2147483647")
-    parser.add_argument(
+    words = "no window; needs --actions or --frames"
+    made.add_argument("--headless", action="store_true", help=words)
+    words = "text or file: LEFT+A*5 is both held for five steps, . is nothing"
+    made.add_argument("--actions", default="", help=words)
+    made.add_argument(
+        "--frames",
+        type=whole(1, MAX_STEPS),
+        metavar="N",
+        help="steps to play headless; actions end early or go on with nothing pressed",
+    )
+    words = "save what was played as a GIF"
+    made.add_argument("--gif", type=new_file(".gif"), metavar="FILE", help=words)
+    add_force(made)
+    words = "enlarge the window's picture N times"
+    made.add_argument("--scale", type=whole(*SCALE), metavar="N", help=words)
+    words = "seed of random events"
+    made.add_argument("--seed", type=whole(*SEED), default=0, metavar="N", help=words)
+    made.add_argument(
         "--temperature",
-        type=float,
+        type=number(0, WARMEST),
+        metavar="T",
         help="0: what the model thinks likeliest; 1 (default where the game is random): drawn by its probabilities where it is "
         "less than 90 %% sure, so that what is rarer than one time in ten stays out; [ and ] change it in play",
     )
-    return parser.parse_args()
+    return made
 
 
 def main() -> None:
-    args = arguments()
+    args = parser().parse_args()
     params = load_params()
     if args.list:
         for title in titles():
@@ -64,14 +82,10 @@ def main() -> None:
         raise UserError("--actions and --frames play by themselves, which needs --headless; in a window you play.")
     if args.menu and args.headless:
         raise UserError("--menu is a window to choose in; leave --headless out, or name the game with --game.")
-    if not 0 <= args.seed < 2**31:
-        raise UserError(f"--seed is {args.seed}; allowed: 0 to {2**31 - 1}.")
     if args.game and args.cart:
         raise UserError("--cart plays the game that the cart holds; leave --game out.")
     if args.gif:
-        if args.gif.is_dir():
-            raise UserError(f"--gif {args.gif} is a folder; give the name of a file in it, such as {args.gif / 'dream.gif'}.")
-        args.gif.parent.mkdir(parents=True, exist_ok=True)  # what cannot be saved is said before play, not after it
+        spare(args.gif, args.force)
     cart = cart_path(args.cart) if args.cart else None
     title = Title(cart.stem, cart) if cart else None
     if args.menu:
@@ -113,7 +127,7 @@ def play(args: argparse.Namespace, title: Title | None, game: str) -> bool:
         height, width = source.reset().shape[:2]
         window = Window(source.spec, width, height, f"Dreamcart: {source.spec.title}", args.scale)
         try:
-            report = run(source, window, gif=args.gif, clips=ROOT / "plots" / source.spec.name / "clips")
+            report = run(source, window, gif=args.gif, clips=Paths(source.spec.name).clips)
             print(report.sentence())
             menu = report.menu
         finally:

@@ -1,6 +1,7 @@
 """Stage 2: resize, split by episode, keep each distinct frame once; draw ten random transitions.
 
-python -m stages.preprocess  →  data/<game>/processed, metrics/<game>/preprocess.json, plots/<game>/pairs.png
+python -m stages.preprocess  →  data/<game>/processed, metrics/<game>/preprocess.json + preprocess_details.json,
+                                plots/<game>/pairs.png
 """
 
 import sys
@@ -8,13 +9,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dreamcart.arguments import from_params
 from dreamcart.config import load_params
 from dreamcart.data.preprocess import preprocess
 from dreamcart.data.processed import load_split
 from dreamcart.errors import run_stage
 from dreamcart.evaluation.pictures import pairs_picture
-from dreamcart.files import write_json
 from dreamcart.paths import Paths
+from dreamcart.reports import pick, write_report
 from dreamcart.tables import print_table
 
 
@@ -24,8 +26,8 @@ def main() -> None:
     report = preprocess(paths.raw, paths.processed, params.preprocess, params.seed)
     print_table("Processed", ["split", *report["train"]], [[name, *r.values()] for name, r in report.items()])
     pairs_picture(load_split(paths.processed, "train"), params.seed, paths.plots / "pairs.png")
-    write_json(paths.metrics / "preprocess.json", report)
+    write_report(paths.metrics / "preprocess.json", report, pick(report, ("train.transitions", "val.transitions")))
 
 
 if __name__ == "__main__":
-    run_stage(main, __doc__)
+    run_stage(from_params(main, __doc__))

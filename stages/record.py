@@ -1,12 +1,12 @@
 """Recordings, command by command; `python stages/record.py COMMAND --help` tells more of each."""
 
-import argparse
 import importlib
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dreamcart.arguments import Parser
 from dreamcart.errors import run_stage
 
 # Command → its module in dreamcart.record (with `add(parser)` and `run(args)`) and what it does.
@@ -23,19 +23,22 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+def parser(command: str) -> Parser:
+    """Know all commands, and the arguments of one: only its module is imported."""
+    made = Parser(description=__doc__)
+    chosen = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, what) in COMMANDS.items():
+        own = chosen.add_parser(name, help=what, description=what)
+        if name == command:
+            importlib.import_module(f"dreamcart.record.{module}").add(own)
+    return made
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    chosen = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    asked = sys.argv[1] if len(sys.argv) > 1 else ""
-    for name, (_, what) in COMMANDS.items():
-        chosen.add_parser(name, help=what, description=what)
-    if asked in COMMANDS:  # only its own module is imported: most need no emulator, no window or no network
-        module = importlib.import_module(f"dreamcart.record.{COMMANDS[asked][0]}")
-        module.add(chosen.choices[asked])
-        run_stage(lambda: module.run(parser.parse_args()))
-    else:
-        parser.parse_args()
+    command = next((word for word in sys.argv[1:] if word in COMMANDS), "")
+    args = parser(command).parse_args()
+    importlib.import_module(f"dreamcart.record.{COMMANDS[args.command][0]}").run(args)
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -1,7 +1,7 @@
 """Stage 6: how far the dream holds against the real game, on test episodes no other stage has opened.
 
-python -m stages.rollout_eval  →  metrics/<game>/rollout.json, plots/<game>/rollout.csv + .png + .gif,
-                                  filmstrip.png
+python -m stages.rollout_eval  →  metrics/<game>/rollout.json + rollout_details.json,
+                                  plots/<game>/rollout.csv + .png + .gif, filmstrip.png
 """
 
 import sys
@@ -10,16 +10,18 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dreamcart.cart import FOLDER, load_cart, model_print
+from dreamcart.arguments import from_params
+from dreamcart.cart import load_cart, model_print
 from dreamcart.config import load_params
 from dreamcart.errors import ROOT, UserError, run_stage
 from dreamcart.evaluation.judge import judge, sources_of
 from dreamcart.evaluation.pictures import comparison_frames, filmstrip_picture, horizons_picture, save_gif
-from dreamcart.evaluation.report import print_report
+from dreamcart.evaluation.report import headline, print_report
 from dreamcart.evaluation.rollout import curve_rows
-from dreamcart.files import write_csv, write_json
+from dreamcart.files import write_csv
 from dreamcart.hardware import make_repeatable, pick_device
 from dreamcart.paths import Paths
+from dreamcart.reports import write_report
 from dreamcart.tables import print_table
 from dreamcart.tensors import load_tensors
 from dreamcart.world_model import load_world
@@ -42,12 +44,12 @@ def main() -> None:
     write_csv(paths.plots / "rollout.csv", curve_rows(table))
     print_report(f"{world.spec.title}: dream against game", report)
     print_beside_cart(params.game, table)
-    write_json(paths.metrics / "rollout.json", report)
+    write_report(paths.metrics / "rollout.json", report, headline(report))
 
 
 def print_beside_cart(game: str, table: dict[str, Any]) -> None:
     """This run and the committed cart side by side, if the game has one that was judged by the same test episodes."""
-    path = FOLDER / f"{game}.cart"
+    path = Paths(game).cart
     if not path.is_file():
         return
     try:
@@ -76,4 +78,4 @@ def print_beside_cart(game: str, table: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main, __doc__)
+    run_stage(from_params(main, __doc__))

@@ -1,6 +1,6 @@
 """Stage 3: train the representation, or collect the game's tiles; report what it keeps of the game's frames; draw.
 
-python -m stages.train_ae  →  models/<game>/representation.safetensors, metrics/<game>/train_ae.json,
+python -m stages.train_ae  →  models/<game>/representation.safetensors, metrics/<game>/train_ae.json + train_ae_details.json,
                               plots/<game>/train_ae.csv + .png, reconstructions.png, edge_cases.png
 """
 
@@ -12,13 +12,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
+from dreamcart.arguments import from_params
 from dreamcart.config import load_params
 from dreamcart.data.processed import load_split
 from dreamcart.errors import run_stage
 from dreamcart.evaluation.pictures import before_after_picture, curve_picture, tiles_picture
 from dreamcart.evaluation.representation import measure_representation
-from dreamcart.files import fingerprint, read_array, read_json, write_csv, write_json
+from dreamcart.files import fingerprint, read_array, read_json, write_csv
 from dreamcart.paths import Paths
+from dreamcart.reports import pick, write_report
 from dreamcart.representation.base import save_representation
 from dreamcart.representation.encode import reconstruct
 from dreamcart.representation.perceptual import make_perceptual
@@ -26,6 +28,7 @@ from dreamcart.representation.train import judge_representation, representation_
 from dreamcart.tables import print_table
 
 GRID = 16  # frames in the picture of reconstructions
+HEADLINE = ("exact", "l1", "l1_changed", "ssim", "tiles", "digits", "probe_accuracy")  # what runs are compared by
 
 
 def main() -> None:
@@ -64,7 +67,7 @@ def main() -> None:
     cases = read_json(paths.processed / "meta.json")["edge_cases"]
     shown = next(reconstruct(model, train.frames[list(cases.values())]), (median[:0], median[:0]))
     before_after_picture(*shown, list(cases), paths.plots / "edge_cases.png")
-    write_json(paths.metrics / "train_ae.json", report | more)
+    write_report(paths.metrics / "train_ae.json", report | more, pick(report | more, HEADLINE))
     checkpoint.unlink(missing_ok=True)
 
 
@@ -94,4 +97,4 @@ def print_measures(report: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main, __doc__)
+    run_stage(from_params(main, __doc__))

@@ -1,7 +1,8 @@
 """Stage 5: train the dynamics on latents; check single steps on validation data; write the playable model.
 
 python -m stages.train_dynamics  →  models/<game>/dynamics.safetensors + world.safetensors,
-                                    metrics/<game>/train_dynamics.json, plots/<game>/train_dynamics.csv + .png
+                                    metrics/<game>/train_dynamics.json + train_dynamics_details.json,
+                                    plots/<game>/train_dynamics.csv + .png
 """
 
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from dreamcart.arguments import from_params
 from dreamcart.config import load_params
 from dreamcart.data.processed import load_split, start_frames
 from dreamcart.dynamics.base import save_dynamics
@@ -17,9 +19,10 @@ from dreamcart.dynamics.train import train_dynamics
 from dreamcart.errors import run_stage
 from dreamcart.evaluation.pictures import curve_picture
 from dreamcart.evaluation.single_step import single_step_report
-from dreamcart.files import fingerprint, read_array, write_csv, write_json
+from dreamcart.files import fingerprint, read_array, write_csv
 from dreamcart.hardware import pick_device
 from dreamcart.paths import Paths
+from dreamcart.reports import pick, write_report
 from dreamcart.representation.base import load_representation
 from dreamcart.tables import print_table
 from dreamcart.world_model import load_world, save_world
@@ -54,9 +57,10 @@ def main() -> None:
     )
     write_csv(paths.plots / "train_dynamics.csv", curve)
     curve_picture(curve, unit, "Dynamics", paths.plots / "train_dynamics.png")
-    write_json(paths.metrics / "train_dynamics.json", {"val": round(min(p["val"] for p in curve), 6), "val_is": unit, **report})
+    report = {"val": round(min(p["val"] for p in curve), 6), "val_is": unit, **report}
+    write_report(paths.metrics / "train_dynamics.json", report, pick(report, ("val", "changed.model_l1")))
     checkpoint.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
-    run_stage(main, __doc__)
+    run_stage(from_params(main, __doc__))

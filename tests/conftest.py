@@ -15,6 +15,12 @@ os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def no_own_keys(tmp_path, monkeypatch):
+    """The keys of whoever runs the tests are not theirs."""
+    monkeypatch.setattr("dreamcart.play.bindings.FILE", tmp_path / "keys.yaml")
+
+
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     """A Hub on 127.0.0.1, in place of the real one for this process; waiting between tries takes no time.

@@ -1,7 +1,8 @@
 """A Hugging Face Hub of our own on 127.0.0.1, which speaks as much of its protocol as huggingface_hub and datasets ask.
 
 Repositories with commits, uploads in its three steps (preupload; the LFS batch with PUT and verify; the commit as
-NDJSON), listings and downloads with redirects and ranges. It can be told to misbehave: a status, or a line that drops.
+NDJSON), listings and downloads with redirects and ranges. It can be told to misbehave: a status, a line that drops, or what
+a login page says in its place.
 """
 
 import base64
@@ -58,14 +59,15 @@ class Repo:
 
 @dataclass
 class Fault:
-    """Answer requests that match with `status` instead, `times` of them after the first `after`."""
+    """Answer requests that match with `status` and `body` instead, `times` of them after the first `after`."""
 
-    method: str
-    path: str
+    method: str  # a regular expression, of the whole
+    path: str  # another, of a part
     status: int
     times: int = 10**9
     after: int = 0
     headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b'{"error": "as told"}'
 
 
 class HubStandIn:
@@ -100,11 +102,12 @@ class HubStandIn:
         return {path: file.content for path, file in self.repos[repo].commits[-1][1].items()}
 
     def asked(self, method: str, path: str) -> list[str]:
-        return [asked for m, asked in self.requests if m == method and re.search(path, asked)]
+        """Paths that were asked for; `method` and `path` are regular expressions, as a fault's."""
+        return [asked for m, asked in self.requests if re.fullmatch(method, m) and re.search(path, asked)]
 
     def fault_of(self, method: str, path: str) -> Fault | None:
         for fault in self.faults:
-            if fault.method == method and re.search(fault.path, path):
+            if re.fullmatch(fault.method, method) and re.search(fault.path, path):
                 if fault.after > 0:
                     fault.after -= 1
                 elif fault.times > 0:
@@ -142,7 +145,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.body = self.read_body()
         if fault is not None:
-            self.answer(fault.status, {"error": "as told"}, fault.headers)
+            self.send(fault.status, fault.body, {"Content-Type": "application/json"} | fault.headers)
             return
         with self.hub.lock:
             self.dispatch()

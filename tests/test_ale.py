@@ -15,7 +15,7 @@ from dreamcart.data.reader import dataset_spec, read_episodes
 from dreamcart.data.schema import INFO_NAME
 from dreamcart.data.scripts import make_policy
 from dreamcart.errors import UserError
-from dreamcart.games.ale import JOYSTICK, buttons_of
+from dreamcart.games.ale import JOYSTICK, AleEmulator, buttons_of
 from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
 from dreamcart.games.spec import GameSpec
@@ -299,7 +299,7 @@ def test_a_recording_replays_in_the_emulator(machines, tmp_path):
 def test_a_wrong_game_is_refused_in_one_sentence(changes, named):
     """Mistakes in game.yaml are named before anything is recorded."""
     with pytest.raises(UserError, match=named) as caught:
-        open_emulator(dataclasses.replace(SPECS["pong"], **changes))
+        AleEmulator(dataclasses.replace(SPECS["pong"], **changes))
     assert_sentence(caught.value)
     assert "games/pong/game.yaml" in str(caught.value)
 

@@ -231,7 +231,7 @@ def test_a_cart_that_was_signed_without_its_parts_is_refused(home):
     [
         lambda meta: meta.update(dynamics=[1]),
         lambda meta: meta["dynamics"].update(window=[-1, 2]),
-        lambda meta: meta["game"].update(buttons=meta["game"]["buttons"][:-1]),
+        lambda meta: meta["game"].update(buttons=meta["game"]["buttons"][:-1], keys={}),
         lambda meta: meta.update(starts=[]),
     ],
     ids=["no object", "window", "buttons", "starts"],
@@ -305,7 +305,6 @@ def stage(home, monkeypatch, capsys):
         from stages import cart as cart_stage
         from stages import play
 
-        monkeypatch.setattr(cart_stage, "FOLDER", home / "carts")
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
         code = 0
         try:

@@ -17,8 +17,8 @@ from synthetic import assert_sentence, make_frame, make_params, make_spec
 from dreamcart.config import CollectConfig
 from dreamcart.data.collect import record
 from dreamcart.data.images import PngEncoder, WebpEncoder, decode_image, frame_key
+from dreamcart.data.infos import infos_json
 from dreamcart.data.reader import read_episodes
-from dreamcart.data.schema import infos_json
 from dreamcart.errors import ROOT, UserError
 from dreamcart.games.catalog import load_game
 

@@ -8,15 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from synthetic import BUTTONS, assert_sentence, make_rows, make_spec, write_raw
-from test_external import later_rows, recorder_rows, write_recorder
+from test_external import IMAGE, encoded, later_rows, recorder_rows, write_recorder, write_rows
+from test_images import EPS
 
 from dreamcart.data.actions import CONSOLES
 from dreamcart.data.images import decode_image
+from dreamcart.data.imports import report_lines
 from dreamcart.data.reader import dataset_spec, read_episodes
 from dreamcart.data.schema import INFO_NAME
 from dreamcart.errors import ROOT, UserError
 from dreamcart.files import read_json, write_json
 from dreamcart.games.catalog import load_game
+from dreamcart.huggingface import hub_api
 from dreamcart.record.convert import convert
 from dreamcart.record.recorder_columns import ale_name
 
@@ -54,13 +57,55 @@ def test_without_a_game_the_dataset_must_say_it(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_failed_conversion_leaves_nothing(tmp_path):
+@pytest.mark.parametrize("content", [b"no image", b"", EPS])
+def test_a_failed_conversion_leaves_nothing(tmp_path, content):
     """Half a dataset would look like one."""
     rows = later_rows([4, 4])
-    rows[6]["observations"] = {"bytes": b"no image", "path": None}
-    with pytest.raises(UserError, match="damaged"):
+    rows[6]["observations"] = {"bytes": content, "path": None}
+    with pytest.raises(UserError, match="damaged") as caught:
         convert(write_recorder(tmp_path / "source", rows), "", tmp_path / "out", make_spec())
-    assert not list(tmp_path.glob("out*"))
+    assert_sentence(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_nothing_beside_the_target_is_touched(tmp_path):
+    """Whatever it is called, as a temporary folder might be."""
+    source = write_raw(tmp_path / "source", [make_rows(0, 4)])
+    theirs = [tmp_path / name for name in ("my.part", ".my.part", "my.tmp", ".my.tmp")]
+    for folder in theirs:
+        folder.mkdir()
+        (folder / "letter").write_text("dear friend")
+    convert(str(source), "", tmp_path / "my", None)
+    assert all((folder / "letter").read_text() == "dear friend" for folder in theirs)
+    assert len(rows_of(tmp_path / "my")) == 4
+    assert len(list(tmp_path.iterdir())) == 2 + len(theirs)
+    assert (tmp_path / "my").stat().st_mode & 0o777 == (tmp_path / "source").stat().st_mode & 0o777
+
+
+def test_a_link_to_an_empty_folder_stays_one(tmp_path):
+    (tmp_path / "large_disk").mkdir()
+    (tmp_path / "my").symlink_to(tmp_path / "large_disk")
+    convert(str(write_raw(tmp_path / "source", [make_rows(0, 4)])), "", tmp_path / "my", None)
+    assert (tmp_path / "my").is_symlink()
+    assert len(rows_of(tmp_path / "large_disk")) == 4
+
+
+def test_frames_of_two_sizes_are_refused(tmp_path):
+    source = write_raw(tmp_path / "source", [make_rows(0, 4), make_rows(1, 4, shape=(16, 32))])
+    with pytest.raises(UserError, match="16 x 32, and those before are 24 x 32") as caught:
+        convert(str(source), "", tmp_path / "my", None)
+    assert_sentence(caught.value)
+    assert not (tmp_path / "my").exists()
+
+
+def test_what_is_left_of_a_dataset_can_be_kept(tmp_path):
+    """The way out where a shard is lost: it is said, and the rest is whole again."""
+    source = write_raw(tmp_path / "source", [make_rows(n, 4) for n in (0, 1, 3)])
+    with pytest.raises(UserError, match=r"record\.py convert"):
+        rows_of(source)
+    report = convert(str(source), "", tmp_path / "my", None)
+    assert "episode 2 is missing in the source" in "\n".join(report_lines(report))
+    assert [episode[0]["episode_id"] for episode in read_episodes(tmp_path / "my")] == [0, 1, 2]
 
 
 def test_nothing_is_overwritten(tmp_path):
@@ -166,3 +211,42 @@ def test_a_dataset_of_the_hub_is_converted(hub, tmp_path):
     assert done.returncode == 0, done.stderr
     assert read_json(tmp_path / "out" / INFO_NAME)["revision"] == commit
     assert len(rows_of(tmp_path / "out")) == 8
+
+
+HUB_README = "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: {path}\n---\n"
+
+
+def test_no_local_file_is_read_for_a_dataset_of_the_hub(hub, tmp_path):
+    """Neither an image's path in a row nor a path in the page's header leads to this disk."""
+    (tmp_path / "secret.png").write_bytes(encoded(3, "PNG"))
+    rows = [row | {"image": {"bytes": None, "path": str(tmp_path / "secret.png")}} for row in recorder_rows([3, 3])]
+    named = Path(write_rows(tmp_path / "named", rows)) / "play.parquet"
+    whole = Path(write_recorder(tmp_path / "whole", recorder_rows([3, 3])))
+    (local,) = whole.glob("*.parquet")
+    hub.put("datasets/you/named", {"play.parquet": named.read_bytes()})
+    hub.put("datasets/you/header", {"README.md": HUB_README.format(path=local).encode(), "a.parquet": local.read_bytes()})
+    for name, said in (("you/named", "only images in the rows"), ("you/header", "Cannot read")):
+        commit = hub_api().dataset_info(name).sha
+        with pytest.raises(UserError, match=said) as caught:
+            convert(name, commit, tmp_path / "out", make_spec())
+        assert_sentence(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("files", [{"a.png": EPS}, {"train.csv": b"episode_id,image,action\n1,a.png,0\n"}, {"a.txt": b"x"}])
+def test_only_rows_of_the_hub_are_read(hub, tmp_path, files):
+    """Loose pictures and tables would be decoded by `datasets`."""
+    commit = hub.put("datasets/you/game", files)
+    with pytest.raises(UserError, match="Parquet or Arrow") as caught:
+        convert("you/game", commit, tmp_path / "out", make_spec())
+    assert_sentence(caught.value)
+
+
+def test_images_of_the_hub_go_through_our_decoder(hub, tmp_path):
+    rows = later_rows([3, 3])
+    rows[4]["observations"] = {"bytes": EPS, "path": "a.eps"}
+    source = write_rows(tmp_path / "source", rows, {"observations": IMAGE})
+    commit = hub.put("datasets/you/game", {"play.parquet": (Path(source) / "play.parquet").read_bytes()})
+    with pytest.raises(UserError, match="no PNG, WebP or JPEG") as caught:
+        convert("you/game", commit, tmp_path / "out", make_spec())
+    assert_sentence(caught.value)

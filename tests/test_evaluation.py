@@ -1,10 +1,11 @@
 """The numbers: metrics by hand, baselines that are what they say, rollouts that stay in their episode."""
 
 import json
+import re
 from types import SimpleNamespace
 from typing import Any
-from urllib.error import URLError
 
+import lpips
 import numpy as np
 import pytest
 import torch
@@ -21,13 +22,15 @@ from dreamcart.errors import UserError
 from dreamcart.evaluation import metrics, rollout
 from dreamcart.evaluation.control import controllability
 from dreamcart.evaluation.draws import Draws
-from dreamcart.evaluation.metrics import Lpips, frame_metrics
+from dreamcart.evaluation.metrics import Lpips, frame_metrics, make_lpips
 from dreamcart.evaluation.readback import load_reader
-from dreamcart.evaluation.rollout import SOURCES, choose_starts, curve_rows, evaluate_rollouts, load_test
+from dreamcart.evaluation.report import headline, print_report
+from dreamcart.evaluation.rollout import SOURCES, add_skill, choose_starts, curve_rows, evaluate_rollouts, load_test
 from dreamcart.evaluation.screens import Screens, load_infos
 from dreamcart.evaluation.single_step import single_step_report
 from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
+from dreamcart.pretrained import load_features
 
 SIZE = 16
 SPEC = make_spec()
@@ -200,74 +203,140 @@ def test_the_short_cut_of_ssim_is_none_in_effect(monkeypatch):
     assert len(compared) == 1
 
 
-def test_lpips_looks_at_different_frames_only(monkeypatch):
-    """A lossless dream repeats the true frame most of the time: the network need not look, and each score keeps its place."""
-    lpips = pytest.importorskip("lpips")
-    sizes = []
-
-    class Net(torch.nn.Module):
-        def forward(self, one, other):
-            sizes.append(len(one))
-            return (one - other).abs().mean((1, 2, 3), keepdim=True)
-
-    monkeypatch.setattr(lpips, "LPIPS", lambda **options: Net())
-    true = np.zeros((150, 64, 64, 3), np.uint8)
-    predicted = true.copy()
-    wrong = np.arange(150) % 2 == 1
-    predicted[wrong] = np.arange(75, dtype=np.uint8)[:, None, None, None] + 1
-    scores = Lpips()(predicted, true)
-    np.testing.assert_allclose(scores[wrong], (np.arange(75) + 1) / 127.5, rtol=1e-4)
-    assert not scores[~wrong].any()
-    assert sizes == [metrics.LPIPS_BATCH, 75 - metrics.LPIPS_BATCH]
-    assert not Lpips()(true, true).any()
-    assert len(sizes) == 2
+def scene(at: int) -> np.ndarray:
+    """uint8 [96, 120, 3]: a sign at column `at`, before colours that change slowly or often."""
+    y, x = np.mgrid[:96, :120]
+    frame = np.stack([2 * y, x + 40, (x * y) % 61], 2).astype(np.uint8)
+    frame[40:64, at : at + 24] = (250, 230, 20)
+    frame[46:58:4, at + 4 : at + 20] = 0
+    return frame
 
 
-def test_lpips_without_weights_goes_by_another_name(monkeypatch):
-    """A random backbone's number must never stand under the name of the real one, and is the same in every run."""
-    lpips = pytest.importorskip("lpips")
-    real = lpips.LPIPS
-
-    def unreachable(*args, pnet_rand=False, **options):
-        if not pnet_rand:
-            raise URLError("no network")
-        return real(*args, pnet_rand=pnet_rand, **options)
-
-    monkeypatch.setattr(lpips, "LPIPS", unreachable)
-    frames = np.random.default_rng(0).integers(0, 256, (2, 2, 64, 64, 1), np.uint8)
-    first = Lpips()
-    assert first.key == "lpips_untrained"
-    np.testing.assert_allclose(first(frames[0], frames[0]), 0, atol=1e-6)
-    assert (first(frames[0], frames[1]) > 0).all()
-    torch.manual_seed(1)
-    np.testing.assert_array_equal(Lpips()(frames[0], frames[1]), first(frames[0], frames[1]))
+def small_scene(at: int) -> np.ndarray:
+    """uint8 [16, 20, 3]: the sign at a sixth of its size."""
+    return scene(at)[36:68:2, ::6]
 
 
-@pytest.mark.parametrize("size", [8, 16])
-def test_lpips_takes_the_smallest_frames_that_params_allow(monkeypatch, size):
+def package_distance(one: np.ndarray, other: np.ndarray, net: str, name: str) -> float:
+    """The `lpips` package's own distance of two frames, with our weights in its network."""
+    model = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
+    weights = load_features(name).state_dict()
+    model.net.load_state_dict({key: weights[key.partition(".")[2]] for key in model.net.state_dict()})
+    planes = [torch.from_numpy(frame[None]).permute(0, 3, 1, 2).float() / 127.5 - 1 for frame in (one, other)]
+    with torch.inference_mode():
+        return model(*planes).item()
+
+
+@pytest.fixture(scope="module")
+def measure():
+    """The genuine measure."""
+    made = make_lpips()
+    assert made, "AlexNet's weights are missing, which `make setup` brings"
+    return made
+
+
+def distance(measure: Lpips, one: np.ndarray, other: np.ndarray) -> float:
+    return measure({"one": one[None]}, other[None])["one"][0]
+
+
+def test_lpips_is_the_published_one(measure):
+    """The distance of two frames of ours, pinned; the same by the package itself, either way round,
+    and 0 for equal frames."""
+    one, other = scene(16), scene(60)
+    assert distance(measure, one, other) == pytest.approx(0.612715, abs=1e-4)
+    assert distance(measure, one, other) == pytest.approx(package_distance(one, other, "alex", "alexnet"), abs=1e-5)
+    assert distance(measure, other, one) == pytest.approx(distance(measure, one, other), abs=1e-5)
+    assert distance(measure, one, one) == 0
+
+
+def test_vgg16_is_the_published_one():
+    """By the package's other network the same frames are as far apart as these weights make them,
+    pinned too."""
+    assert package_distance(scene(16), scene(60), "vgg", "vgg16") == pytest.approx(0.266583, abs=1e-4)
+
+
+def test_lpips_of_grey_and_of_small_frames_is_that_of_the_same_picture(measure):
+    """Grey stands for three equal colours; under 64 pixels each becomes a square, by the least
+    factor that suffices."""
+    grey = [scene(at)[..., :1] for at in (16, 60)]
+    assert distance(measure, *grey) == pytest.approx(0.587919, abs=1e-4)
+    assert distance(measure, *grey) == pytest.approx(distance(measure, *(frame.repeat(3, 2) for frame in grey)), abs=1e-6)
+    small = [small_scene(at) for at in (16, 60)]
+    large = [frame.repeat(4, 0).repeat(4, 1) for frame in small]
+    assert distance(measure, *small) == pytest.approx(0.62507, abs=1e-4)
+    assert distance(measure, *small) == pytest.approx(package_distance(*large, "alex", "alexnet"), abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [8, 31, 63])
+def test_lpips_takes_the_smallest_frames_that_params_allow(measure, size):
     """preprocess.height may be 8: the evaluation must not fail there, after all the training."""
-    lpips = pytest.importorskip("lpips")
-    real = lpips.LPIPS
-    monkeypatch.setattr(lpips, "LPIPS", lambda **options: real(**options | {"pnet_rand": True, "lpips": False}))
-    frames = np.random.default_rng(0).integers(0, 256, (2, 1, size, size, 1), np.uint8)
-    assert np.isfinite(Lpips()(frames[0], frames[1])).all()
+    frames = np.random.default_rng(0).integers(0, 256, (2, size, size + 3, 1), np.uint8)
+    assert 0 < distance(measure, *frames) < 3
+
+
+def test_lpips_of_many_frames_is_that_of_each(measure):
+    """Batches and shortcuts (equal frames, one frame for all, what is true looked at once) must not
+    move or change a score."""
+    true = np.stack([small_scene(at) for at in range(0, 80, 4)])
+    wrong = np.arange(len(true)) % 3 == 1
+    pictures = {
+        "some": np.where(wrong[:, None, None, None], true[::-1], true),
+        "one for all": np.broadcast_to(small_scene(90), true.shape),
+        "right": true.copy(),
+    }
+    assert len(true) > metrics.LPIPS_BATCH
+    found = measure(pictures, true)
+    assert list(found) == list(pictures)
+    for name, frames in pictures.items():
+        alone = [distance(measure, one, other) for one, other in zip(frames, true, strict=True)]
+        np.testing.assert_allclose(found[name], alone, atol=1e-5)
+    assert (found["some"] > 0).tolist() == wrong.tolist()
+
+
+def test_lpips_looks_at_what_differs_only(measure, monkeypatch):
+    """A lossless dream repeats the true frame most of the time: the network need not look."""
+    looked = []
+    plain = measure._features
+    monkeypatch.setattr(measure, "_features", lambda frames: looked.append(len(frames)) or plain(frames))
+    true = np.stack([small_scene(at) for at in range(0, 80, 4)])
+    assert not measure({"right": true.copy()}, true)["right"].any()
+    assert looked == []
+    predicted = true.copy()
+    predicted[[3, 7]] = 0
+    assert np.flatnonzero(measure({"model": predicted, "right": true}, true)["model"]).tolist() == [3, 7]
+    assert looked == [2, 2]
+
+
+def test_making_lpips_draws_no_random_numbers():
+    """Else a dream that draws would come out otherwise where the weights are missing."""
+    torch.manual_seed(3)
+    wanted = torch.rand(1)
+    torch.manual_seed(3)
+    make_lpips()
+    assert torch.rand(1) == wanted
+
+
+def test_without_weights_there_is_no_lpips(monkeypatch, capsys):
+    """No stand-in goes by that name: the scores lack it, the headline too, and the table says what
+    is missing."""
+    monkeypatch.setattr(metrics, "load_features", lambda name: None)
+    table, shown = evaluate_rollouts(World(perfect=False), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0)
+    assert not {name for by_horizon in table.values() for scores in by_horizon.values() for name in scores if "lpips" in name}
+    report = table | {"motion": {}, "diversity": {}, "of": {"starts": shown.count}}
+    assert "lpips" not in headline(report)
+    print_report("Dream", report)
+    printed = capsys.readouterr().out
+    assert "LPIPS is missing" in printed
+    assert re.search(r"step +exact +ssim +lpips +l1 +skill", printed)
 
 
 # Rollouts
 
 
-class NoLpips:
-    """Stands for the learned distance, which the tests of the table do not need."""
-
-    key = "lpips"
-
-    def __call__(self, predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-        return np.zeros(len(true))
-
-
 @pytest.fixture
 def no_lpips(monkeypatch):
-    monkeypatch.setattr(rollout, "Lpips", NoLpips)
+    """Without the learned distance, which the tests of the table do not need."""
+    monkeypatch.setattr(rollout, "make_lpips", lambda: None)
 
 
 ROLLOUTS = RolloutConfig(horizons=[5, 1, 3], starts=12, batch_size=5, control_states=0)
@@ -327,6 +396,74 @@ def test_the_table_is_json_also_where_nothing_changes():
     json.dumps(table, allow_nan=False)
 
 
+def test_lpips_is_in_the_table():
+    """Every source has it at every horizon: 0 for what is exact, more for what is not."""
+    table, _ = evaluate_rollouts(World(perfect=True), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0)
+    for source, by_horizon in table.items():
+        for scores in by_horizon.values():
+            assert (scores["lpips"] == 0) == (scores["exact"] == 1), source
+
+
+# Skill and the headline
+
+
+@pytest.mark.usefixtures("no_lpips")
+def test_skill_is_1_for_the_game_and_0_for_the_better_baseline():
+    """It compares the error on changed pixels with the better of two pictures that need no
+    model."""
+    table, _ = evaluate_rollouts(World(perfect=True), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0)
+    dead, _ = evaluate_rollouts(World(perfect=False), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0)
+    for step in ("1", "3", "5"):
+        assert table["model"][step]["skill"] == table["reconstruction"][step]["skill"] == 1
+        better = min(("persistence", "median"), key=lambda name: table[name][step]["changed_l1"])
+        assert table[better][step]["skill"] == 0
+        assert dead["model"][step]["skill"] == table["persistence"][step]["skill"] <= 0
+
+
+@pytest.mark.parametrize(
+    ("model", "copied", "median", "skill"),
+    [
+        (0.1, 0.4, 0.2, 0.5),
+        (0.1, 0.2, 0.4, 0.5),
+        (0.3, 0.2, 0.4, -0.5),
+        (0.0, 0.2, 0.4, 1.0),
+        (None, None, None, None),  # nothing changed
+        (0.1, 0.2, 0.0, None),  # the median frame is the game
+    ],
+)
+def test_skill_by_hand(model, copied, median, skill):
+    scores = {"model": model, "persistence": copied, "median": median}
+    table = {name: {"10": {"changed_l1": value}} for name, value in scores.items()}
+    add_skill(table)
+    assert table["model"]["10"]["skill"] == (skill if skill is None else pytest.approx(skill))
+
+
+def report_of(steps: list[int]) -> dict[str, Any]:
+    scores = {"l1": 0.1, "psnr": 30.0, "ssim": 0.9, "exact": 0.5, "changed_l1": 0.2, "lpips": 0.3, "skill": 0.4}
+    sources = {name: {str(step): scores for step in steps} for name in SOURCES}
+    return sources | {"controllability": {"iou": 0.8, "by_button": {"A": 0.8}}, "screens": {}, "of": {"starts": 4}}
+
+
+def test_the_headline_is_few_numbers_that_sort_as_they_should():
+    """At most 40, a score at a step each: SSIM, LPIPS, L1, exact and skill at 1, 5, 10, 30, 60 and
+    300, and controllability."""
+    found = headline(report_of([1, 5, 10, 16, 30, 60, 128, 300, 1000]))
+    scores = {name: value for name, value in found.items() if isinstance(value, dict)}
+    assert set(scores) == {"exact", "ssim", "lpips", "l1", "skill"}
+    assert found["controllability"] == 0.8
+    for by_step in scores.values():
+        assert sorted(by_step) == list(by_step) == ["001", "005", "010", "030", "060", "300"]
+    assert sum(map(len, scores.values())) + 1 == 31
+
+
+@pytest.mark.parametrize(("steps", "named"), [([1, 10, 700], ["001", "010"]), ([2, 3], ["002", "003"]), ([4000], ["4000"])])
+def test_the_headline_has_the_steps_that_were_measured(steps, named):
+    """Other horizons than the usual ones are no reason for an empty headline."""
+    found = headline(report_of(steps))
+    assert list(found["skill"]) == named
+    assert "controllability" not in headline({key: part for key, part in report_of(steps).items() if key != "controllability"})
+
+
 @pytest.mark.usefixtures("no_lpips")
 def test_curve_rows_hold_the_table():
     """The CSV for plots says the same as the JSON."""
@@ -376,6 +513,7 @@ def test_a_dream_counts_up_to_the_games_next_draw(monkeypatch):
     assert (report["far_rollouts"], report["far_steps"], report["far_exact"]) == (1, 3.0, 0.0)
 
 
+@pytest.mark.usefixtures("no_lpips")
 def test_a_game_of_chance_is_also_scored_with_the_chances_given():
     """Nobody can foretell the next piece: beside the dream that draws stands one that is told, and both are repeatable."""
     world = Chance()

@@ -1,6 +1,11 @@
 """Recordings made elsewhere: both column styles become the canonical dataset, and what is unfit is refused."""
 
+import datetime
+import errno
 import io
+import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from synthetic import BUTTONS, SEEN_AS, assert_sentence, make_frame, make_rows, make_spec, write_raw
+from test_images import EPS
 
 from dreamcart.config import CollectConfig
 from dreamcart.data.actions import ALE_ACTIONS, CONSOLES, bind
@@ -19,6 +25,7 @@ from dreamcart.data.imports import import_recordings, report_lines
 from dreamcart.data.preprocess import preprocess
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.schema import COLUMNS, INFO_NAME
+from dreamcart.data.sources import MOST_BYTES
 from dreamcart.errors import UserError
 from dreamcart.files import read_json, write_json
 from dreamcart.games.catalog import load_game
@@ -160,6 +167,303 @@ def test_an_image_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"gone\.png") as caught:
         run_import(tmp_path, str(tmp_path / "source"))
     assert_sentence(caught.value)
+
+
+# What a stranger's rows may say
+
+IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+
+
+def write_rows(folder, rows: list[dict[str, Any]], types: dict[str, Any] | None = None) -> str:
+    """Rows as Parquet, with Arrow's own types; `types` says them where they cannot be seen."""
+    types = {"image": IMAGE} | (types or {})
+    folder.mkdir(exist_ok=True)
+    columns = {name: pa.array([row[name] for row in rows], types.get(name)) for name in rows[0]}
+    pq.write_table(pa.table(columns), folder / "play.parquet")
+    return str(folder)
+
+
+def by_path(path: str) -> list[dict[str, Any]]:
+    return [row | {"image": {"bytes": None, "path": path}} for row in recorder_rows([3, 3, 3])]
+
+
+def test_images_in_files_below_the_folder_are_read(tmp_path):
+    """By a path from the dataset's own folder, in whichever one a person works."""
+    (tmp_path / "source" / "frames").mkdir(parents=True)
+    (tmp_path / "source" / "frames" / "a.png").write_bytes(encoded(3, "PNG"))
+    for path in ("frames/a.png", str(tmp_path / "source" / "frames" / "a.png")):
+        run_import(tmp_path, write_rows(tmp_path / "source", by_path(path)))
+        for episode in read_episodes(tmp_path / "raw"):
+            np.testing.assert_array_equal(decode_image(episode[0]["observations"]["bytes"]), make_frame(3))
+
+
+@pytest.mark.parametrize("path", ["{secret}", "../secret.png", "link.png", "linked/secret.png", "/dev/zero", "/proc/self/environ"])
+def test_no_file_outside_of_the_folder_is_read(tmp_path, path):
+    """Else a stranger's dataset would copy a person's pictures into what is pushed later."""
+    (tmp_path / "secret.png").write_bytes(encoded(3, "PNG"))
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "link.png").symlink_to(tmp_path / "secret.png")
+    (tmp_path / "source" / "linked").symlink_to(tmp_path)
+    source = write_rows(tmp_path / "source", by_path(path.format(secret=tmp_path / "secret.png")))
+    with pytest.raises(UserError, match="does not stay inside") as caught:
+        run_import(tmp_path, source)
+    assert_sentence(caught.value)
+    assert not list(tmp_path.rglob("play-*"))
+
+
+@pytest.mark.parametrize(("make", "named"), [(os.mkdir, "no file"), (os.mkfifo, "no file"), (None, "no file")])
+def test_only_files_are_images(tmp_path, make, named):
+    """A pipe would be waited for, for ever."""
+    (tmp_path / "source").mkdir()
+    if make:
+        make(tmp_path / "source" / "a.png")
+    with pytest.raises(UserError, match=named) as caught:
+        run_import(tmp_path, write_rows(tmp_path / "source", by_path("a.png")))
+    assert_sentence(caught.value)
+
+
+def test_a_file_that_no_image_needs_is_not_read(tmp_path):
+    (tmp_path / "source").mkdir()
+    with open(tmp_path / "source" / "a.png", "wb") as handle:
+        handle.truncate(MOST_BYTES + 1)
+    with pytest.raises(UserError, match="too large") as caught:
+        run_import(tmp_path, write_rows(tmp_path / "source", by_path("a.png")))
+    assert_sentence(caught.value)
+
+
+@pytest.mark.parametrize("content", [EPS, b"", b"GIF89a", None], ids=["postscript", "empty", "gif", "none"])
+def test_an_image_that_is_none_is_refused_with_its_place(tmp_path, content):
+    """It must not pass here and fail in the next stage."""
+    rows = recorder_rows([3, 3, 3])
+    rows[4]["image"] = {"bytes": content, "path": None}
+    with pytest.raises(UserError) as caught:
+        run_import(tmp_path, write_rows(tmp_path / "source", rows))
+    assert_sentence(caught.value)
+    assert str(tmp_path / "source") in str(caught.value)
+    if content is not None:
+        assert str(caught.value).startswith("The image at step 1 of episode 41 of ")
+    assert not list(tmp_path.glob("raw*"))
+
+
+@pytest.mark.parametrize("feature", ["Image", "Audio", "Video", "Pdf"])
+def test_datasets_decodes_nothing(tmp_path, monkeypatch, feature):
+    """Whatever type a column has: pictures go through our decoder, the rest is not looked at."""
+    if not hasattr(datasets, feature):
+        pytest.skip(f"this `datasets` has no {feature}")
+    features = {name: {"_type": feature} for name in ("image", "extra")}
+    features |= {name: {"dtype": "int64", "_type": "Value"} for name in ("episode_id", "step")}
+    features["action"] = {"feature": {"dtype": "int64", "_type": "Value"}, "_type": "List"}
+    rows = [{k: v for k, v in row.items() if k != "timestamp"} for row in recorder_rows([3, 3, 3])]
+    table = pa.Table.from_pylist([row | {"extra": {"bytes": EPS, "path": None}} for row in rows])
+    table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    (tmp_path / "source").mkdir()
+    pq.write_table(table, tmp_path / "source" / "play.parquet")
+    monkeypatch.setattr(getattr(datasets, feature), "decode_example", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr(Image, "open", counted(Image.open, opened := []))
+    run_import(tmp_path, str(tmp_path / "source"))
+    assert len(list(read_episodes(tmp_path / "raw"))) == 2
+    assert all(set(formats) == {"PNG", "WEBP", "JPEG"} for formats in opened)
+
+
+def counted(function, calls: list):
+    def call(*arguments, **options):
+        calls.append(options.get("formats", ()))
+        return function(*arguments, **options)
+
+    return call
+
+
+TEXTS = {"episode_id": pa.string(), "step": pa.string()}
+ODD_ROWS = [
+    ({"episode_id": None}, {}, "episode is None"),
+    ({"episode_id": float("nan")}, {"episode_id": pa.float64()}, "episode is nan"),
+    ({"episode_id": [1]}, {"episode_id": pa.list_(pa.int64())}, "episode is [1]"),
+    ({"step": None}, {}, "the step None"),
+    ({"step": 1.5}, {"step": pa.float64()}, "the step 1.5"),
+    ({"step": "two"}, {"step": pa.string()}, "the step 'two'"),
+    ({"action": [10**12] * 9}, {}, "the action [1000000000000"),
+    ({"action": [None] * 9}, {}, "the action [None"),
+    ({"action": [[0, 1]] * 9}, {"action": pa.list_(pa.list_(pa.int64()))}, "the action [["),
+    ({"action": [float("inf")] * 9}, {"action": pa.list_(pa.float64())}, "the action [inf"),
+    ({"action": [b"x"] * 9}, {"action": pa.list_(pa.binary())}, "the action [b'x'"),
+    ({"seed": "lucky"}, {"seed": pa.string()}, "the seed 'lucky'"),
+    ({"seed": 2**64 - 1}, {"seed": pa.uint64()}, "the seed 18446744073709551615"),
+    ({"reward": "much"}, {"reward": pa.string()}, "the reward 'much'"),
+    ({"reward": float("inf")}, {}, "the reward inf"),
+    ({"reward": [1.0]}, {"reward": pa.list_(pa.float64())}, "the reward [1.0]"),
+    ({"done": "False"}, {"done": pa.string()}, "the termination 'False'"),
+    ({"truncated": 7}, {"truncated": pa.int64()}, "the truncation 7"),
+    ({"info": '{"start_state": ["x"]}'}, {}, "the start state ['x']"),
+    ({"image": None}, {}, "no image file"),
+    ({"image": 3}, {"image": pa.int64()}, "no image file"),
+    ({"image": [[0]]}, {"image": pa.list_(pa.list_(pa.int64()))}, "no image file"),
+]
+
+
+@pytest.mark.parametrize(("odd", "types", "named"), ODD_ROWS, ids=[named for *_, named in ODD_ROWS])
+def test_a_value_of_another_kind_is_one_sentence(tmp_path, odd, types, named):
+    """In the column and with the episode where it stands, and nothing half-made stays."""
+    plain = {"seed": 0, "reward": 0.0, "done": False, "truncated": False, "info": "{}"}
+    rows = [plain | row for row in recorder_rows([3, 3, 3])]
+    ((name, value),) = odd.items()
+    everywhere = name in types and not isinstance(value, float)
+    for number, row in enumerate(rows):
+        if everywhere or (name == "info" and number == 0) or (name != "info" and number == 4):
+            row[name] = value
+        elif name in types:
+            row[name] = [] if pa.types.is_list(types[name]) else row[name]
+    with pytest.raises(UserError) as caught:
+        run_import(tmp_path, write_rows(tmp_path / "source", rows, types))
+    assert named in str(caught.value)
+    assert_sentence(caught.value)
+    assert str(tmp_path / "source") in str(caught.value)
+    assert not list(tmp_path.glob("raw*"))
+
+
+def test_what_table_programs_write_for_nothing_is_nothing(tmp_path):
+    """pandas makes NaN of a missing number."""
+    nothing = {"seed": float("nan"), "reward": float("nan"), "done": float("nan"), "truncated": None, "info": None}
+    run_import(tmp_path, write_rows(tmp_path / "source", [nothing | row for row in recorder_rows([3, 3, 3])]))
+    for episode in read_episodes(tmp_path / "raw"):
+        assert [(row["seed"], row["rewards"], row["terminations"], row["infos"]) for row in episode] == [(0, 0.0, False, "{}")] * 3
+
+
+@pytest.mark.parametrize("text", ["[]", "{", "[" * 100_000, '{"a": NaN, "b": 1e999}', "3"])
+def test_odd_infos_are_no_hindrance(tmp_path, text):
+    run_import(tmp_path, write_rows(tmp_path / "source", [{"info": text} | row for row in recorder_rows([3, 3, 3])]))
+    assert all(isinstance(json.loads(row["infos"]), dict) for episode in read_episodes(tmp_path / "raw") for row in episode)
+
+
+def test_infos_as_a_mapping_of_what_json_cannot_hold_are_left_out(tmp_path):
+    rows = [{"info": {"x": 3, "when": datetime.datetime(2020, 1, 1)}} | row for row in recorder_rows([3, 3, 3])]
+    run_import(tmp_path, write_rows(tmp_path / "source", rows))
+    assert next(read_episodes(tmp_path / "raw"))[0]["infos"] == "{}"
+
+
+def test_frames_of_two_sizes_are_refused(tmp_path):
+    """They make no array, and the next stage would say so much later."""
+    rows = recorder_rows([3, 3, 3])
+    small = io.BytesIO()
+    Image.fromarray(make_frame(0, 16, 16)).save(small, "PNG")
+    rows[5]["image"] = {"bytes": small.getvalue(), "path": None}
+    with pytest.raises(UserError, match="16 x 16, and those before are 24 x 32") as caught:
+        run_import(tmp_path, write_rows(tmp_path / "source", rows))
+    assert_sentence(caught.value)
+    assert not list(tmp_path.glob("raw*"))
+
+
+def test_an_import_that_fails_leaves_nothing_half_made(tmp_path, monkeypatch):
+    """Also not the shards that were whole."""
+    monkeypatch.setattr("dreamcart.data.imports.ROWS_IN_SHARD", 2)
+    rows = recorder_rows([3, 3, 3, 3])
+    rows[-1]["image"] = {"bytes": b"no image", "path": None}
+    with pytest.raises(UserError, match="damaged"):
+        run_import(tmp_path, write_rows(tmp_path / "source", rows))
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_a_source_where_the_import_goes_is_refused(tmp_path):
+    """It would be deleted before it is read."""
+    for folder in ("raw", "raw/mine", "raw_test", "."):
+        source = tmp_path / folder
+        source.mkdir(exist_ok=True, parents=True)
+        write_recorder(source, recorder_rows([3, 3, 3]))
+        with pytest.raises(UserError, match=r"collect\.source") as caught:
+            run_import(tmp_path, str(source))
+        assert_sentence(caught.value)
+        assert list(source.glob("*.parquet"))
+        shutil.rmtree(source / "raw", ignore_errors=True)
+
+
+def test_a_dataset_of_ours_that_lacks_a_shard_is_refused(tmp_path):
+    source = write_raw(tmp_path / "source", [make_rows(n, 4) for n in range(3)])
+    write_json(source / INFO_NAME, read_json(source / INFO_NAME) | {"episodes": 5})
+    with pytest.raises(UserError, match="lacks episode 3") as caught:
+        run_import(tmp_path, str(source))
+    assert_sentence(caught.value)
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-that-name/x", "a\0b", "x" * 5000])
+def test_a_name_that_is_no_path_is_refused(tmp_path, name):
+    with pytest.raises(UserError) as caught:
+        run_import(tmp_path, name)
+    assert_sentence(caught.value)
+
+
+def saved_folder(tmp_path) -> Path:
+    datasets.Dataset.from_list(recorder_rows([3, 3, 3])).cast_column("image", datasets.Image()).save_to_disk(tmp_path / "source")
+    return tmp_path / "source"
+
+
+def test_a_part_called_train_is_taken_of_a_saved_dataset(tmp_path):
+    data = datasets.Dataset.from_list(recorder_rows([3, 3, 3])).cast_column("image", datasets.Image())
+    datasets.DatasetDict({"train": data, "test": data}).save_to_disk(tmp_path / "source")
+    assert run_import(tmp_path, str(tmp_path / "source"))["episodes"] == 3
+
+
+def say_files(*names):
+    return lambda folder: (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": name} for name in names]}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        (say_files("../elsewhere/data-00000-of-00001.arrow"), "does not stay inside"),
+        (say_files("/etc/passwd"), "does not stay inside"),
+        (say_files(3), "does not stay inside"),
+        (say_files(), "names no files"),
+        (say_files("gone.arrow"), "no file"),
+        (say_files("dataset_info.json"), "damaged"),
+        (lambda folder: (folder / "state.json").write_text("[3]"), "names no files"),
+        (lambda folder: (folder / "state.json").write_text("{"), "not JSON"),
+        (lambda folder: (folder / "state.json").unlink(), "neither"),
+        (lambda folder: cut(next(folder.glob("*.arrow"))), "damaged"),
+    ],
+)
+def test_a_saved_dataset_names_its_own_files_only(tmp_path, damage, named):
+    """Another one of this disk, beside it, is not what was given."""
+    source = saved_folder(tmp_path)
+    shutil.copytree(source, tmp_path / "elsewhere")
+    damage(source)
+    with pytest.raises(UserError, match=named) as caught:
+        run_import(tmp_path, str(source))
+    assert_sentence(caught.value)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    """Rights are mended otherwise than data. (Root, who may run this, may read anything.)"""
+
+    def deny(path, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    source = write_recorder(tmp_path / "source", recorder_rows([3, 3, 3]))
+    monkeypatch.setattr("dreamcart.data.sources.pq.ParquetFile", deny)
+    with pytest.raises(UserError, match=r"Permission denied.*its rights") as caught:
+        ExternalDataset(source)
+    assert_sentence(caught.value)
+
+
+def test_names_of_columns_stay_on_their_line(tmp_path):
+    """A thousand of them, of any letters."""
+    odd = {f"column\n{number}\x1b[2J": 0 for number in range(1000)}
+    report = run_import(tmp_path, write_rows(tmp_path / "source", [odd | row for row in recorder_rows([3, 3, 3])]))
+    assert all("\n" not in line and "\x1b" not in line and len(line) < 3000 for line in report_lines(report))
+    with pytest.raises(UserError, match="lacks a column 'actions'") as caught:
+        run_import(tmp_path, write_rows(tmp_path / "source", [odd | row for row in without(recorder_rows([3, 3, 3]), "action")]))
+    assert_sentence(caught.value)
+    assert len(str(caught.value)) < 3000
+
+
+def test_hidden_files_and_names_like_patterns_are_no_trouble(tmp_path):
+    """A download's notes are no data, and brackets in a folder's name are letters."""
+    source = Path(write_recorder(tmp_path / "play [1]*", recorder_rows([3, 3, 3])))
+    (source / ".cache").mkdir()
+    shutil.copy(next(source.glob("*.parquet")), source / ".cache" / "again.parquet")
+    assert run_import(tmp_path, str(source))["episodes"] == 3
 
 
 def test_a_folder_without_a_dataset_is_refused(tmp_path):
@@ -323,7 +627,7 @@ def test_a_folder_can_be_pinned(tmp_path):
 def test_a_long_episode_is_not_held_decoded(tmp_path):
     """8,191 steps of an Atari game would be 800 MB."""
     data = ExternalDataset(write_recorder(tmp_path / "source", recorder_rows([4, 4, 4])))
-    for rows in data.episodes_of(SPEC, data.bind(SPEC)):
+    for _, rows in data.episodes_of(SPEC, data.bind(SPEC)):
         assert all(isinstance(row["observations"], bytes) for row in rows)
 
 

@@ -6,8 +6,9 @@ import torch
 from test_inertia import HEIGHT, WIDTH, Tiled, picture
 
 from dreamcart.dynamics.tokens.inertia import FAR, stamp
-from dreamcart.dynamics.tokens.movers.finder import MOST_THINGS, Finder
-from dreamcart.dynamics.tokens.movers.kinds import UNSEEN, Kinds, drawn, ways_before
+from dreamcart.dynamics.tokens.movers import finder as finding
+from dreamcart.dynamics.tokens.movers.finder import MOST_TRIED, Finder
+from dreamcart.dynamics.tokens.movers.kinds import MOST_THINGS, UNSEEN, Kinds, drawn, shown_of, ways_before
 from dreamcart.dynamics.tokens.movers.looks import with_looks
 from dreamcart.dynamics.tokens.movers.mind import AMONG, keep_in_mind
 
@@ -145,10 +146,23 @@ def test_a_field_ends_where_the_last_part_of_a_thing_is_seen():
     assert found(Finder(tiled.tiles, table), tiled, shown(4, 8)) == [(BALL, 4, 8)]
 
 
-def test_there_is_room_for_a_few_things():
+def test_there_is_room_for_a_few_things_and_no_more_are_looked_for(monkeypatch):
     shown = picture(*((1, 4 * n, 8 * m, 2, 2) for n in range(5) for m in range(4)))
-    tiled = Tiled(shown)
-    assert len(found(Finder(tiled.tiles, GAME), tiled, shown)) == MOST_THINGS
+    tiled, looked_at, parts = Tiled(shown), [], Finder._parts
+    monkeypatch.setattr(Finder, "_parts", lambda *given: looked_at.append(given) or parts(*given))
+    assert len(found(Finder(tiled.tiles, GAME), tiled, shown)) == MOST_THINGS == len(looked_at)
+
+
+def test_on_a_crowded_screen_only_so_many_places_are_tried(monkeypatch):
+    """Dots, each of which might be what is left to be seen of a large thing, at some hundred places."""
+    game = kinds((2, 2, 2), (1, 12, 16))
+    dots = [(1, 3 * n + 1, 3 * m + 1, 1, 1) for n in range(7) for m in range(10)]
+    shown = picture(*dots, (2, 22, 20, 2, 2))
+    tiled, tried = Tiled(shown), []
+    assert len(dots) * 12 * 16 > 2 * MOST_TRIED
+    monkeypatch.setattr(finding, "shown_of", lambda *given: tried.append(given) or shown_of(*given))
+    assert found(Finder(tiled.tiles, game), tiled, shown) == [(0, 22, 20)]
+    assert MOST_TRIED <= len(tried) < MOST_TRIED + 10
 
 
 def test_how_a_thing_came_is_followed_back_as_long_as_it_is_seen():

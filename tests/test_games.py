@@ -13,9 +13,9 @@ import pygame
 import pytest
 from synthetic import assert_sentence, copy_checkout
 
+from dreamcart import paths
 from dreamcart.data.scripts import make_policy
 from dreamcart.errors import ROOT, UserError
-from dreamcart.games import catalog
 from dreamcart.games.catalog import PLATFORMS, game_contents, game_files, game_module, game_names, load_game, near_names
 from dreamcart.games.emulator import open_emulator
 from dreamcart.games.keys import key_map
@@ -43,7 +43,7 @@ CURATED = {
 @pytest.fixture
 def own_games(tmp_path, monkeypatch):
     """A checkout with no games: a function that writes games/<name>/game.yaml there."""
-    monkeypatch.setattr(catalog, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
 
     def write(name: str, text: str) -> None:
         (tmp_path / "games" / name).mkdir(parents=True)
@@ -137,7 +137,7 @@ def test_an_unknown_name_is_one_sentence_with_near_names(name, near):
         assert repr(name) in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["zzqqxx", "", "ALE/"])
+@pytest.mark.parametrize("name", ["zzqqxx", ""])
 def test_a_name_like_none_is_refused(name):
     """Nothing near, or nothing at all."""
     with pytest.raises(UserError, match=f"no game '{name}'") as caught:
@@ -190,7 +190,39 @@ def test_a_folder_says_what_needs_saying(own_games):
         ("extends: mine", "extends itself"),
         ("buttons: [", "not valid YAML"),
         ("just words", "mapping"),
-        ("extends: ALE/Pong-v5\nframeskip: 4", "'game.frameskip'"),
+        ("extends: ALE/Pong-v5\nframeskip: 4", "games/mine/game.yaml: unknown key 'frameskip'"),
+        ("extends: ALE/Pong-v5\nfps: 0", "fps is 0.0; allowed: 1.0 to 1000"),
+        ("extends: ALE/Pong-v5\nfps: .nan", "fps is nan"),
+        ("extends: ALE/Pong-v5\nframe_skip: 1000000000", "frame_skip is 1000000000; allowed: 1 to 240"),
+        ("extends: ALE/Pong-v5\nfps: 1\nframe_skip: 200", "steps a second"),
+        ("extends: ALE/Pong-v5\ncrop: [1]", "crop is .1.; allowed: 4 entries"),
+        ("extends: ALE/Pong-v5\ncrop: [0, 0, 0, -1]", r"crop\[3\] is -1"),
+        ("extends: ALE/Pong-v5\nscripts: []", "scripts is .* 1 to 1000 entries"),
+        ("extends: ALE/Pong-v5\nscripts: [{policy: held, state: Start, share: 0}]", "no share above 0"),
+        ("extends: ALE/Pong-v5\nscripts: [{policy: held, state: Start, share: -1}]", "share is -1"),
+        ("extends: ALE/Pong-v5\nscripts: [{policy: hold, state: Start}]", "policy is 'hold'; allowed: 'play'"),
+        ("extends: ALE/Pong-v5\nscripts: [{policy: bot, state: Start}]", "no bot.py"),
+        ("extends: ALE/Pong-v5\nscripts: [{policy: held, state: ../x}]", "state is '../x'"),
+        ("extends: ALE/Pong-v5\nstart_states: [a b]", "start_states"),
+        ("extends: ALE/Pong-v5\nbuttons: []", "buttons is"),
+        ("extends: ALE/Pong-v5\nbuttons: [FIRE, FIRE]", "'FIRE' twice"),
+        ("extends: ALE/Pong-v5\nbuttons: FIRE", "buttons is 'FIRE'; it must be a list"),
+        ("extends: ALE/Pong-v5\nbuttons: [FIRE]\nkeys: {LEFT: a}", "keys binds 'LEFT'"),
+        ("extends: ALE/Pong-v5\nkeys: {FIRE: a, LEFT: a}", "gives 'a' to both FIRE and LEFT"),
+        ("extends: ALE/Pong-v5\nkeys: {FIRE: 3}", "keys.FIRE is 3; it must be a text"),
+        ("extends: ALE/Pong-v5\nedge_cases: {odd: score is 3}", "'VARIABLE = VALUE'"),
+        ("extends: ALE/Pong-v5\nevents: {points: [score]}", "events.points"),
+        ("extends: ALE/Pong-v5\nram: {ball: 200}", "ram.ball is 200"),
+        ("extends: ALE/Pong-v5\nintegration: ../..", "does not stay inside"),
+        ("extends: ALE/Pong-v5\nintegration: /etc", "does not stay inside"),
+        ("extends: ALE/Pong-v5\nintegration: [a]", "integration is .* must be a text"),
+        ("extends: 3", "extends is 3; it must be a text"),
+        ("extends: ../../x", "cannot name a game"),
+        ("extends: ALE/Pong-v5\ntitle: ''", "title is ''; allowed: 1 to 200 characters"),
+        ("extends: ALE/Pong-v5\nname: ../../x", "cannot name a game"),
+        ("extends: ALE/Pong-v5\ntitle: a\ntitle: b", "has the key 'title' twice near line 3"),
+        ("1: 2", "mapping"),
+        ("a: &a [1]\nb: &b [*a, *a]\nextends: [*b, *b]", "extends is"),
     ],
 )
 def test_a_wrong_folder_is_one_sentence(own_games, text, named):
@@ -201,6 +233,28 @@ def test_a_wrong_folder_is_one_sentence(own_games, text, named):
     assert_sentence(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("crop: [500, 500, 0, 0]", "crops .500, 500, 0, 0. .* off a picture of 210 x 160"),
+        ("crop: [0, 0, 80, 80]", "leaves less than 8 pixels"),
+        ("events: {points: scores}", "a variable 'scores' .events: points. that ALE/Pong-v5 lacks; it has lives"),
+        ("edge_cases: {odd: most board}", "a variable 'board'"),
+        ("edge_cases: {odd: board = 3}", "a variable 'board'"),
+        ("seed_variable: rng", "a variable 'rng'"),
+        ("start_states: [Level1]", "no start state 'Level1'"),
+        ("scripts: [{policy: held, state: Level1}]", "no start state 'Level1'"),
+        ("buttons: [FIRE, JUMP]", "a button 'JUMP'"),
+    ],
+)
+def test_what_the_running_game_contradicts_is_said_before_anything_is_recorded(own_games, text, named):
+    """Screen, variables and states are known when the emulator runs: not after an hour of training."""
+    own_games("mine", f"extends: ALE/Pong-v5\n{text}")
+    with pytest.raises(UserError, match=named) as caught:
+        open_emulator(load_game("mine"))
+    assert_sentence(caught.value)
+
+
 def test_contents_change_with_what_a_recording_depends_on(own_games, tmp_path):
     """A text beside the game does not make it another game."""
     own_games("mine", "extends: ALE/Pong-v5")
@@ -208,12 +262,12 @@ def test_contents_change_with_what_a_recording_depends_on(own_games, tmp_path):
     (tmp_path / "games/mine/README.md").write_text("words")
     assert game_contents("mine") == before
     (tmp_path / "games/mine/bot.py").write_text("def make_bot(): ...")
-    assert set(game_contents("mine")) == {"games/mine/game.yaml", "games/mine/bot.py"}
+    assert set(game_contents("mine")) == {"games/mine/bot.py"}
 
 
 @pytest.mark.parametrize("changed", ["reader.py", "reader_well.py"])
 def test_another_game_leaves_this_ones_stage_output_as_it_was(tmp_path, changed):
-    """`collect` depends on data/<game>/game.json: that a game is added must not record all others again."""
+    """`collect` depends on data/<game>/game.json: a game that is added, or a key, must not record all others again."""
     checkout = copy_checkout(tmp_path / "checkout")
     outputs = []
     for _ in range(2):
@@ -222,7 +276,10 @@ def test_another_game_leaves_this_ones_stage_output_as_it_was(tmp_path, changed)
         outputs.append([(checkout / "data" / "blockfall" / name).read_text() for name in ("game.json", "reader.json")])
         (checkout / "games" / "new").mkdir(exist_ok=True)
         (checkout / "games" / "new" / "game.yaml").write_text("extends: ALE/Pong-v5")
+        own = checkout / "games" / "blockfall" / "game.yaml"
+        own.write_text(own.read_text().replace("keys: {A: x,", "keys: {A: k,"))
     assert outputs[0] == outputs[1]
+    assert "A: k" in own.read_text()
     reader = checkout / "games" / "blockfall" / changed
     reader.write_text(reader.read_text() + "# changed\n")
     subprocess.run([sys.executable, "stages/game.py"], cwd=checkout, check=True, capture_output=True)

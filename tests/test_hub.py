@@ -23,9 +23,12 @@ from dreamcart.data.reader import read_episodes
 from dreamcart.data.schema import COLUMNS, INFO_NAME
 from dreamcart.errors import ROOT, UserError
 from dreamcart.files import read_json, write_json
+from dreamcart.record.card import card
 from dreamcart.record.convert import convert
+from dreamcart.record.manifest import describe
 from dreamcart.record.pull import pull
 from dreamcart.record.push import push
+from dreamcart.record.watch import Recording
 
 pytest.importorskip("datasets")
 REPO, KEY = "me/toy", "datasets/me/toy"
@@ -302,6 +305,7 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(hub, dataset, monkeypa
         (Fault("POST", "/commit/", 403), "403"),
         (Fault("POST", "/preupload/", 404), "The Hub has no me/toy"),
         (Fault("GET", "/api/datasets/", 429, headers={"Retry-After": "3600"}), "3600 seconds"),
+        (Fault("GET", "/api/datasets/", 429, headers={"Retry-After": "²"}), "slow down"),
         (Fault("POST", "/commit/", 429), "slow down"),
         (Fault("PUT", "/lfs/", 500), "answered 500"),
         (Fault("PUT", "/lfs/", DROP), "The line to the Hub"),
@@ -407,3 +411,221 @@ def test_a_repository_without_recordings_is_not_pulled(hub, tmp_path):
         pull(REPO, "main", tmp_path / "out")
     assert_sentence(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def refused(action, *named: str) -> None:
+    """`action()` is refused by one sentence with these words."""
+    with pytest.raises(UserError) as caught:
+        action()
+    assert_sentence(caught.value)
+    assert all(word in str(caught.value) for word in named), caught.value
+
+
+NAMES = ["../../x.parquet", "/tmp/x.parquet", "a/../../x.parquet", "..\\x.parquet", "x\0.parquet", "", "a//x.parquet"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_in_the_hubs_list_leads_nowhere(hub, dataset, tmp_path, name):
+    """Neither a pull nor a push makes anything of a list with such a name."""
+    push(dataset, REPO)
+    hub.put(KEY, {name: dataset.joinpath("play-00000.parquet").read_bytes()})
+    before = {path for path in tmp_path.rglob("*") if "hf" not in path.parts}
+    record(dataset, [5], shard=5)
+    before |= {dataset / "play-00005.parquet", tmp_path / "hf"}
+    refused(lambda: pull(REPO, "main", tmp_path / "out"), "none that a Hub gives")
+    if not name.startswith("a/"):  # a push asks for the top folder alone
+        refused(lambda: push(dataset, REPO), "none that a Hub gives")
+    assert {path for path in tmp_path.rglob("*") if "hf" not in path.parts} <= before | {tmp_path / "one"}
+
+
+def test_a_link_in_the_folder_leads_no_pull_out_of_it(hub, dataset, tmp_path):
+    """What lies at the other end is not overwritten."""
+    push(dataset, REPO)
+    hub.put(KEY, {"more/notes.txt": b"theirs"})
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "more").symlink_to(tmp_path / "mine")
+    refused(lambda: pull(REPO, "main", tmp_path / "out"), "more/notes.txt", "does not stay inside")
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "mine"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["more"]
+
+
+def test_a_pull_fetches_no_hidden_files(hub, dataset, tmp_path):
+    """A .git of somebody else's would be obeyed."""
+    push(dataset, REPO)
+    hub.put(KEY, {".git/config": b"[core]", "more/.hidden": b"x", "more/notes.txt": b"y"})
+    pull(REPO, "main", tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").rglob("*")} == {
+        *("more", "notes.txt", "README.md", INFO_NAME, "preview.gif", "play-00000.parquet", "play-00001.parquet")
+    }
+
+
+@pytest.mark.parametrize("repo_id", ["../../x", "a/b/c", "/etc", "a//b", "..", "me/..", "a b", "toy", "me/toy\0"])
+def test_a_name_that_is_no_repository_is_refused_before_anything_is_asked(hub, dataset, tmp_path, repo_id):
+    refused(lambda: pull(repo_id, "main", tmp_path / "out"), "OWNER/NAME")
+    refused(lambda: push(dataset, repo_id), "OWNER/NAME")
+    assert not hub.requests
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_pull_makes_no_path_of_such_a_name(hub):
+    """By the command, which makes a folder of the name where it is given no other."""
+    done = stage(hub, "pull", "../../x")
+    assert done.returncode == 2
+    assert done.stderr == "error: '../../x' is no name of a repository on the Hub; write OWNER/NAME.\n"
+
+
+def test_a_disk_that_refuses_is_not_taken_for_the_hub(hub, dataset, tmp_path):
+    """The cache cannot be written: one sentence, and it names the file."""
+    push(dataset, REPO)
+    (tmp_path / "file").write_text("in the way")
+    hub.environment["HF_HUB_CACHE"] = str(tmp_path / "file" / "cache")
+    done = stage(hub, "pull", REPO, "--out", str(tmp_path / "out"))
+    assert done.returncode == 2, done.stderr
+    assert str(tmp_path / "file") in done.stderr
+    assert "Hub" not in done.stderr
+
+
+@pytest.mark.parametrize("revision", ["../../x", "a/../../b", "/etc/passwd", "a//b", "", ".", "x\0", "a\nb"])
+def test_a_revision_that_is_a_path_is_refused_before_anything_is_asked(hub, tmp_path, revision):
+    refused(lambda: pull(REPO, revision, tmp_path / "out"), "is no revision")
+    assert not hub.requests
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_shard_that_is_no_parquet_does_not_stay(hub, dataset, tmp_path):
+    """One without a hash of its own kind as well: nothing of it is left, and its next commit is fetched."""
+    from hub_stand_in import File
+
+    push(dataset, REPO)
+    good = hub.repos[KEY].commits[-1][1]
+    hub.repos[KEY].commit("small", {**good, "play-00001.parquet": File(b"<html>", large=False)})
+    refused(lambda: pull(REPO, "main", tmp_path / "out"), "play-00001.parquet", "no Parquet file")
+    assert "play-00001.parquet" not in {path.name for path in (tmp_path / "out").rglob("*")}
+    hub.repos[KEY].commit("mended", good)
+    pull(REPO, "main", tmp_path / "out")
+    assert list(read_episodes(tmp_path / "out")) == list(read_episodes(dataset))
+
+
+def test_an_older_pull_is_left_as_it_was_by_one_that_fails(hub, dataset, tmp_path):
+    """No file is removed before the new one is there."""
+    push(dataset, REPO)
+    pull(REPO, "main", tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    record(dataset, [3], shard=3)
+    push(dataset, REPO)
+    hub.faults.append(Fault("GET", "/resolve/", 200, body=b"<html>"))
+    refused(lambda: pull(REPO, "main", tmp_path / "out"), "none that a Hub gives")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    hub.faults.clear()
+    pull(REPO, "main", tmp_path / "out")
+    assert list(read_episodes(tmp_path / "out")) == list(read_episodes(dataset))
+
+
+def test_the_token_goes_to_the_hub_alone(hub, dataset, tmp_path, monkeypatch):
+    """Large files lie on another host."""
+    import hub_stand_in
+
+    large, seen = hub_stand_in.Handler.large, []
+
+    def note(self, *arguments):
+        seen.append((self.command, self.headers.get("Host"), self.headers.get("Authorization")))
+        return large(self, *arguments)
+
+    push(dataset, REPO)
+    monkeypatch.setattr(hub_stand_in.Handler, "large", note)
+    pull(REPO, "main", tmp_path / "out")
+    assert [(command, token) for command, host, token in seen if host.startswith("localhost")] == [("GET", None)] * 3
+    assert len(seen) == 3
+
+
+def changed(info: dict, change: str) -> dict:
+    """dataset_info.json with something wrong."""
+    shards = {name: dict(shard) for name, shard in info["shards"].items()}
+    one = shards["play-00001.parquet"]
+    if change == "no game":
+        return {key: value for key, value in info.items() if key != "game"} | {"shards": shards}
+    if change == "game a list":
+        return info | {"game": ["toy"]}
+    if change == "shards a list":
+        return info | {"shards": list(shards)}
+    if change == "a shard a number":
+        shards["play-00001.parquet"] = 3
+    elif change == "a name with ..":
+        shards["../../play-00007.parquet"] = one
+    else:
+        key, value = {"hash": ("sha256", 5), "episodes": ("episodes", "0, 1"), "an episode": ("episodes", [0, None])}.get(
+            change, ("rows", "many")
+        )
+        one[key] = value
+    return info | {"shards": shards}
+
+
+CHANGES = ["no game", "game a list", "shards a list", "a shard a number", "a name with .."]
+CHANGES += ["hash", "episodes", "an episode", "rows"]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_wrong_info_on_the_hub_is_one_sentence(hub, dataset, tmp_path, change):
+    """Whoever wrote it: nothing is pulled, and nothing added."""
+    push(dataset, REPO)
+    wrong = json.dumps(changed(json.loads(hub.files(KEY)[INFO_NAME]), change)).encode()
+    commit = hub.put(KEY, {INFO_NAME: wrong})
+    record(dataset, [5], shard=5)
+    refused(lambda: pull(REPO, "main", tmp_path / "out"), INFO_NAME)
+    assert not (tmp_path / "out").exists()
+    refused(lambda: push(dataset, REPO), INFO_NAME)
+    assert hub.repos[KEY].commits[-1][0] == commit
+    refused(lambda: Recording(REPO, commit).reset(), INFO_NAME)
+    refused(lambda: convert(REPO, commit, tmp_path / "converted", None), INFO_NAME)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_wrong_info_of_a_folder_is_one_sentence(hub, dataset, tmp_path, change):
+    info = changed(describe(dataset), change)
+    refused(lambda: card(REPO, info, preview=False), INFO_NAME)
+    write_json(dataset / INFO_NAME, info)
+    refused(lambda: push(dataset, REPO), INFO_NAME)
+    assert not hub.repos
+    refused(lambda: Recording(str(dataset)).reset(), INFO_NAME)
+
+
+def test_a_card_of_a_dataset_without_its_shards_is_one_sentence(dataset):
+    refused(lambda: card(REPO, read_json(dataset / INFO_NAME), preview=False), INFO_NAME)
+
+
+@pytest.mark.parametrize("kind", ["a link", "a link to nothing", "a link to a shard beside it", "a folder"])
+def test_a_push_sends_nothing_from_elsewhere(hub, dataset, tmp_path, kind):
+    """A link would share a file that its owner never meant."""
+    path = dataset / "play-00007.parquet"
+    if kind == "a folder":
+        path.mkdir()
+    else:
+        elsewhere = record(tmp_path / "private", [9]) / "play-00000.parquet"
+        path.symlink_to({"a link": elsewhere, "a link to nothing": "nothing"}.get(kind, dataset / "play-00001.parquet"))
+    refused(lambda: push(dataset, REPO), "play-00007.parquet", "a dataset's own")
+    assert not hub.repos
+
+
+def test_a_shard_that_could_not_be_pulled_is_not_shared(hub, dataset):
+    """Its name would be refused by everybody who asks for the dataset."""
+    (dataset / "play-00001.parquet").rename(dataset / "my play.parquet")
+    refused(lambda: push(dataset, REPO), "my play.parquet")
+    assert not hub.repos
+
+
+def test_a_shard_of_other_types_is_not_shared(hub, dataset):
+    """Numbers of episodes are whole numbers, and every row has one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = dataset / "play-00001.parquet"
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("episode_id")
+    for column in (pa.nulls(len(table), pa.int64()), pa.array(["one"] * len(table))):
+        pq.write_table(table.set_column(place, "episode_id", column), path)
+        refused(lambda: push(dataset, REPO), "play-00001.parquet")
+    pq.write_table(table.slice(0, 0), path)
+    refused(lambda: push(dataset, REPO), "no rows")
+    assert not hub.repos

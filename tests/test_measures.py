@@ -264,24 +264,34 @@ def test_every_measure_is_in_the_report(tmp_path, kind, color):
     assert measure_representation(model, config, splits["train"], splits["val"], median, tmp_path / "raw") == report
 
 
-def test_the_stage_writes_what_it_measured(tmp_path, monkeypatch, capsys):
-    """train_ae's metrics hold the pixel errors, the measures and the network that the perceptual term looked through."""
+@pytest.mark.parametrize(("kind", "network"), [("ae", "vgg16"), ("vq", "own_buttons")])
+def test_the_stage_writes_what_it_measured(tmp_path, monkeypatch, capsys, kind, network):
+    """train_ae's report holds the pixel errors, the measures and the network that the perceptual
+    term looked through: VGG16 where its weights are here. Its metrics hold the few that runs are
+    compared by."""
+    from dreamcart import pretrained
     from dreamcart.representation import perceptual
     from stages import train_ae as stage
 
     monkeypatch.setattr(perceptual, "STEPS", 8)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    if network != "vgg16":
+        monkeypatch.setattr(pretrained, "HOME", tmp_path / "nowhere")
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     make_processed(tmp_path / "data" / "blockfall", [make_rows(n, 30, first=3 * n) for n in range(8)])
     small = {"channels": [4, 8], "codes": 12, "code_size": 4, "steps": 10, "batch_size": 8, "perceptual_weight": 0.1}
-    params = make_params(representation__kind="vq", **{f"representation__{name}": value for name, value in small.items()})
+    params = make_params(representation__kind=kind, **{f"representation__{name}": value for name, value in small.items()})
     monkeypatch.setattr(stage, "load_params", lambda: params)
     monkeypatch.setattr("dreamcart.paths.ROOT", tmp_path)
     stage.main()
-    report = json.loads((tmp_path / "metrics" / "blockfall" / "train_ae.json").read_text())
-    assert {"l1", "ssim", "exact", "sharpness", "codes_used", "perplexity"} <= set(report)
-    assert report["perceptual"] == "own_buttons"
+    metrics = tmp_path / "metrics" / "blockfall"
+    report, headline = (json.loads((metrics / f"train_ae{part}.json").read_text()) for part in ("_details", ""))
+    codes = {"codes_used", "perplexity"} if kind == "vq" else set()
+    assert {"l1", "ssim", "exact", "sharpness"} | codes <= set(report)
+    assert report["perceptual"] == network
+    assert set(headline) == {"exact", "l1", "l1_changed", "ssim"}
+    assert headline.items() <= report.items()
     said = capsys.readouterr().out
-    assert "latent_dim does not apply" in said
-    assert "own_buttons" in said
-    assert (tmp_path / "models" / "blockfall" / "perceptual.safetensors").is_file()
+    assert ("latent_dim does not apply" in said) == (kind == "vq")
+    assert network in said
+    assert (tmp_path / "models" / "blockfall" / "perceptual.safetensors").is_file() == (network != "vgg16")
     assert list((tmp_path / "checkpoints").rglob("*.safetensors")) == []

@@ -12,13 +12,14 @@ from test_inertia import COLUMNS, HEIGHT, ROWS, SIDE, WIDTH, Tiled, flight, pict
 from test_tokens import assert_same_state, make_model, plain_layout, record, start_at
 
 from dreamcart.dynamics.tokens.beliefs import Beliefs
+from dreamcart.dynamics.tokens.budget import Budget, LeftOutError
 from dreamcart.dynamics.tokens.inertia import Thing
 from dreamcart.dynamics.tokens.model import TokenDynamics
 from dreamcart.dynamics.tokens.movers import train
 from dreamcart.dynamics.tokens.movers.births import certain, due, remember, returns_of, table_of, unborn, weighed
 from dreamcart.dynamics.tokens.movers.claims import Tiles, claims
 from dreamcart.dynamics.tokens.movers.finder import Finder
-from dreamcart.dynamics.tokens.movers.kinds import MOST_ABSENT, PAST, Kinds, find_kinds
+from dreamcart.dynamics.tokens.movers.kinds import MOST_ABSENT, MOST_THINGS, PAST, Kinds, find_kinds
 from dreamcart.dynamics.tokens.movers.network import Mover
 from dreamcart.dynamics.tokens.movers.play import Claims, choose
 from dreamcart.dynamics.tokens.movers.recorded import things_of
@@ -133,6 +134,33 @@ def test_the_kinds_of_a_game_are_found(game):
         dy, dx = table.ways[target[number]].tolist()
         _, y, x = went.thing[number]
         assert game.tokens[row].tolist() == game.tiled(picture((1, y + dy, x + dx, 2, 2))).tolist()
+
+
+def rows_of(*columns: int, things: int = 6) -> tuple[Tiled, np.ndarray]:
+    """Things of one size, one below the other and of different colours, at some places one after another."""
+    shown = [picture(*((1 + n, 3 * n, x, 2, 2) for n in range(things))) for x in columns]
+    tiled = Tiled(*shown)
+    return tiled, np.stack([tiled(one) for one in shown])
+
+
+def test_kinds_that_move_equally_often_have_the_order_of_the_screen():
+    """In every process: a training that goes on has the kinds with which it began."""
+    tiled, tokens = rows_of(2, 5, 9, 14, 16)
+    assert find_kinds(tiled.tiles, tokens, np.arange(5), np.arange(4)).colours.tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_game_in_which_more_things_move_than_a_screen_has_room_for_has_no_movers():
+    """Things of one kind here: how many kinds there are does not matter."""
+    for number, allowed in ((MOST_THINGS, True), (MOST_THINGS + 1, False)):
+        places = [(8 * (n // COLUMNS), SIDE * (n % COLUMNS)) for n in range(number)]  # each within a cell: else it is a cut
+        shown = [picture(*((1, y, x + step % 3, 2, 2) for y, x in places)) for step in range(6)]
+        tiled = Tiled(*shown)
+        told = tiled.tiles, np.stack([tiled(one) for one in shown]), np.arange(6), np.arange(5)
+        if allowed:
+            assert len(find_kinds(*told).colours) == 1
+        else:
+            with pytest.raises(LeftOutError, match=f"{number} of them move in a step on average and a screen has room for"):
+                find_kinds(*told)
 
 
 def test_things_that_come_from_nowhere_are_noted():
@@ -274,9 +302,25 @@ def test_a_killed_training_of_movers_goes_on(game, tmp_path, monkeypatch):
     monkeypatch.setattr(Practice, "draw", killed)
     with pytest.raises(KeyboardInterrupt):
         move(models[1], *both, own, tmp_path / "b.ckpt")
-    move(models[1], *both, own, tmp_path / "b.ckpt")
+    move(models[1], *both, own, tmp_path / "b.ckpt", Budget(0.0))  # what it trains was found in time
     for name, weight in models[0].mover.state_dict().items():
         assert torch.equal(weight, models[1].mover.state_dict()[name]), name
+
+
+def test_what_is_not_found_in_time_is_no_mover(game, tmp_path, capsys):
+    model = make_model(plain_layout(ROWS, COLUMNS), len(game.tiled.tiles), depth=PAST, side=SIDE)
+    model.tiles.copy_(game.model.tiles)
+    both = {"train": game.samples, "val": game.samples}, {"train": game.tokens, "val": game.tokens}
+    assert move(model, *both, plan(2), tmp_path / "movers.ckpt", Budget(0.0)) == {}
+    said = capsys.readouterr().out
+    assert said.startswith("The search for the things that move as one was left out, for searches may take 0 seconds")
+    assert said.count("\n") == 1
+    table = find_kinds(game.tiled.tiles, game.tokens, game.split.index["frame"], game.split.transitions)
+    trained = train.train_movers(*both, game.tiled.tiles, table, plan(2), tmp_path / "movers.ckpt", Budget(0.0))
+    assert trained is None
+    assert "left out" in capsys.readouterr().out
+    assert model.mover is None
+    assert not list(tmp_path.iterdir())
 
 
 def quiet(model: TokenDynamics) -> None:

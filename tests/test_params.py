@@ -17,7 +17,10 @@ KEYS = [f"{k}.{inner}" if isinstance(v, dict) else k for k, v in VALUES.items() 
 
 PLUMBING = {
     f"dreamcart/{name}.py"
-    for name in ("errors", "files", "tensors", "tables", "paths", "config", "start_cart", "dynamics/registry")
+    for name in (
+        *("arguments", "errors", "files", "limits", "paths", "tables", "tensors", "typed"),
+        *("config", "start_cart", "dynamics/registry"),
+    )
 }
 # Imported, but without influence on what the stage writes; each with its reason.
 WITHOUT_INFLUENCE = {

@@ -1,23 +1,21 @@
 """The perceptual term: which network it looks through, and that it sees what pixels do not."""
 
-import hashlib
-
 import numpy as np
 import pytest
 import torch
-from synthetic import assert_sentence, make_processed, make_rows
-from torchvision.models import vgg16
+from synthetic import make_processed, make_rows
 
-from dreamcart.errors import UserError
+from dreamcart import pretrained
 from dreamcart.representation import perceptual
 from dreamcart.representation.perceptual import LightNetwork, Perceptual, make_perceptual
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch, tmp_path):
-    """Few steps, and a torch cache of its own."""
+@pytest.fixture
+def no_vgg16(monkeypatch, tmp_path):
+    """A machine without VGG16's weights, and few steps for the light network."""
     monkeypatch.setattr(perceptual, "STEPS", 12)
     monkeypatch.setattr(perceptual, "BATCH", 4)
+    monkeypatch.setattr(pretrained, "HOME", tmp_path / "home")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
 
 
@@ -36,6 +34,7 @@ def weights(network: Perceptual) -> torch.Tensor:
     return torch.cat([weight.flatten() for stage in network.stages for weight in stage.state_dict().values()])
 
 
+@pytest.mark.usefixtures("no_vgg16")
 @pytest.mark.parametrize(("infos", "name"), [(True, "own_variables"), (False, "own_buttons")])
 def test_the_light_network_is_the_same_for_the_same_seed_and_data(tmp_path, infos, name):
     """Trained on RAM where there is any, on buttons elsewhere; from the cache it comes back as it was; another seed differs."""
@@ -49,6 +48,7 @@ def test_the_light_network_is_the_same_for_the_same_seed_and_data(tmp_path, info
     assert list(tmp_path.glob("perceptual-*")) == [], "a checkpoint was left"
 
 
+@pytest.mark.usefixtures("no_vgg16")
 def test_the_cache_is_used_and_only_for_its_own_data(tmp_path, monkeypatch):
     """Training again would cost what the cache is there to save; but a cache of other recordings is none."""
     train = recorded(tmp_path)
@@ -63,6 +63,7 @@ def test_the_cache_is_used_and_only_for_its_own_data(tmp_path, monkeypatch):
     assert len(trained) == 1
 
 
+@pytest.mark.usefixtures("no_vgg16")
 def test_the_light_network_learns_its_task(tmp_path, monkeypatch):
     """Features of a network that has learnt nothing would be no better than pixels."""
     monkeypatch.setattr(perceptual, "STEPS", 80)
@@ -93,37 +94,46 @@ def test_equal_pictures_are_no_distance_apart():
     assert all(weight.grad is None for stage in distance.stages for weight in stage.parameters())
 
 
-def put_vgg(folder, intact=True):
-    """A file as torchvision would have left it in torch's cache, of random weights."""
-    torch.manual_seed(0)
-    file = folder / "torch" / "hub" / "checkpoints" / "vgg16.pth"
-    file.parent.mkdir(parents=True)
-    with torch.device("meta"):
-        shapes = {name: weight.shape for name, weight in vgg16().state_dict().items()}
-    torch.save({name: torch.randn(1).expand(shape) * 0.05 for name, shape in shapes.items()}, file)
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:8] if intact else "0badc0de"
-    return file.rename(file.with_name(f"vgg16-{digest}.pth"))
-
-
-def test_vgg16_is_taken_where_its_weights_are(tmp_path):
-    """No recordings are needed then, grey frames go as well as coloured ones, and the name tells which it was."""
-    file = put_vgg(tmp_path)
+def test_vgg16_is_the_default(tmp_path):
+    """No recordings are needed for it, and grey frames go as well as coloured ones: its features at
+    three depths."""
     network = make_perceptual(0, None, tmp_path, tmp_path / "cache", lambda *_: tmp_path)
     assert network.name == "vgg16"
+    whole = pretrained.load_features("vgg16")
     for colors in (1, 3):
         picture = torch.rand(1, colors, 16, 16)
-        assert [tuple(f.shape[1:]) for f in network.features(picture)] == [(64, 16, 16), (128, 8, 8), (256, 4, 4)]
+        found = network.features(picture)
+        assert [tuple(f.shape[1:]) for f in found] == [(64, 16, 16), (128, 8, 8), (256, 4, 4)]
+        scaled = (picture.expand(-1, 3, -1, -1) - network.mean) / network.deviation
+        with torch.inference_mode():
+            wanted = torch.nn.functional.normalize(whole[:16](scaled), dim=1, eps=1e-3)
+        np.testing.assert_allclose(found[2].numpy(), wanted.numpy(), atol=1e-5)
     assert not (tmp_path / "cache").exists()
-    wanted = torch.load(file, weights_only=True)["features.14.weight"]
-    assert torch.equal(network.stages[2][-2].weight, wanted)
 
 
-def test_a_damaged_vgg16_is_refused(tmp_path):
-    """Half a download must not become a mysterious loss."""
-    put_vgg(tmp_path, intact=False)
-    with pytest.raises(UserError, match="damaged") as caught:
-        make_perceptual(0, None, tmp_path, tmp_path / "cache", lambda *_: tmp_path)
-    assert_sentence(caught.value)
+def test_vgg16_looks_at_some_frames_of_a_batch_on_a_cpu(tmp_path, monkeypatch):
+    """A batch would take minutes: as many frames as it has time for, drawn anew in each step, one
+    at least."""
+    network = make_perceptual(0, None, tmp_path, tmp_path / "cache", lambda *_: tmp_path)
+    assert network.most == perceptual.VGG_PIXELS
+    looked = []
+    plain = network.features
+    monkeypatch.setattr(network, "features", lambda planes: looked.append(planes) or plain(planes))
+    frames = torch.arange(12).view(12, 1, 1, 1).expand(12, 1, 16, 16) / 12
+    for most, count in ((None, 12), (12 * 256, 12), (5 * 256, 5), (100, 1)):
+        looked.clear()
+        network.most = most
+        torch.manual_seed(0)
+        network(1 - frames, frames)
+        true, decoded = looked
+        assert len(true) == len(decoded) == count
+        torch.testing.assert_close(decoded, 1 - true)  # of the same frames
+    seen = set()
+    for step in range(30):
+        torch.manual_seed(step)
+        network(1 - frames, frames)
+        seen.add(looked[-2].flatten()[0].item())
+    assert len(seen) > 6
 
 
 def test_what_is_off_counts_as_much_whatever_its_brightness():

@@ -1,6 +1,8 @@
 """What the pictures show: the frames, buttons and names that they say, and nothing blank."""
 
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image
 from synthetic import make_rows, make_spec, make_split
 
 from dreamcart.data.preprocess import EdgeCases
+from dreamcart.errors import ROOT
 from dreamcart.evaluation import pictures
 from dreamcart.evaluation.pictures import before_after_picture, comparison_frames, filmstrip_picture, pairs_picture, save_gif
 
@@ -104,3 +107,48 @@ def test_every_pixel_of_a_filmstrip_is_in_the_picture(tmp_path):
     rises = ((across[:, 1:] > 128) & (across[:, :-1] <= 128)).sum(1)
     real_rows, dream_rows = np.median(rises[: len(rises) // 3]), np.median(rises[len(rises) // 3 : -len(rises) // 3])
     assert dream_rows - real_rows == 4 * 20
+
+
+# Every kind of picture, on a disk that takes a thousand bytes of a file
+NO_ROOM = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from dreamcart.errors import run_stage
+from dreamcart.evaluation.pictures import curve_picture, filmstrip_picture, save_gif, save_png, tiles_picture
+from dreamcart.experiments.results import save_picture
+frames = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+place = Path(sys.argv[1])
+save_png(frames[0], place / "there.png")
+curve = [{"step": step, "train": 1 / (step + 1), "val": 1.0} for step in range(3)]
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+for write in (
+    lambda: save_gif(frames, place / "deep" / "a.gif", 30.0),
+    lambda: save_png(frames[0], place / "b.png"),
+    lambda: tiles_picture(frames, place / "c.png"),
+    lambda: filmstrip_picture(frames, frames, [1, 2, 3], place / "d.png"),
+    lambda: curve_picture(curve, "L1", "Curve", place / "e.png"),
+    lambda: save_picture(place / "there.png", place / "f.png", 10**6),
+    lambda: save_png(frames[1], place / "there.png"),
+):
+    try:
+        run_stage(write)
+    except SystemExit as end:
+        assert end.code == 2
+    else:
+        raise AssertionError("it was written")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
+def test_a_picture_that_cannot_be_written_leaves_nothing_and_one_sentence(tmp_path):
+    """Pillow would leave half a file, and say a number of its own in place of the reason."""
+    done = subprocess.run([sys.executable, "-c", NO_ROOM, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    names = ["deep/a.gif", "b.png", "c.png", "d.png", "e.png", "f.png", "there.png"]
+    for line, name in zip(done.stderr.splitlines(), names, strict=True):
+        assert line.startswith(f"error: Cannot write {tmp_path / name}: File too large"), line
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["deep", "there.png"]
+    frames = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    with Image.open(tmp_path / "there.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), frames[0])  # as it was

@@ -58,7 +58,9 @@ AE = {
 }
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 GAME = yaml.safe_load((ROOT / "params.yaml").read_text())["game"]
-METRICS = {"l1", "psnr", "ssim", "exact", "wrong_pixels", "changed_l1", "sharpness", "lpips_untrained"}
+# stages with a report, beside rollout_eval
+DETAILED = {"collect", "preprocess", "train_ae", "train_dynamics"}
+METRICS = {"l1", "psnr", "ssim", "exact", "wrong_pixels", "changed_l1", "sharpness", "lpips", "skill"}
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -203,11 +205,12 @@ def rollout_table(found: dict[str, bytes]) -> dict[str, Any]:
     def refuse(constant):
         raise AssertionError(f"{constant} is not JSON")
 
-    return json.loads(found[f"metrics/{GAME}/rollout.json"], parse_constant=refuse)
+    return json.loads(found[f"metrics/{GAME}/rollout_details.json"], parse_constant=refuse)
 
 
 def test_rollout_table_has_every_source_horizon_and_metric(killed):
-    """The metrics file is the table of the design: model, both baselines, the ceiling, screens read back, in plain JSON."""
+    """The report is the table of the design: model, both baselines, the ceiling, screens read back,
+    in plain JSON."""
     table = rollout_table(killed.results)
     assert set(table.pop("controllability")) == {"iou", "cases", "false_effect", "by_button"}
     screens, spread = table.pop("screens"), table.pop("diversity")
@@ -221,6 +224,31 @@ def test_rollout_table_has_every_source_horizon_and_metric(killed):
     assert set(screens) == {"states", "states_persistence", "events", "legality"}
     assert set(screens["states"]) == set(screens["states_persistence"]) == {"1", "5", "10"}
     assert screens["legality"]["steps"] == 6 * 10
+
+
+def test_the_metrics_files_are_the_few_numbers_that_people_compare(killed):
+    """What DVC shows of a run: the headline of the rollouts, and a handful of each other stage's
+    report."""
+    table, headline = rollout_table(killed.results), json.loads(killed.results[f"metrics/{GAME}/rollout.json"])
+    assert headline.pop("controllability") == table["controllability"]["iou"]
+    assert set(headline) == {"exact", "ssim", "lpips", "l1", "skill"}
+    for name, by_step in headline.items():
+        assert by_step == {f"{step:03}": table["model"][str(step)][name] for step in (1, 5, 10)}
+    others = {stage: json.loads(killed.results[f"metrics/{GAME}/{stage}.json"]) for stage in STAGES if stage in DETAILED}
+    assert set(others) == DETAILED
+    for stage, few in others.items():
+        whole = json.loads(killed.results[f"metrics/{GAME}/{stage}_details.json"])
+        numbers = numbers_of(few)
+        assert 1 <= len(numbers) <= 7
+        assert all(isinstance(value, int | float) for value in numbers.values())
+        assert numbers.items() <= numbers_of(whole).items()
+
+
+def numbers_of(value: Any, name: str = "") -> dict[str, Any]:
+    """A report's entries by their names with dots, as DVC has them."""
+    if not isinstance(value, dict):
+        return {name: value}
+    return {key: entry for part, inner in value.items() for key, entry in numbers_of(inner, f"{name}.{part}").items()}
 
 
 def test_a_killed_stage_goes_on_from_its_checkpoint(killed):

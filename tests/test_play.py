@@ -322,6 +322,12 @@ class Keyboard:
         return key in self.down
 
 
+@pytest.fixture(autouse=True)
+def no_own_keys(tmp_path, monkeypatch):
+    """The person who runs the tests may have a keys.yaml."""
+    monkeypatch.setattr("dreamcart.play.bindings.FILE", tmp_path / "keys.yaml")
+
+
 @pytest.fixture
 def hold(monkeypatch):
     """hold(key, …): from now on these keys are down."""
@@ -428,8 +434,10 @@ def test_all_help_is_seen_when_the_window_opens(window):
 @pytest.mark.parametrize(
     ("keys", "named"),
     [
-        ({"A": "x", "B": "x"}, "'x' to B, but A"),
+        ({"A": "x", "B": "x"}, "'x' to both A and B"),
+        ({"A": "x", "B": "X"}, "'x' to B, but A"),
         ({"A": "r"}, "'r' to A, but Dreamcart itself"),
+        ({"A": "Escape"}, "'escape' to A, but Dreamcart itself"),
         ({"A": "no such key"}, "'no such key'"),
         ({"C": "c"}, "'C'"),
     ],

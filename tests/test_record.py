@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import xxhash
 from synthetic import assert_sentence, make_rows, make_spec
@@ -22,6 +24,7 @@ from dreamcart.data.images import decode_image
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.schema import INFO_NAME, read_info
 from dreamcart.errors import ROOT, UserError
+from dreamcart.files import write_json
 from dreamcart.games.catalog import game_names
 from dreamcart.games.keys import key_map
 from dreamcart.play.actions import parse_actions
@@ -171,7 +174,7 @@ def test_kill_loses_less_than_a_second(tmp_path):
     assert opened["actions"][-1] is None
     times[len(opened)] = times.get(len(opened), killed)
     assert killed - times[len(opened) - 1] < 1.2, "lost more than a second (and a fifth: the machine may be busy)"
-    (folder / ".play-00001.parquet.tmp").write_bytes(b"half a shard")
+    (folder / ".play-00001.parquet.a1b2c3d4.tmp").write_bytes(b"half a shard")
     record(folder, "RIGHT*2")
     assert [len(episode) for episode in read_episodes(folder)] == [len(opened), 3]
     assert sorted(contents(folder)) == [INFO_NAME, "play-00000.parquet", "play-00001.parquet"]
@@ -182,7 +185,7 @@ def no_room(monkeypatch, folder: Path, from_call: int) -> None:
     real, calls = live.open_shard, itertools.count()
 
     def open_shard(path):
-        if next(calls) >= from_call and (folder / live.RESERVE_NAME).exists():
+        if next(calls) >= from_call and any(folder.glob(f"{live.RESERVE_PREFIX}*")):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         return real(path)
 
@@ -214,6 +217,50 @@ def test_no_room_to_begin_with_is_refused(tmp_path, monkeypatch):
         LiveRecording(tmp_path / "r", SPEC, VERSIONS)
     assert_sentence(caught.value)
     assert not (tmp_path / "r").exists()
+
+
+def test_only_its_own_leftovers_are_removed(tmp_path):
+    """A killed recorder's temporary files go; what else is hidden or called so, and links, stay."""
+    folder = record(tmp_path / "r", "RIGHT*4")
+    (tmp_path / "letter").write_text("dear friend")
+    theirs = [".notes.tmp", ".reserve", "x.tmp", ".play-00000.parquet.tmp", ".play.parquet.a1b2c3d4.tmp"]
+    own = [".reserve.a1b2c3d4.tmp", ".play-00000.parquet.abcd_123.tmp", ".dataset_info.json.a1b2c3d4.tmp"]
+    for name in (*theirs, *own):
+        (folder / name).write_text(name)
+    (folder / ".play-00009.parquet.a1b2c3d4.tmp").symlink_to(tmp_path / "letter")
+    record(folder, "LEFT*3")
+    assert all((folder / name).read_text() == name for name in theirs)
+    assert not any((folder / name).exists() for name in own)
+    assert (tmp_path / "letter").read_text() == "dear friend"
+
+
+def test_a_folder_that_was_there_stays(tmp_path):
+    """Where nothing is recorded only what the recorder made is removed."""
+    (tmp_path / "empty").mkdir()
+    record(tmp_path / "empty", "")
+    assert list((tmp_path / "empty").iterdir()) == []
+    folder = record(tmp_path / "r", "RIGHT*4")
+    next(folder.glob("*.parquet")).unlink()
+    write_json(folder / INFO_NAME, read_info(folder) | {"episodes": 0})
+    record(folder, "")
+    assert (folder / INFO_NAME).is_file()
+
+
+def test_what_a_pulled_dataset_says_of_its_shards_stays(tmp_path):
+    """Its episodes may have gaps, which its shards explain; what is played on comes after them."""
+    folder = record(tmp_path / "r", "RIGHT*4", episodes=2)
+    said = {"first_episode": 0, "lossy": ["JPEG"], "shards": {"play-00000.parquet": {"episodes": [0, 1], "rows": 10}}}
+    write_json(folder / INFO_NAME, read_info(folder) | said)
+    record(folder, "LEFT*3")
+    assert said.items() <= read_info(folder).items()
+    assert [episode[0]["episode_id"] for episode in read_episodes(folder)] == [0, 1, 2]
+    numbered = record(tmp_path / "n", "RIGHT*4")
+    table = pq.read_table(numbered / "play-00000.parquet")
+    column = pa.array([40] * len(table), pa.int64())
+    pq.write_table(table.set_column(table.column_names.index("episode_id"), "episode_id", column), numbered / "play-00000.parquet")
+    write_json(numbered / INFO_NAME, read_info(numbered) | {"first_episode": 40, "episodes": 41})
+    record(numbered, "LEFT*3")
+    assert [episode[0]["episode_id"] for episode in read_episodes(numbered)] == [40, 41]
 
 
 # What is refused

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from synthetic import SEEN_AS, assert_sentence, make_rows, make_spec, write_raw
 
@@ -167,6 +169,62 @@ def test_another_size_or_rom_is_refused(tmp_path):
     with pytest.raises(UserError, match="another ROM") as caught:
         add_recordings([good], SPEC, raw)
     assert_sentence(caught.value)
+
+
+def empty_image(shard: Path) -> None:
+    table = pq.read_table(shard)
+    images = [{"bytes": b""}, *table["observations"].to_pylist()[1:]]
+    at = table.column_names.index("observations")
+    pq.write_table(table.set_column(at, "observations", pa.array(images, table["observations"].type)), shard)
+
+
+def flip_a_bit(shard: Path) -> None:
+    """In the images, which pinning a recording does not decode."""
+    content = bytearray(shard.read_bytes())
+    at = content.index(b"IHDR") if b"IHDR" in content else 200
+    content[at] ^= 4
+    shard.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [empty_image, flip_a_bit])
+def test_a_damaged_recording_adds_nothing(tmp_path, damage):
+    """What was collected stays as it was."""
+    entries = [record(tmp_path / "a", [5], first=1)]
+    record(tmp_path / "b", [5])
+    damage(tmp_path / "b" / "play-00000.parquet")
+    entries.append(f"{tmp_path / 'b'}@{recording_fingerprint(tmp_path / 'b')}")
+    raw = collected(tmp_path / "raw")
+    before = {path.name: path.read_bytes() for path in raw.iterdir()}
+    with pytest.raises(UserError, match="damaged") as caught:
+        add_recordings(find_recordings(entries, SPEC), SPEC, raw)
+    assert_sentence(caught.value)
+    assert {path.name: path.read_bytes() for path in raw.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["data/toy/raw", "data/toy/raw_test/mine", "data/toy"])
+def test_a_recording_where_scripted_play_goes_is_refused(tmp_path, monkeypatch, name):
+    """It would be deleted when that is recorded anew."""
+    monkeypatch.setattr("dreamcart.data.recordings.ROOT", tmp_path)
+    monkeypatch.setattr("dreamcart.paths.ROOT", tmp_path)
+    pin = record(tmp_path / name, [3]).rpartition("@")[2]
+    with pytest.raises(UserError, match=r"collect\.recordings") as caught:
+        find_recordings([f"{name}@{pin}"], SPEC)
+    assert_sentence(caught.value)
+
+
+@pytest.mark.parametrize("entry", ["~nobody-of-that-name/x", "a\0b", "x" * 5000, "", "@", "/dev/null@1"])
+def test_an_entry_that_is_no_path_is_refused(entry):
+    with pytest.raises(UserError, match=r"collect\.recordings") as caught:
+        find_recordings([entry], SPEC)
+    assert_sentence(caught.value)
+
+
+def test_an_empty_shard_adds_nothing(tmp_path):
+    record(tmp_path / "a", [5])
+    pq.write_table(pq.read_table(tmp_path / "a" / "play-00000.parquet").slice(0, 0), tmp_path / "a" / "play-00001.parquet")
+    raw = collected(tmp_path / "raw")
+    add_recordings(find_recordings([f"{tmp_path / 'a'}@{recording_fingerprint(tmp_path / 'a')}"], SPEC), SPEC, raw)
+    assert [episode[0]["episode_id"] for episode in read_episodes(raw)] == [0, 1, 2, 3]
 
 
 def test_frames_are_those_that_were_seen(tmp_path):

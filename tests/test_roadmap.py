@@ -389,6 +389,7 @@ else:
     for stage in ("collect", "preprocess", "train_ae", "train_dynamics", "rollout"):
         seed = next(part for part in sys.argv if part.startswith("seed="))
         (folder / (stage + ".json")).write_text(json.dumps({{"name": name, "seed": seed}}))
+    (folder / "train_ae_details.json").write_text(json.dumps({{"name": name, "seed": seed, "ssim": 0.5}}))
     plots = Path("plots/blockfall")
     plots.mkdir(parents=True, exist_ok=True)
     (plots / "train_ae.csv").write_text("step,val\\n1,2.0\\n2,1.0\\n")
@@ -444,7 +445,7 @@ def test_what_is_done_is_not_run_again(repository, capsys):
     assert runner.run_all(runs)
     assert [one[0] for one in started(repository)] == ["p-one-s0", "p-two-s0", "p-one-s1", "p-two-s1"]
     record = json.loads(result_path(runs[2], repository / "results").read_text())
-    assert record["metrics"]["train_ae"] == {"name": "p-one-s1", "seed": "seed=1"}
+    assert record["metrics"]["train_ae"] == {"name": "p-one-s1", "seed": "seed=1", "ssim": 0.5}
     assert record["metrics"]["train_ae_curve"] == {"first": 2.0, "best": 1.0, "last": 1.0}
     assert set(record["metrics"]) == {"collect", "preprocess", "train_ae", "train_ae_curve"}, "later stages did not run"
     assert record["command"] == "dvc exp run -n p-one-s1 -S representation.kind=ae -S latent_dim=64 -S seed=1 train_ae"
@@ -557,6 +558,7 @@ def test_checks_and_pictures_are_recorded(repository):
     assert runner.run_all([run])
     metrics = json.loads(result_path(run, repository / "results").read_text())["metrics"]
     assert (metrics["speed"], metrics["no"], metrics["yes"]) == ({"fps": 60}, {"passed": 0}, {"passed": 1})
+    assert metrics["train_ae"]["ssim"] == 0.5, "the whole report is on record, not DVC's few numbers of it"
     commit(repository, "speed.py", "import sys; sys.exit('error: It is slow.')\n")
     assert not runner.run_all([run]), "the check's code is part of what a run is known by"
 

@@ -15,7 +15,7 @@ from dreamcart.data.images import decode_image
 from dreamcart.data.preprocess import preprocess, process_frame
 from dreamcart.data.processed import Split, load_split, open_frames
 from dreamcart.data.reader import read_episodes
-from dreamcart.data.tiled import TiledFrames, TiledWriter, write_tiles
+from dreamcart.data.tiled import TiledFrames, TiledWriter, renumber, write_tiles
 from dreamcart.dynamics.train import rarity
 from dreamcart.errors import UserError
 from dreamcart.evaluation.pictures import pairs_picture
@@ -359,3 +359,15 @@ def test_what_does_not_fit_is_refused_when_opened(folder, damage, named):
     with pytest.raises(UserError, match=named) as caught:
         load_split(folder, "train")
     assert_sentence(caught.value)
+
+
+def test_numbers_that_do_not_fit_leave_the_cells_as_they_were(tmp_path):
+    """In place, half of the frames would have the new numbers."""
+    np.save(tmp_path / "cells.npy", np.arange(5000, dtype=np.uint16).reshape(-1, 1, 1))
+    before = (tmp_path / "cells.npy").read_bytes()
+    with pytest.raises(IndexError):
+        renumber(tmp_path / "cells.npy", np.arange(3000, dtype=np.uint16))
+    assert (tmp_path / "cells.npy").read_bytes() == before
+    renumber(tmp_path / "cells.npy", np.arange(5000, dtype=np.uint16)[::-1])
+    assert np.load(tmp_path / "cells.npy").ravel().tolist() == list(range(5000))[::-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["cells.npy"]

@@ -16,15 +16,16 @@ from synthetic import BUTTONS, assert_sentence, make_frame, make_spec
 from toy_emulator import VERSIONS, ToyEmulator
 
 from dreamcart.data.images import PngEncoder, decode_image
-from dreamcart.data.reader import read_episodes
+from dreamcart.data.reader import missing_episodes, read_episodes
 from dreamcart.data.schema import INFO_NAME
-from dreamcart.errors import ROOT, UserError
+from dreamcart.errors import ROOT, UserError, explain_system
+from dreamcart.paths import Paths
 from dreamcart.play.actions import parse_actions
 from dreamcart.record import live, verify
 from dreamcart.record.live import LiveRecording
 from dreamcart.record.person import Scripted, record_session
 from dreamcart.record.replay import Verdict, replay
-from dreamcart.record.verify import _find_episodes, _share_out, _wanted
+from dreamcart.record.verify import _find_episodes, _share_out
 
 SPEC = make_spec()
 ACTIONS = "RIGHT*3 A .*2 LEFT B*2 RIGHT START"
@@ -140,6 +141,79 @@ def test_no_picture_of_a_pass(rows, tmp_path):
     """Nothing is written where there is nothing to see."""
     check(rows, tmp_path / "pictures")
     assert not (tmp_path / "pictures").exists()
+
+
+def test_only_its_own_pictures_are_removed(copied, tmp_path):
+    """A person may name any folder for them, also one that is in use."""
+    folder = tmp_path / "p"
+    (folder / "episode-00002.png").mkdir(parents=True)
+    theirs = ["letter.txt", "episode-1.png", "episode-00001.jpg", "my-episode-00001.png", "sub/episode-00001.png"]
+    for name in (*theirs, "episode-00000.png", "episode-123456.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(name)
+    verify.run(argparse.Namespace(dataset=str(copied), workers=1, pictures=folder))
+    assert all((folder / name).read_text() == name for name in theirs)
+    assert (folder / "episode-00002.png").is_dir()
+    assert not list(folder.glob("episode-00000.png")) + list(folder.glob("episode-123456.png"))
+
+
+@pytest.mark.parametrize("name", ["plain", "my play (2)", "ü", "...", "-x", ".hidden", "a" * 200, "a\nb", ".."])
+def test_pictures_go_below_the_games_plots(tmp_path, name):
+    """Whatever a dataset's folder is called; and what it calls its game leads nowhere else."""
+    (tmp_path / name).mkdir(exist_ok=True)
+    place = verify.picture_folder("toy", tmp_path / name)
+    assert place.parent == Paths("toy").verify
+    for game in ("../x", "/etc", "", "a/../../b"):
+        with pytest.raises(UserError):
+            verify.picture_folder(game, tmp_path / name)
+
+
+@pytest.mark.parametrize("state", [["Begin"], "../x", 3])
+def test_an_odd_start_state_reaches_no_emulator(rows, tmp_path, state):
+    """Emulators make a file's name of it."""
+    change_infos(rows, 0, start_state=state)
+    assert "start state" in check(rows, tmp_path).problem
+
+
+class Picky(ToyEmulator):
+    def reset(self, state, seed):
+        raise OverflowError("int too large to convert")
+
+
+def test_a_seed_that_the_emulator_does_not_take_is_a_verdict(rows, tmp_path):
+    rows[0]["seed"] = -(2**63)
+    verdict = replay(Picky(), len(BUTTONS), rows, 0, tmp_path)
+    assert "is no seed" in verdict.problem
+
+
+def test_what_a_dataset_claims_is_not_listed_without_end(copied, tmp_path, capsys):
+    """A thousand millions of episodes that are not there."""
+    set_info(copied, episodes=10**9)
+    with pytest.raises(SystemExit):
+        verify.run(argparse.Namespace(dataset=str(copied), workers=1, pictures=tmp_path / "p"))
+    assert capsys.readouterr().out.count("the episode is missing") == verify.MOST_MISSING
+
+
+def test_a_picture_that_cannot_be_written_is_one_sentence(rows, tmp_path):
+    change_pixel(rows, 2)
+    (tmp_path / "p").write_text("a file where the folder should be")
+    with pytest.raises(OSError, match="episode-00000") as caught:
+        check(rows, tmp_path / "p")
+    assert_sentence(UserError(explain_system(caught.value)))
+
+
+def test_a_picture_that_finds_no_room_is_one_sentence(rows, tmp_path):
+    resource = pytest.importorskip("resource")
+    change_pixel(rows, 2)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(OSError, match="episode-00000") as caught:
+            check(rows, tmp_path / "p")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert_sentence(UserError(explain_system(caught.value)))
+    assert list((tmp_path / "p").iterdir()) == []
 
 
 def test_large_shards_are_shared_out(tmp_path, monkeypatch):
@@ -263,4 +337,4 @@ def test_what_cannot_be_verified_is_one_sentence(copied, tmp_path, damage, named
 )
 def test_which_episodes_must_be_there(info, there, wanted):
     """Neither is one missed that was cut off at the end, nor one asked for that never was."""
-    assert _wanted(info, there) == wanted
+    assert [*missing_episodes(info, there)] == sorted(wanted - set(there))

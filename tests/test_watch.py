@@ -153,6 +153,59 @@ def test_a_cart_that_cannot_be_had_is_refused(hub, tmp_path, name, named):
     assert_sentence(caught.value)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("hf://a/b/../../x.cart", "hf://a/b/c/../../../x.cart", "hf://a/b/./x.cart", "hf://../b/x.cart", "hf://a/../x.cart"),
+        *("hf:///b/x.cart", "hf://a//x.cart", "hf://a/b//x.cart", "hf://a/b/c//x.cart", "hf://a/b/.cart", "hf://a/b/"),
+        *("hf://a/b/%2e%2e/x.cart", "hf://a/b/%2e%2e%2fx.cart", "hf://a%2fb/c/x.cart", "hf://a/b/..\\x.cart"),
+        *("hf://a/b/x.cart@..", "hf://a/b@../x.cart", "hf://a/b/x.cart@a/b", "hf://a/b/x.cart@../../x", "hf://a/b/x.cart@/etc"),
+        *("hf://a/b/x.cart@", "hf://a/b/x.cart@a..b", "hf://a/b/x.cart@%2e%2e", "hf://a/b/x\n.cart", "hf://a/b/x\0.cart"),
+        *("hf:a/b/x.cart", "hf://a..b/c/x.cart", "hf://", "hf://a/b/x.cart\n"),
+    ],
+)
+def test_a_name_that_leads_elsewhere_is_refused_before_anything_is_asked(hub, name):
+    with pytest.raises(UserError) as caught:
+        cart_path(name)
+    assert_sentence(caught.value)
+    assert not hub.requests
+
+
+def test_a_name_with_folders_is_fetched(hub, tmp_path):
+    cart = make_cart(tmp_path).read_bytes()
+    hub.put("models/me/dreams", {"ALE/My Toy-v5.cart": cart})
+    assert cart_path("hf://me/dreams/ALE/My Toy-v5.cart").read_bytes() == cart
+
+
+def test_a_cart_that_was_swapped_on_the_way_is_not_kept(hub, tmp_path):
+    """As long as the one that was announced, and other bytes."""
+    cart = make_cart(tmp_path).read_bytes()
+    commit = hub.put("models/me/dreams", {"toy.cart": cart})
+    hub.faults.append(Fault("GET", "/lfs/", 200, body=cart[:-1] + bytes([cart[-1] ^ 1])))
+    with pytest.raises(UserError, match="none that a Hub gives") as caught:
+        cart_path(f"hf://me/dreams/toy.cart@{commit}")
+    assert_sentence(caught.value)
+    hub.faults.clear()
+    assert cart_path(f"hf://me/dreams/toy.cart@{commit}").read_bytes() == cart
+
+
+def test_what_an_older_dreamcart_cached_is_checked_as_well(hub, tmp_path):
+    """A page that was saved as a cart, or as the card beside a dataset, is fetched anew."""
+    cart = make_cart(tmp_path).read_bytes()
+    commit = hub.put("models/me/dreams", {"toy.cart": cart})
+    for name in (f"hf://me/dreams/toy.cart@{commit}", "hf://me/dreams/toy.cart"):
+        path = cart_path(name)
+        path.resolve().write_bytes(b"<html>")
+        assert cart_path(name).read_bytes() == cart
+    folder = write_raw(tmp_path / "play", [make_rows(0, 6)])
+    commit = push(folder, "me/toy")["revision"]
+    Recording("me/toy", commit).reset()
+    readme = next((tmp_path / "hf" / "hub" / "datasets--me--toy" / "snapshots" / commit).glob("README.md"))
+    readme.resolve().write_bytes(b"---\n[1]\n---\n")
+    Recording("me/toy", commit).reset()
+    assert readme.read_bytes() == hub.files("datasets/me/toy")["README.md"]
+
+
 def test_a_cart_comes_through_a_busy_hub(hub, tmp_path):
     cart = make_cart(tmp_path)
     hub.put("models/me/dreams", {"toy.cart": cart.read_bytes()})

@@ -5,11 +5,10 @@ actions, counted in the game's minimal set (Gymnasium's default) or in the full 
 a time, or have a list of 0 and 1; with a mouse both are in a dictionary, {"binary": …, "continuous": […]}.
 """
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from dreamcart.errors import UserError
+from dreamcart.errors import UserError, shown
 from dreamcart.games.spec import GameSpec
 
 # Console, as in stable-retro's names of games → its order of buttons; None is a place without a button.
@@ -43,17 +42,18 @@ class Binding:
 
     def to_buttons(self, action: Any, spec: GameSpec) -> list[int]:
         """A recorded action → multi-hot in the game's button order. Raises UserError where it is none."""
-        if isinstance(action, dict) and any(action.get("continuous") or ()):
+        if isinstance(action, dict) and isinstance(moved := action.get("continuous"), list) and any(moved):
             self.lost["the mouse"] = self.lost.get("the mouse", 0) + 1
         values = action_values(held_part(action), spec)
         if self.numbers is not None:
             if len(values) != 1 or not 0 <= values[0] < len(self.numbers):
-                raise UserError(f"The dataset has the action {action!r}, and {spec.title} has {len(self.numbers)} ({self.says}).")
+                known = f"{len(self.numbers)} ({self.says})"
+                raise UserError(f"The dataset has the action {shown(action)}, and {spec.title} has {known}.")
             pressed = self.numbers[values[0]]
         else:
             if len(values) != len(self.places) or any(value not in (0, 1) for value in values):
                 buttons = ", ".join(name or "none" for name in self.places)
-                raise UserError(f"The dataset has the action {action!r}, which is no list of 0 and 1 for {buttons}.")
+                raise UserError(f"The dataset has the action {shown(action)}, which is no list of 0 and 1 for {buttons}.")
             pressed = {name for name, value in zip(self.places, values, strict=True) if value and name}
         for name in pressed - set(spec.buttons):
             self.lost[name] = self.lost.get(name, 0) + 1
@@ -65,7 +65,7 @@ def held_part(action: Any) -> Any:
     if not isinstance(action, dict):
         return action
     if "binary" not in action:
-        keys = ", ".join(map(repr, action)) or "nothing"
+        keys = shown(list(action))[1:-1] or "nothing"
         raise UserError(f"The dataset has actions in a dictionary of {keys}; the buttons must be in 'binary', as VizDoom has them.")
     return action["binary"]
 
@@ -73,8 +73,8 @@ def held_part(action: Any) -> Any:
 def action_values(action: Any, spec: GameSpec) -> list[int]:
     """A list or a number → whole numbers. Raises UserError on anything else."""
     values = action if isinstance(action, (list, tuple)) else [] if action is None else [action]
-    if any(isinstance(value, str) or value is None or not math.isfinite(value) or value != int(value) for value in values):
-        raise UserError(f"The dataset has the action {action!r}, which is no list of 0 and 1 for {', '.join(spec.buttons)}.")
+    if not all(isinstance(value, int) or (isinstance(value, float) and value.is_integer()) for value in values):
+        raise UserError(f"The dataset has the action {shown(action)}, which is no list of 0 and 1 for {', '.join(spec.buttons)}.")
     return [int(value) for value in values]
 
 
@@ -91,7 +91,7 @@ def bind(spec: GameSpec, lengths: set[int], largest: int, recorded_as: list[str]
         UserError: they fit neither the game's buttons nor its console's.
     """
     if len(lengths) != 1:
-        which = ", ".join(map(str, sorted(lengths)))
+        which = ", ".join(map(str, sorted(lengths)[:10]))
         raise UserError(f"The dataset has actions of different kinds ({which} entries); leave out the episodes that do not belong.")
     (length,) = lengths
     if said != AUTO:
@@ -140,13 +140,14 @@ def as_said(said: str, spec: GameSpec, length: int) -> Binding:
     unknown = [name for name in names if name is not None and name not in known]
     if unknown:
         raise UserError(
-            f"{unknown[0]!r}, named as what the recorded actions mean, is no button of {spec.title}; it has "
+            f"{shown(unknown[0])}, named as what the recorded actions mean, is no button of {spec.title}; it has "
             f"{', '.join(sorted(known))}, and 'none' is a place without one."
         )
     if length == 1 and len(names) > 1:
         return Binding(f"numbers, as you say, of {said}", numbers=[{name} if name else set() for name in names])
     if length != len(names):
-        raise UserError(f"You name {len(names)} places of an action ({said}), and the dataset's actions have {length} entries.")
+        given = f"{len(names)} places of an action ({shown(said)[1:-1]})"
+        raise UserError(f"You name {given}, and the dataset's actions have {length} entries.")
     return Binding(f"{length} entries, in the order that you say ({said})", places=names)
 
 

@@ -1,7 +1,7 @@
 """Recording scripted play with several emulator processes, and reporting what it covered."""
 
+import contextlib
 import multiprocessing
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from dreamcart.config import CollectConfig
 from dreamcart.data.images import frame_key
 from dreamcart.data.schema import INFO_NAME, ShardWriter, dataset_info
 from dreamcart.data.scripts import Policy, make_policy
+from dreamcart.data.whole import fresh
 from dreamcart.errors import UserError
 from dreamcart.files import write_json
 from dreamcart.games.emulator import Emulator, open_emulator
@@ -66,6 +67,7 @@ def record(spec: GameSpec, config: CollectConfig, seed: int, play: Path, test: P
 
     Raises:
         UserError: the game, its ROM, a state or a script is missing.
+        OSError: a file cannot be written. Both folders are gone then.
     """
     for script in spec.scripts:
         make_policy(script.policy, spec)  # complain now, not in a worker
@@ -79,21 +81,31 @@ def record(spec: GameSpec, config: CollectConfig, seed: int, play: Path, test: P
     test_report = Coverage(spec)
     with multiprocessing.get_context("spawn").Pool(min(config.workers, len(shards))) as pool:
         versions = pool.apply(worker_versions, (spec,))  # complain about the game or its ROM before anything is deleted
-        if isinstance(versions, UserError):
+        if isinstance(versions, Exception):
             raise versions
-        for folder in (play, test):
-            shutil.rmtree(folder, ignore_errors=True)
-        with tqdm(total=sum(map(_steps, shards)), unit="frame", desc=f"play {spec.name}", smoothing=0.1) as bar:
-            for path, coverage in pool.imap_unordered(_record_shard, shards):
-                if isinstance(coverage, UserError):
-                    raise coverage
-                (test_report if path.parent == test else report).merge(coverage)
-                bar.update(coverage.steps)
+        with fresh(play, test), _ended_first(pool):
+            with tqdm(total=sum(map(_steps, shards)), unit="frame", desc=f"play {spec.name}", smoothing=0.1) as bar:
+                for path, coverage in pool.imap_unordered(_record_shard, shards):
+                    if isinstance(coverage, Exception):
+                        raise coverage
+                    (test_report if path.parent == test else report).merge(coverage)
+                    bar.update(coverage.steps)
+            for folder, episodes in zip((play, test), plan, strict=True):
+                write_json(folder / INFO_NAME, dataset_info(spec, versions, len(episodes)))
         pool.close()
         pool.join()  # some emulators have a process of their own to end
-    for folder, episodes in zip((play, test), plan, strict=True):
-        write_json(folder / INFO_NAME, dataset_info(spec, versions, len(episodes)))
     return {"play": report.summary(), "test": test_report.summary()}
+
+
+@contextlib.contextmanager
+def _ended_first(pool: Any) -> Iterator[None]:
+    """Where the block fails, end the workers before what they write is removed."""
+    try:
+        yield
+    except BaseException:
+        pool.terminate()
+        pool.join()
+        raise
 
 
 class Coverage:
@@ -130,28 +142,30 @@ def _steps(task: tuple[GameSpec, Path, list[Episode]]) -> int:
     return sum(episode.steps for episode in task[2])
 
 
-def worker_versions(spec: GameSpec) -> dict[str, str] | UserError:
-    """Worker: open the emulator. Here and below a UserError comes back as a value, for one clean sentence."""
+def worker_versions(spec: GameSpec) -> dict[str, str] | UserError | OSError:
+    """Worker: open the emulator.
+
+    Here and below what a person is told comes back as a value, for one clean sentence.
+    """
     try:
         return worker_emulator(spec).versions()
-    except UserError as problem:
+    except (UserError, OSError) as problem:
         return problem
 
 
-def _record_shard(task: tuple[GameSpec, Path, list[Episode]]) -> tuple[Path, Coverage | UserError]:
+def _record_shard(task: tuple[GameSpec, Path, list[Episode]]) -> tuple[Path, Coverage | UserError | OSError]:
     """Worker: record the episodes of one shard."""
     spec, path, episodes = task
     try:
         emulator = worker_emulator(spec)
-        writer = ShardWriter(path, spec.images)
         coverage = Coverage(spec)
-        for episode in episodes:
-            for row in play_episode(emulator, spec, episode, coverage):
-                writer.add(row)
-        writer.close()
+        with ShardWriter(path, spec.images) as writer:
+            for episode in episodes:
+                for row in play_episode(emulator, spec, episode, coverage):
+                    writer.add(row)
         coverage.distinct = set(writer.images)
         return path, coverage
-    except UserError as problem:
+    except (UserError, OSError) as problem:
         return path, problem
 
 

@@ -5,7 +5,6 @@ Dreamcart's (`observations`, `actions`), and of others; actions are bound to but
 says what was made of what.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from dreamcart.data.actions import AUTO, Binding, bind, held_part
-from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION
-from dreamcart.errors import UserError
+from dreamcart.data.canonical import canonical_rows, episode_name, is_null
+from dreamcart.data.images import image_format
+from dreamcart.data.reader import missing_episodes
+from dreamcart.data.schema import INFO_NAME, checked_info
+from dreamcart.data.sources import image_file, local_folder, open_rows
+from dreamcart.errors import UserError, shown
+from dreamcart.files import read_json
 from dreamcart.games.spec import GameSpec
-from dreamcart.huggingface import explain
 
 # Canonical column → the names that it goes by; the first three are needed.
 NAMES = {
@@ -32,16 +35,20 @@ NAMES = {
     "infos": ("infos", "info"),
 }
 NEEDED = ("episode_id", "observations", "actions")
-MOST_RETRIES = 2  # of a read from the Hub: `datasets` waits 5 seconds before each, 20 where it is down, 60 where it is busy
+MOST_NAMED = 50  # columns that a message lists
 
 
 @dataclass
 class Survey:
     """What a dataset's actions are like: lengths of the lists (1 for a plain number) and the largest number."""
 
-    episodes: int = 0
+    names: set[Any] = field(default_factory=set)  # of its episodes
     lengths: set[int] = field(default_factory=set)
     largest: int = 0
+
+    @property
+    def episodes(self) -> int:
+        return len(self.names)
 
     def note(self, action: Any) -> None:
         action = held_part(action)
@@ -51,7 +58,7 @@ class Survey:
 
     def note_last(self, action: Any) -> None:
         """The last row of an episode may hold none."""
-        if not _is_null(action):
+        if not is_null(action):
             self.note(action)
 
 
@@ -63,19 +70,19 @@ class ExternalDataset:
     """
 
     def __init__(self, source: str, revision: str = "") -> None:
-        self.source = source
-        self.info = _read_info(source, revision)
-        self.data = _open(source, revision)
-        found = self.data.column_names or list(self._first_row())
+        self.source, self.folder = source, local_folder(source)
+        self.info = _read_info(source, self.folder, revision)
+        self.data = open_rows(source, revision)
+        found = self.data.columns
         self.columns = {}
         for canonical, names in NAMES.items():
             name = next((name for name in names if name in found), None)
             if name is not None:
                 self.columns[canonical] = name
             elif canonical in NEEDED:
-                has = ", ".join(found)
+                has = ", ".join(_plain(found)) or "none"
                 raise UserError(f"The dataset {source} lacks a column {' or '.join(map(repr, names))}; it has {has}.")
-        self.ignored = sorted(set(found) - set(self.columns.values()))
+        self.ignored = _plain(sorted(set(found) - set(self.columns.values())))
         self.formats: Counter[str] = Counter()
         self.terminal_rows = self.rows = 0
 
@@ -83,11 +90,6 @@ class ExternalDataset:
     def spec(self) -> GameSpec | None:
         """The game that the dataset itself names, where it does."""
         return GameSpec.from_dict(self.info["game"]) if self.info else None
-
-    def _first_row(self) -> dict[str, Any]:
-        for row in self.data:
-            return row
-        raise UserError(f"The dataset {self.source} has no rows.")
 
     @cached_property
     def survey(self) -> "Survey":
@@ -97,30 +99,38 @@ class ExternalDataset:
         """
         number, action = self.columns["episode_id"], self.columns["actions"]
         found = Survey()
-        seen: set[Any] = set()
         last = held = None
         for row in self.read([number, action]):
-            if row[number] != last or not seen:
-                if row[number] in seen:
-                    raise UserError(f"Episode {row[number]!r} of {self.source} comes in pieces; sort the dataset by episode.")
+            name = episode_name(row[number], f"The dataset {self.source}")
+            if name != last or not found.names:
+                if name in found.names:
+                    raise UserError(f"Episode {shown(name)} of {self.source} comes in pieces; sort the dataset by episode.")
                 found.note_last(held)
-                seen.add(last := row[number])
+                found.names.add(last := name)
             else:
                 found.note(held)
             held = row[action]
-        if not seen:
+        if not found.names:
             raise UserError(f"The dataset {self.source} has no rows.")
         found.note_last(held)
-        found.episodes = len(seen)
         return found
+
+    @property
+    def missing(self) -> int | None:
+        """The first episode that its dataset_info.json tells of and that is not there, or None."""
+        names = self.survey.names
+        return next(missing_episodes(self.info, names), None) if self.info and all(type(n) is int for n in names) else None
 
     def bind(self, spec: GameSpec, said: str = AUTO) -> Binding:
         """What its actions mean in the game `spec`, or as a person has `said`. Raises UserError where they do not fit."""
         recorded_as = self.info["game"]["buttons"] if self.info else None
         return bind(spec, self.survey.lengths, self.survey.largest, recorded_as, said)
 
-    def episodes_of(self, spec: GameSpec, binding: Binding, first: int = 0) -> Iterator[list[dict[str, Any]]]:
-        """Each episode as canonical rows (see `schema`), numbered from `first`; `observations` is an image's file, bytes."""
+    def episodes_of(self, spec: GameSpec, binding: Binding, first: int = 0) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """Each episode, numbered from `first`: what messages call it, and its canonical rows.
+
+        `observations` is an image's file, bytes: decoded, a long episode would fill the memory.
+        """
         episode: list[dict[str, Any]] = []
         number = first
         for row in self.read(list(self.columns.values())):
@@ -128,62 +138,28 @@ class ExternalDataset:
             if episode and row["episode_id"] != episode[0]["episode_id"]:
                 yield self._canonical(episode, number, spec, binding)
                 episode, number = [], number + 1
+            row["observations"] = image_bytes(row["observations"])
             episode.append(row)
         if episode:
             yield self._canonical(episode, number, spec, binding)
 
     def read(self, columns: list[str]) -> Iterator[dict[str, Any]]:
-        """Rows with these of its own columns, as they come, images not decoded."""
-        import datasets
+        """Rows with these of its own columns, as they come; images are files, {"bytes": …}."""
+        images = self.columns["observations"]
+        for row in self.data.read(columns):
+            if images in row:
+                row[images] = {"bytes": image_file(row[images], self.folder, f"An image of {self.source}"), "path": None}
+            yield row
 
-        try:
-            data = self.data.select_columns(columns)
-            if self.columns["observations"] in columns:
-                data = data.cast_column(self.columns["observations"], datasets.Image(decode=False))
-            yield from data
-        except UserError:
-            raise
-        except Exception as problem:
-            raise _unreadable(self.source, problem) from None
-
-    def _canonical(self, episode: list[dict[str, Any]], number: int, spec: GameSpec, binding: Binding) -> list[dict[str, Any]]:
-        """The rows of one episode, images still files: decoded, a long one would fill the memory.
-
-        Where the last row still holds an action its successor was never recorded: the action is dropped and the
-        frame becomes the final observation.
-        """
-        name = episode[0]["episode_id"]
-        if len(episode) < 2:
-            raise UserError(f"Episode {name} of the dataset has a single observation; leave it out.")
-        steps = [row.get("step", step) for step, row in enumerate(episode)]
-        if [int(step) - int(steps[0]) for step in steps] != list(range(len(episode))):
-            raise UserError(f"Episode {name} of the dataset has steps missing or out of order; sort it or leave it out.")
-        whole = _is_null(episode[-1]["actions"])
-        self.terminal_rows += whole
-        self.rows += len(episode)
-        rows = []
-        for step, row in enumerate(episode):
-            content = image_bytes(row["observations"])
-            self.formats[_format(content)] += 1
-            last = step == len(episode) - 1
-            dropped = last and not whole
-            terminated = bool(row.get("terminations")) and not dropped
-            cut = bool(row.get("truncations")) and not dropped
-            rows.append(
-                {
-                    "episode_id": number,
-                    "step": step,
-                    "seed": int(row.get("seed") or 0),
-                    "observations": content,
-                    "actions": None if last else binding.to_buttons(row["actions"], spec),
-                    "rewards": 0.0 if dropped else float(row.get("rewards") or 0.0),
-                    "terminations": terminated,
-                    # the recording ends here, whatever its last step says
-                    "truncations": not terminated if step == len(episode) - 2 else cut and whole,
-                    "infos": _infos(row.get("infos")),
-                }
-            )
-        return rows
+    def _canonical(
+        self, episode: list[dict[str, Any]], number: int, spec: GameSpec, binding: Binding
+    ) -> tuple[str, list[dict[str, Any]]]:
+        name = f"{shown(episode[0]['episode_id'])} of {self.source}"
+        rows = canonical_rows(episode, number, lambda action: binding.to_buttons(action, spec), f"Episode {name}")
+        self.terminal_rows += is_null(episode[-1]["actions"])
+        self.rows += len(rows)
+        self.formats.update(image_format(row["observations"]) for row in rows)
+        return f"episode {name}", rows
 
     @property
     def lossy(self) -> list[str]:
@@ -200,38 +176,37 @@ class ExternalDataset:
             "ignored": self.ignored,
             "actions": binding.says,
             "presses_lost": binding.lost,
+            "missing": self.missing,
             "images": dict(self.formats),
             "lossy": self.lossy,
             "terminal_rows": self.terminal_rows,
         }
 
 
-def _read_info(source: str, revision: str) -> dict[str, Any] | None:
-    """dataset_info.json, where the source is Dreamcart's. Raises UserError for an unknown version."""
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        path = folder / INFO_NAME
-    else:
-        if not revision:
-            raise UserError(
-                f"collect.source is the Hub dataset {source!r}, so collect.revision must pin one of its commits "
-                "(a branch moves, and the run could not be repeated)."
-            )
-        path = _from_hub(source, revision)
+def _plain(names: list[str]) -> list[str]:
+    """Names of columns as a sentence or a report repeats them: not too many, each on one line."""
+    return [shown(name)[1:-1] for name in names[:MOST_NAMED]] + ["…"] * (len(names) > MOST_NAMED)
+
+
+def image_bytes(image: dict[str, Any]) -> bytes:
+    """The file of an image as `ExternalDataset.read` has it."""
+    return image["bytes"]
+
+
+def _read_info(source: str, folder: Path | None, revision: str) -> dict[str, Any] | None:
+    """Read dataset_info.json of a source that is Dreamcart's. Raises UserError."""
+    if folder is None and not revision:
+        raise UserError(
+            f"collect.source is the Hub dataset {shown(source)}, so collect.revision must pin one of its commits "
+            "(a branch moves, and the run could not be repeated)."
+        )
+    path = _from_hub(source, revision) if folder is None else folder / INFO_NAME
     if path is None or not path.is_file():
         return None
-    try:
-        info = json.loads(path.read_text())
-    except ValueError:
-        raise UserError(f"{INFO_NAME} of {source} is damaged (not JSON); fetch the dataset again.") from None
+    info = read_json(path, "fetch the dataset again")
     if not isinstance(info, dict) or "schema_version" not in info:
         return None  # `datasets` has a file of that name as well
-    if info["schema_version"] != SCHEMA_VERSION:
-        raise UserError(
-            f"The dataset {source} has schema version {info['schema_version']!r}, and this Dreamcart reads version "
-            f"{SCHEMA_VERSION}: use the Dreamcart that wrote it."
-        )
-    return info
+    return checked_info(info, f"{INFO_NAME} of {source}")
 
 
 def _from_hub(source: str, revision: str) -> Path | None:
@@ -246,61 +221,3 @@ def _from_hub(source: str, revision: str) -> Path | None:
             return None
 
     return patiently(source, ask)
-
-
-def _open(source: str, revision: str) -> Any:
-    """The source as a streaming `datasets` iterable."""
-    import datasets
-
-    folder = Path(source).expanduser()
-    try:
-        if not folder.is_dir():
-            datasets.config.STREAMING_READ_MAX_RETRIES = MOST_RETRIES
-            return datasets.load_dataset(source, revision=revision, split="train", streaming=True)
-        files = sorted(str(path) for path in folder.rglob("*.parquet"))
-        if files:
-            return datasets.load_dataset("parquet", data_files=files, split="train", streaming=True)
-        data = datasets.load_from_disk(str(folder))
-        return (data["train"] if isinstance(data, datasets.DatasetDict) else data).to_iterable_dataset()
-    except Exception as problem:  # the Hub's and Arrow's errors share no base class
-        raise _unreadable(source, problem) from None
-
-
-def _unreadable(source: str, problem: Exception) -> UserError:
-    told = None if Path(source).expanduser().is_dir() else explain(problem, source)
-    what = f"{type(problem).__name__}: {(str(problem).splitlines() or [''])[0][:200]}"
-    return UserError(told or f"Cannot read the dataset {source}: {what}; check its name, revision, files and the network.")
-
-
-def image_bytes(image: dict[str, Any]) -> bytes:
-    """The file of an undecoded image. Raises UserError where it is named and not there."""
-    if image["bytes"] is not None:
-        return image["bytes"]
-    try:
-        return Path(image["path"]).read_bytes()
-    except (OSError, TypeError):
-        raise UserError(f"The dataset's image file {image['path']} is missing; copy the images along with it.") from None
-
-
-def _format(content: bytes) -> str:
-    """Name of an image's format, from its first bytes."""
-    if content[:3] == b"\xff\xd8\xff":
-        return "JPEG"
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "WebP" if b"VP8L" in content[12:64] else "WebP (lossy)"
-    return "PNG" if content[:8] == b"\x89PNG\r\n\x1a\n" else "other"
-
-
-def _is_null(action: Any) -> bool:
-    if isinstance(action, dict):
-        action = action.get("binary")
-    return action is None or action == []
-
-
-def _infos(value: Any) -> dict[str, Any]:
-    """Emulator variables, where the recording has them as a JSON object or a mapping."""
-    try:
-        value = json.loads(value) if isinstance(value, str) else value
-    except json.JSONDecodeError:
-        value = None
-    return value if isinstance(value, dict) else {}

@@ -1,6 +1,5 @@
 """Recordings made elsewhere become the canonical raw dataset, with a report of what was made of what."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,14 @@ from dreamcart.config import CollectConfig
 from dreamcart.data.external import ExternalDataset
 from dreamcart.data.images import decode_image
 from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION, ShardWriter
+from dreamcart.data.sources import check_apart, local_folder
+from dreamcart.data.whole import fresh
 from dreamcart.errors import UserError
 from dreamcart.files import fingerprint, write_json
 from dreamcart.games.spec import GameSpec
 
 ROWS_IN_SHARD = 20_000  # about: a shard ends with an episode
+CONVERT = "bring its shard back, or keep what is left by `python stages/record.py convert`"
 VERSIONS = ("emulator", "emulator_version", "rom_sha1")  # which dataset_info.json may name, and which are carried over
 
 
@@ -30,6 +32,8 @@ def report_lines(report: dict[str, Any]) -> list[str]:
     ]
     if report["lossy"]:
         lines.append(f"{' and '.join(report['lossy'])} lost detail when it was recorded: frames that were equal may differ now")
+    if report["missing"] is not None:
+        lines.append(f"episode {report['missing']} is missing in the source, and perhaps others: what is there was numbered anew")
     if report["presses_lost"]:
         lost = ", ".join(f"{count} of {name}" for name, count in report["presses_lost"].items())
         lines.append(f"presses of buttons that the game does not have, left out: {lost}")
@@ -39,35 +43,60 @@ def report_lines(report: dict[str, Any]) -> list[str]:
 
 
 class EpisodeWriter:
-    """Writes episodes into shards of about ROWS_IN_SHARD rows, each named by the number of its first episode."""
+    """Writes episodes into shards of about ROWS_IN_SHARD rows, named by their first episode.
+
+    A context manager: left by an exception it leaves no half-written shard.
+    """
 
     def __init__(self, folder: Path, images: str) -> None:
         """images: their format, see `images.ENCODERS`."""
         self.folder, self.images = folder, images
         self.shard: ShardWriter | None = None
         self.rows = 0
-        self.last: tuple[bytes, np.ndarray | None] = (b"", None)  # an image's file, and the frame in it
+        # an image's file, and the frame in it
+        self.last: tuple[bytes | None, np.ndarray | None] = (None, None)
+        self.size: tuple[int, ...] | None = None  # of all its frames
 
-    def add(self, episode: list[dict[str, Any]]) -> None:
-        """Append an episode as `ExternalDataset.episodes_of` has it. Raises UserError where an image is damaged."""
+    def __enter__(self) -> "EpisodeWriter":
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        if failure[0] is None:
+            self.close()
+        elif self.shard is not None:
+            self.shard.__exit__(*failure)
+
+    def add(self, name: str, episode: list[dict[str, Any]]) -> None:
+        """Append an episode as `ExternalDataset.episodes_of` has it.
+
+        Raises UserError where an image is damaged, or of another size than those before.
+        """
         if self.shard is None or self.rows >= ROWS_IN_SHARD:
             self.close()
             path = self.folder / f"play-{episode[0]['episode_id']:05d}.parquet"
             self.shard, self.rows = ShardWriter(path, self.images), 0
         for row in episode:
-            self.shard.add(row | {"observations": self._frame(row["observations"])})
+            self.shard.add(row | {"observations": self._frame(row["observations"], f"The image at step {row['step']} of {name}")})
         self.rows += len(episode)
 
-    def _frame(self, content: bytes) -> np.ndarray:
+    def _frame(self, content: bytes, what: str) -> np.ndarray:
         """An image's frame, one at a time; one that comes again at once is the very same array."""
         if content != self.last[0]:
-            self.last = (content, decode_image(content))
+            frame = decode_image(content, what)
+            self.size = self.size or frame.shape[:2]
+            if frame.shape[:2] != self.size:
+                raise UserError(
+                    f"{what} is {frame.shape[0]} x {frame.shape[1]}, and those before are {self.size[0]} x {self.size[1]}: the "
+                    "frames of a dataset are of one size, so leave that episode out."
+                )
+            self.last = (content, frame)
         return self.last[1]
 
     def close(self) -> None:
-        if self.shard is not None:
-            self.shard.close()
-            self.shard = None
+        """Give the last shard its name."""
+        shard, self.shard = self.shard, None
+        if shard is not None:
+            shard.close()
 
 
 def import_recordings(spec: GameSpec, config: CollectConfig, play: Path, test: Path) -> dict[str, Any]:
@@ -76,36 +105,37 @@ def import_recordings(spec: GameSpec, config: CollectConfig, play: Path, test: P
     The last `test_episodes` episodes (at most a fifth of them) become the test. Returns a report.
 
     Raises:
-        UserError: the source cannot be had, lacks columns, is another than `config.revision` pins, or has actions that do not
-            fit the game.
+        UserError: the source cannot be had, lacks columns or episodes, lies where the import goes,
+            is another than `config.revision` pins, or has actions that do not fit the game; once
+            its images are read, both folders are gone then.
     """
+    check_apart(config.source, "collect.source", play, test)
     revision = _pinned(config)
     data = ExternalDataset(config.source, config.revision)
     if data.survey.episodes < 3:
         raise UserError(
             f"The dataset {config.source} has {data.survey.episodes} episodes; training, validation and test need three at least."
         )
+    if data.missing is not None:
+        raise UserError(f"The dataset {config.source} lacks episode {data.missing}: {CONVERT}.")
     binding = data.bind(spec, config.actions)
     held_out = min(config.test_episodes, max(1, data.survey.episodes // 5))
-    writers = {}
-    for folder in (play, test):
-        shutil.rmtree(folder, ignore_errors=True)
-        writers[folder] = EpisodeWriter(folder, spec.images)
-    episodes = data.episodes_of(spec, binding)
-    for number, rows in enumerate(tqdm(episodes, total=data.survey.episodes, unit="episode", desc=f"import {config.source}")):
-        writers[test if number >= data.survey.episodes - held_out else play].add(rows)
-    for writer in writers.values():
-        writer.close()
     test_from = data.survey.episodes - held_out
-    for folder, numbers in ((play, range(test_from)), (test, range(test_from, data.survey.episodes))):
-        write_json(folder / INFO_NAME, imported_info(spec, data, revision, numbers))
+    with fresh(play, test):
+        with EpisodeWriter(play, spec.images) as first, EpisodeWriter(test, spec.images) as second:
+            episodes = data.episodes_of(spec, binding)
+            bar = tqdm(episodes, total=data.survey.episodes, unit="episode", desc=f"import {config.source}")
+            for number, (name, rows) in enumerate(bar):
+                (second if number >= test_from else first).add(name, rows)
+        for folder, numbers in ((play, range(test_from)), (test, range(test_from, data.survey.episodes))):
+            write_json(folder / INFO_NAME, imported_info(spec, data, revision, numbers))
     return data.report(binding) | {"revision": revision, "test_episodes": held_out}
 
 
 def _pinned(config: CollectConfig) -> str:
     """What pins the source: a commit, or a folder's fingerprint. Raises UserError for another folder than was pinned."""
-    folder = Path(config.source).expanduser()
-    if not folder.is_dir():
+    folder = local_folder(config.source)
+    if folder is None:
         return config.revision  # `ExternalDataset` insists on one
     files = (path for path in folder.rglob("*") if path.is_file())
     # what begins with a dot is no data: a download's own notes, which the next one writes anew

@@ -1,7 +1,5 @@
 """From the raw dataset to arrays a model can read: resize, split by episode, store each distinct frame once."""
 
-import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +10,13 @@ from tqdm import tqdm
 
 from dreamcart.config import PreprocessConfig
 from dreamcart.data.images import decode_image
+from dreamcart.data.infos import parse_infos, start_state
 from dreamcart.data.processed import index_dtype, open_frames
 from dreamcart.data.reader import count_rows, dataset_spec, read_episodes
 from dreamcart.data.tiled import ArrayStream, TiledFrames, TiledWriter, write_tiles
-from dreamcart.errors import UserError
-from dreamcart.files import write_json
+from dreamcart.data.whole import fresh
+from dreamcart.errors import UserError, shown
+from dreamcart.files import save_array, write_json
 from dreamcart.games.spec import GameSpec
 
 _RESIZE = {"area": cv2.INTER_AREA, "nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR}
@@ -31,6 +31,11 @@ def process_frame(frame: np.ndarray, config: PreprocessConfig) -> np.ndarray:
     if config.color == "gray":
         frame = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     cuts = [0 if wanted else size % config.unit for wanted, size in zip(config.size, frame.shape, strict=False)]
+    if any(cut == size for cut, size in zip(cuts, frame.shape, strict=False)):
+        raise UserError(
+            f"The recordings have frames of {frame.shape[0]} x {frame.shape[1]}, less than a tile of {config.unit} pixels; "
+            "give preprocess.height and preprocess.width."
+        )
     top, left = (cut // 2 for cut in cuts)
     frame = frame[top : frame.shape[0] - (cuts[0] - top), left : frame.shape[1] - (cuts[1] - left)]
     height, width = (wanted or size for wanted, size in zip(config.size, frame.shape, strict=False))
@@ -50,25 +55,39 @@ def split_episodes(count: int, val_share: float, seed: int) -> np.ndarray:
 
 
 class SplitWriter:
-    """Streams one split to disk. Memory grows by two hashes a distinct frame, not by frames."""
+    """Streams one split to disk. Memory grows by two hashes a distinct frame, not by frames.
 
-    def __init__(self, folder: Path, config: PreprocessConfig, buttons: list[str]) -> None:
+    A context manager: left by an exception it leaves no half-written file.
+    """
+
+    def __init__(self, folder: Path, config: PreprocessConfig, buttons: list[str], source: str = "the recordings") -> None:
+        """`folder` is made; `source` says in messages where the episodes come from."""
         folder.mkdir(parents=True)
-        self.folder, self.config, self.buttons = folder, config, buttons
+        self.folder, self.config, self.buttons, self.source = folder, config, buttons, source
         self.store: TiledWriter | ArrayStream | None = None  # made for the first frame's shape
         self.images: dict[bytes, int] = {}  # an image seen before need not be decoded again
         self.rows: dict[bytes, int] = {}  # distinct images may become the same frame
         self.index: list[np.ndarray] = []
 
-    def row(self, content: bytes) -> int:
-        """The row of a recorded image's frame, which is processed and stored where it is new."""
+    def __enter__(self) -> "SplitWriter":
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        if failure[0] is not None and self.store is not None:
+            self.store.__exit__(*failure)
+
+    def row(self, content: bytes, what: str = "A recorded image") -> int:
+        """Return the row of a recorded image's frame, which is stored where it is new.
+
+        `what` is what a message calls the image.
+        """
         image = xxhash.xxh3_128_digest(content)
         if image not in self.images:
-            frame = np.ascontiguousarray(process_frame(_decode(content), self.config))
+            frame = np.ascontiguousarray(process_frame(decode_image(content, what), self.config))
             key = xxhash.xxh3_128_digest(frame)
             if key not in self.rows:
-                self.rows[key] = len(self.rows)
                 self._store_for(frame.shape).append(frame)
+                self.rows[key] = len(self.rows)
             self.images[image] = self.rows[key]
         return self.images[image]
 
@@ -81,10 +100,12 @@ class SplitWriter:
             action = row["actions"]
             if action is None or len(action) != len(self.buttons) or not set(action) <= {0, 1}:
                 raise UserError(
-                    f"Episode {row['episode_id']} has the action {action} at step {step}, where {len(self.buttons)} buttons "
-                    f"({', '.join(self.buttons)}) were expected; correct the dataset or the game's buttons."
+                    f"Episode {row['episode_id']} of {self.source} has the action {shown(action)} at step {step}, where "
+                    f"{len(self.buttons)} buttons ({', '.join(self.buttons)}) were expected; correct the dataset or the game's "
+                    "buttons."
                 )
-        rows = [self.row(row["observations"]["bytes"]) for row in episode]
+        what = f"of episode {episode[0]['episode_id']} of {self.source}"
+        rows = [self.row(row["observations"]["bytes"], f"The image at step {step} {what}") for step, row in enumerate(episode)]
         table = np.zeros(len(rows), index_dtype(len(self.buttons)))
         table["episode"], table["step"], table["frame"] = number, np.arange(len(rows)), rows
         table["action"][:-1] = [row["actions"] for row in episode[:-1]]
@@ -108,41 +129,47 @@ class SplitWriter:
         """Finish the files; returns the index."""
         self.store.close()
         index = np.concatenate(self.index)
-        np.save(self.folder / "index.npy", index)
+        save_array(self.folder / "index.npy", index)
         return index
-
-
-def _decode(content: bytes) -> np.ndarray:
-    """As `decode_image`. Lossless WebP, as recorded, goes through OpenCV: the same pixels in two thirds of the time."""
-    if content[8:16] == b"WEBPVP8L":
-        frame = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)
-        if frame is not None:
-            return frame
-    return decode_image(content)
 
 
 def preprocess(raw: Path, out: Path, config: PreprocessConfig, seed: int) -> dict[str, Any]:
     """Process the raw dataset in `raw` into `out` (see `processed`), plus the training frames' median.
 
     Returns the number of episodes, transitions, distinct frames and (where frames are tiled) distinct tiles of
-    each split. Raises UserError on data that is damaged, foreign, too small or not drawn from tiles.
+    each split. Raises UserError on data that is damaged, foreign, too small or not drawn from
+    tiles; `out` is gone then.
     """
     spec = dataset_spec(raw)
     episodes = sum(1 for _ in read_episodes(raw, ["step"]))
     is_val = split_episodes(episodes, config.val_share, seed)
-    shutil.rmtree(out, ignore_errors=True)
-    writers = {name: SplitWriter(out / name, config, spec.buttons) for name in ("train", "val")}
-    starts: dict[str, tuple[str, int]] = {}
-    cases = EdgeCases(spec)
-    columns = ["observations", "actions", "infos"]
-    with tqdm(total=count_rows(raw), unit="frame", desc="preprocess") as bar:
-        for number, episode in enumerate(read_episodes(raw, columns)):
-            split = "val" if is_val[number] else "train"
-            rows = writers[split].add(number, episode)
-            starts.setdefault(json.loads(episode[0]["infos"] or "{}").get("start_state", "Start"), (split, int(rows[0])))
-            if split == "train":
-                cases.look(episode, rows)
-            bar.update(len(episode))
+    with (
+        fresh(out),
+        SplitWriter(out / "train", config, spec.buttons, str(raw)) as train,
+        SplitWriter(out / "val", config, spec.buttons, str(raw)) as val,
+    ):
+        starts: dict[str, tuple[str, int]] = {}
+        cases = EdgeCases(spec)
+        columns = ["observations", "actions", "infos"]
+        with tqdm(total=count_rows(raw), unit="frame", desc="preprocess") as bar:
+            for number, episode in enumerate(read_episodes(raw, columns)):
+                rows = (val if is_val[number] else train).add(number, episode)
+                state = start_state(parse_infos(episode[0]["infos"]) or {}, f"Episode {episode[0]['episode_id']} of {raw}")
+                starts.setdefault(state, ("val" if is_val[number] else "train", int(rows[0])))
+                if not is_val[number]:
+                    cases.look(episode, rows)
+                bar.update(len(episode))
+        meta = {"game": spec.to_dict(), "shape": train.shape, "starts": starts, "edge_cases": cases.rows}
+        return _finish(out, {"train": train, "val": val}, meta, is_val, config)
+
+
+def _finish(
+    out: Path, writers: dict[str, SplitWriter], meta: dict[str, Any], is_val: np.ndarray, config: PreprocessConfig
+) -> dict[str, Any]:
+    """Write what is made of both splits and return the report.
+
+    meta.json comes last: without it there is no processed dataset.
+    """
     report, index = {}, {}
     for name, writer in writers.items():
         index[name] = writer.close()
@@ -150,10 +177,9 @@ def preprocess(raw: Path, out: Path, config: PreprocessConfig, seed: int) -> dic
         report[name] = {"episodes": count, "transitions": len(index[name]) - count, "distinct_frames": len(writer.rows)}
         if config.tile:
             report[name]["distinct_tiles"] = len(writer.store.tiles)
-    meta = {"game": spec.to_dict(), "shape": writers["train"].shape, "starts": starts, "edge_cases": cases.rows}
     if config.tile:
         meta["train_tiles"] = write_tiles(out / "tiles.npy", *(writer.store for writer in writers.values()))
-    np.save(out / "median.npy", _median(open_frames(out, "train", config.tile > 0), index["train"]))
+    save_array(out / "median.npy", _median(open_frames(out, "train", config.tile > 0), index["train"]))
     write_json(out / "meta.json", meta)
     return report
 
@@ -171,16 +197,23 @@ class EdgeCases:
         if not self.wanted:
             return
         for row, frame in zip(episode, rows, strict=True):
-            variables = json.loads(row["infos"] or "{}")
+            variables = parse_infos(row["infos"]) or {}
             for name, condition in self.wanted.items():
                 if condition.startswith("most "):
-                    count = np.count_nonzero(variables.get(condition.removeprefix("most "), 0))
+                    count = _non_zero(variables.get(condition.removeprefix("most ")))
                     if count > self.most.get(name, 0):
                         self.most[name], self.rows[name] = count, frame
                 elif name not in self.rows:
-                    variable, value = condition.split(" = ")
-                    if str(variables.get(variable)) == value:
+                    variable, _, value = condition.partition(" = ")
+                    if variable in variables and str(variables[variable]) == value:
                         self.rows[name] = frame
+
+
+def _non_zero(value: Any) -> int:
+    """Count the entries of a variable that are not 0: of a number, a list, or lists in a list."""
+    if isinstance(value, list):
+        return sum(map(_non_zero, value))
+    return int(isinstance(value, (int, float)) and value != 0)
 
 
 def _median(frames: np.ndarray | TiledFrames, index: np.ndarray) -> np.ndarray:

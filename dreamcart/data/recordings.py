@@ -4,6 +4,7 @@ An entry is FOLDER@FINGERPRINT. The fingerprint pins what the folder held, as a 
 in the params, so that other recordings make another run, and a folder that has changed since is refused.
 """
 
+import contextlib
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,16 +13,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from dreamcart.data.images import decode_image
-from dreamcart.data.reader import read_episodes
+from dreamcart.data.reader import read_episodes, read_rows, read_shard, shard_paths
 from dreamcart.data.schema import INFO_NAME, SCHEMA, open_shard, read_info
-from dreamcart.errors import ROOT, UserError
-from dreamcart.files import fingerprint, replace_atomically, write_json
+from dreamcart.data.sources import check_apart
+from dreamcart.errors import ROOT, UserError, shown
+from dreamcart.files import fingerprint, write_json, writing
 from dreamcart.games.spec import GameSpec
+from dreamcart.paths import Paths
 
 # What makes two recordings play the same game in the same steps.
 SAME = ("backend", "env", "buttons", "frame_skip", "crop", "seed_variable", "continuing")
@@ -39,7 +40,7 @@ class Recording:
 
 def recording_fingerprint(folder: Path) -> str:
     """Of everything that a raw dataset holds."""
-    return fingerprint(folder / INFO_NAME, *sorted(folder.glob("*.parquet")))
+    return fingerprint(folder / INFO_NAME, *shard_paths(folder))
 
 
 def check_same_game(folder: Path, info: dict[str, Any], spec: GameSpec, rom_sha1: str | None = None) -> None:
@@ -49,13 +50,13 @@ def check_same_game(folder: Path, info: dict[str, Any], spec: GameSpec, rom_sha1
         found = info["game"].get(name)
         if found != wanted[name]:
             raise UserError(
-                f"{folder} was recorded with {name} {found!r}, and {spec.title} has {wanted[name]!r}: "
+                f"{folder} was recorded with {name} {shown(found)}, and {spec.title} has {shown(wanted[name])}: "
                 "leave it out, or name the game that it is of."
             )
     found = info.get("rom_sha1")
     if rom_sha1 and found and found != rom_sha1:
         raise UserError(
-            f"{folder} was recorded from another ROM of {spec.title} (SHA-1 {found}) than the one here ({rom_sha1}): "
+            f"{folder} was recorded from another ROM of {spec.title} (SHA-1 {shown(found)[1:-1]}) than the one here ({rom_sha1}): "
             "leave it out, or put its ROM in place."
         )
 
@@ -66,22 +67,16 @@ def find_recordings(entries: list[str], spec: GameSpec) -> list[Recording]:
     Raises:
         UserError: no such folder, another content than the fingerprint says, another game, or damaged data.
     """
+    paths = Paths(spec.name)
     found = []
     for entry in entries:
         name, _, pin = entry.rpartition("@") if "@" in entry else (entry, "", "")
-        folder = ROOT / Path(name).expanduser()
-        tracked = folder.with_name(f"{folder.name}.dvc")
-        if not folder.exists() and tracked.is_file():  # a fresh checkout, such as that of `dvc exp run --temp`
-            command = [sys.executable, "-m", "dvc", "checkout", "--quiet", str(tracked)]
-            subprocess.run(command, cwd=ROOT, capture_output=True, check=False)  # what is missing then is said below
-        if not (folder / INFO_NAME).is_file():
-            raise UserError(
-                f"collect.recordings names {name}, where there is no recording; give its folder, or bring it back with `dvc pull`."
-            )
+        folder = _named_folder(name)
+        check_apart(str(folder), "collect.recordings", paths.raw, paths.raw_test)
         now = recording_fingerprint(folder)
         if pin != now:
             raise UserError(
-                f"collect.recordings has {entry!r}, and that folder's fingerprint is {now}: write {name}@{now} "
+                f"collect.recordings has {shown(entry)}, and that folder's fingerprint is {now}: write {name}@{now} "
                 "(so that DVC knows what a run was made from)."
             )
         info = read_info(folder)
@@ -91,10 +86,32 @@ def find_recordings(entries: list[str], spec: GameSpec) -> list[Recording]:
     return found
 
 
+def _named_folder(name: str) -> Path:
+    """Find the folder of a recording, relative to the repository.
+
+    DVC is asked for it where only its .dvc file is there, as in a fresh checkout: that of
+    `dvc exp run --temp`. Raises UserError where there is none.
+    """
+    # a name that is too long, a null byte in it, the home of nobody
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        folder = ROOT / Path(name).expanduser()
+        tracked = folder.with_name(f"{folder.name}.dvc")
+        if not folder.exists() and tracked.is_file():
+            command = [sys.executable, "-m", "dvc", "checkout", "--quiet", str(tracked)]
+            # what is missing then is said below
+            subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+        if (folder / INFO_NAME).is_file():
+            return folder
+    raise UserError(
+        f"collect.recordings names {shown(name)}, where there is no recording; give its folder, or bring it back with `dvc pull`."
+    )
+
+
 def add_recordings(recordings: list[Recording], spec: GameSpec, raw: Path) -> list[dict[str, Any]]:
     """Append recordings to the raw dataset in `raw`, their episodes numbered on. Returns a report of each.
 
-    Raises UserError where frames have another size or come from another ROM than those in `raw`.
+    Raises UserError where frames have another size or come from another ROM than those in `raw`,
+    OSError where it cannot be written; nothing is added then.
     """
     info = read_info(raw)
     size = _frame_size(raw)
@@ -107,26 +124,31 @@ def add_recordings(recordings: list[Recording], spec: GameSpec, raw: Path) -> li
                 f"{recording.folder} has frames of {theirs[0]} x {theirs[1]}, and {spec.title} is collected at "
                 f"{size[0]} x {size[1]}: leave it out, or record it again."
             )
-    for place, recording in enumerate(tqdm(recordings, unit="recording", desc="add recordings", delay=2)):
-        shards = sorted(recording.folder.glob("*.parquet"))
-        last = None
-        for part, shard in enumerate(shards):
-            table, number, last = _renumber(pq.read_table(shard, columns=SCHEMA.names), number, last)
-            path = raw / f"recording-{place:03d}-{part:05d}.parquet"
-            temporary = path.with_name(f".{path.name}.tmp")
-            with open_shard(temporary) as writer:
-                writer.write_table(table.cast(SCHEMA))
-            replace_atomically(temporary, path)
-    write_json(raw / INFO_NAME, info | {"episodes": number})
+    made: list[Path] = []
+    try:
+        for place, recording in enumerate(tqdm(recordings, unit="recording", desc="add recordings", delay=2)):
+            last = None
+            for part, shard in enumerate(shard_paths(recording.folder)):
+                table, number, last = _renumber(read_shard(shard), number, last)
+                made.append(raw / f"recording-{place:03d}-{part:05d}.parquet")
+                with writing(made[-1]) as temporary, open_shard(temporary) as writer:
+                    writer.write_table(table.cast(SCHEMA))
+        write_json(raw / INFO_NAME, info | {"episodes": number})
+    except BaseException:
+        for path in made:
+            path.unlink(missing_ok=True)  # what was collected stays as it was
+        raise
     return [{"folder": r.folder.name, "episodes": r.episodes, "frames": r.frames} for r in recordings]
 
 
-def _renumber(table: pa.Table, number: int, last: int | None) -> tuple[pa.Table, int, int]:
+def _renumber(table: pa.Table, number: int, last: int | None) -> tuple[pa.Table, int, int | None]:
     """Number a shard's episodes from `number` on, where `last` (its old number) goes on from the shard before.
 
     Returns the table, the next free number and the old number of its last episode.
     """
     old = table.column("episode_id").to_numpy()
+    if not len(old):
+        return table, number, last
     begins = old[1:] != old[:-1]
     new = np.full(len(old), number - int(last is not None and old[0] == last))
     new[1:] += begins.cumsum()
@@ -135,7 +157,9 @@ def _renumber(table: pa.Table, number: int, last: int | None) -> tuple[pa.Table,
 
 
 def _frame_size(folder: Path) -> tuple[int, int]:
-    """(height, width) of a dataset's first frame."""
-    with pq.ParquetFile(sorted(folder.glob("*.parquet"))[0]) as file:
-        first = next(file.iter_batches(1, columns=["observations"]))
-    return decode_image(pc.struct_field(first.column(0), "bytes")[0].as_py()).shape[:2]
+    """(height, width) of a dataset's first frame. Raises UserError."""
+    shard = shard_paths(folder)[0]
+    first = next(read_rows(shard, ["observations"]), None)
+    if first is None:
+        raise UserError(f"{shard} holds no rows; move it away.")
+    return decode_image(first["observations"]["bytes"], f"The first image of {shard}").shape[:2]

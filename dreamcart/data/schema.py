@@ -3,22 +3,25 @@
 One row an observation. An episode of N actions has N+1 rows: the last one holds the final observation and a
 null action. Row t says: at observations[t] the buttons actions[t] were held, which gave rewards[t],
 terminations[t] and truncations[t] and led to observations[t+1]. `infos` is a JSON object of the emulator's
-variables at observations[t] (arrays as lists).
+variables at observations[t] (see `infos`).
 """
 
+import contextlib
 import json
-from functools import lru_cache
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dreamcart.data.images import ENCODERS, frame_key
-from dreamcart.errors import UserError
-from dreamcart.files import read_json, replace_atomically
+from dreamcart.data.infos import infos_json
+from dreamcart.errors import UserError, shown
+from dreamcart.files import read_json, writing
 from dreamcart.games.spec import GameSpec
+from dreamcart.typed import Pattern, build
 
 SCHEMA_VERSION = 1
 INFO_NAME = "dataset_info.json"
@@ -50,24 +53,6 @@ SCHEMA = pa.schema(
 )
 COLUMNS = list(_FEATURES)
 ROWS_IN_GROUP = 4096
-
-
-_to_json = json.JSONEncoder(separators=(",", ":")).encode
-
-
-def infos_json(infos: dict[str, Any]) -> str:
-    """Compact JSON of the emulator's variables, arrays last."""
-    plain = {name: value for name, value in infos.items() if not isinstance(value, np.ndarray)}
-    members = [_to_json(plain)[1:-1]] if plain else []
-    for name, value in infos.items():
-        if isinstance(value, np.ndarray):
-            members.append(f"{_to_json(name)}:{_array_json(value.tobytes(), value.dtype, value.shape)}")
-    return "{" + ",".join(members) + "}"
-
-
-@lru_cache(64)  # a board seldom changes from one step to the next, and is most of the text
-def _array_json(content: bytes, dtype: np.dtype, shape: tuple[int, ...]) -> str:
-    return _to_json(np.frombuffer(content, dtype).reshape(shape).tolist())
 
 
 class RowEncoder:
@@ -113,16 +98,29 @@ def open_shard(file: Path | BinaryIO) -> pq.ParquetWriter:
 
 
 class ShardWriter:
-    """Writes episodes to one Parquet shard; the shard appears under its name only when closed whole."""
+    """Writes episodes to one Parquet shard, which has its name only when it is closed whole.
+
+    A context manager: left by an exception it leaves no file. Raises OSError, with the shard's
+    path, where it cannot be written.
+    """
 
     def __init__(self, path: Path, images: str) -> None:
         """images: their format, see `images.ENCODERS`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self.temporary = path.with_name(f".{path.name}.tmp")  # hidden: `datasets` opens a folder without it
-        self.writer = open_shard(self.temporary)
         self.rows: list[dict[str, Any]] = []
         self.encoder = RowEncoder(images)
+        with contextlib.ExitStack() as stack:
+            self.writer = stack.enter_context(open_shard(stack.enter_context(writing(path))))
+            self.open = stack.pop_all()
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        if failure[0] is None:
+            self.close()
+        else:
+            self.open.__exit__(*failure)
 
     @property
     def images(self) -> dict[bytes, bytes]:
@@ -137,14 +135,44 @@ class ShardWriter:
 
     def close(self) -> None:
         """Write what is left and give the shard its name."""
-        self._flush()
-        self.writer.close()
-        replace_atomically(self.temporary, self.path)
+        with self.open:
+            self._flush()
 
     def _flush(self) -> None:
         if self.rows:
             self.writer.write_table(pa.Table.from_pylist(self.rows, SCHEMA))
             self.rows = []
+
+
+# What dataset_info.json may say beside `game`.
+Line = Annotated[str, Pattern(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{0,4096}", "one line of text")]
+Number = Annotated[int, (0, 2**48)]
+
+
+@dataclass(frozen=True)
+class _ShardInfo:
+    """What a shared dataset says of one shard."""
+
+    sha256: Annotated[str, Pattern(r"[0-9a-f]{64}", "64 digits of hexadecimal")] = ""
+    bytes: Number = 0
+    rows: Number = 0
+    episodes: list[Number] = field(default_factory=list)
+    emulator: Line = ""
+    source: Line = ""
+    lossy: list[Line] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Info:
+    first_episode: Number = 0
+    episodes: Number = 0
+    emulator: Line = ""
+    emulator_version: Line = ""
+    rom_sha1: Line = ""
+    source: Line = ""
+    revision: Line = ""
+    lossy: list[Line] = field(default_factory=list)
+    shards: dict[Annotated[str, Pattern(r"\w[\w.-]{0,200}\.parquet", "a shard's name")], _ShardInfo] = field(default_factory=dict)
 
 
 def dataset_info(spec: GameSpec, versions: dict[str, str], episodes: int) -> dict[str, Any]:
@@ -154,12 +182,45 @@ def dataset_info(spec: GameSpec, versions: dict[str, str], episodes: int) -> dic
 
 
 def read_info(folder: Path) -> dict[str, Any]:
-    """dataset_info.json of a raw dataset. Raises UserError where it is missing or of an unknown version."""
-    info = read_json(folder / INFO_NAME)
-    version = info.get("schema_version")
-    if version != SCHEMA_VERSION:
+    """Read dataset_info.json of a raw dataset. Raises UserError, see `checked_info`."""
+    path = folder / INFO_NAME
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise UserError(f"{path} is no file; move it away, then bring the dataset back as it was, or collect it again.")
+    return checked_info(read_json(path, "bring the dataset back as it was, or collect it again"), path)
+
+
+def checked_info(value: Any, where: Path | str) -> dict[str, Any]:
+    """Check what a dataset_info.json holds, whoever wrote it: all that is used of it.
+
+    Args:
+        value: the parsed JSON; where: the file, or what else a message shall call it.
+
+    Returns:
+        `game` as `GameSpec.to_dict` has it, and the other keys that are known, as they stand there.
+
+    Raises:
+        UserError: an unknown version, no game, or a value of another type or range.
+    """
+    if not isinstance(value, dict):
+        raise UserError(f"{where} holds {shown(value)}, and not what Dreamcart says of a dataset; fetch or collect it again.")
+    version = value.get("schema_version")
+    if type(version) is not int or version != SCHEMA_VERSION:
         raise UserError(
-            f"{folder} has dataset schema version {version!r}, and this Dreamcart reads version {SCHEMA_VERSION}: "
+            f"{where} has schema version {shown(version)}, and this Dreamcart reads version {SCHEMA_VERSION}: "
             "collect it again, or use the Dreamcart that wrote it."
         )
-    return info
+    if "game" not in value:
+        raise UserError(f"{where} does not say which game it is of; fetch or collect it again.")
+    spec = GameSpec.from_dict(value["game"], f"{where}: game")
+    known = _known(_Info, value)
+    if isinstance(known.get("emulator_version"), str):  # stable-retro's once came with a line end
+        known["emulator_version"] = known["emulator_version"].strip()
+    if isinstance(known.get("shards"), dict):
+        known["shards"] = {name: _known(_ShardInfo, shard) for name, shard in known["shards"].items()}
+    build(_Info, known, "", str(where))
+    return {"schema_version": SCHEMA_VERSION, "game": spec.to_dict(), **known}
+
+
+def _known(cls: type, value: Any) -> Any:
+    """Leave out of a mapping what later versions may have added."""
+    return {name: value[name] for name in cls.__annotations__ if name in value} if isinstance(value, dict) else value

@@ -7,6 +7,7 @@ small array of tile numbers: nothing is lost, and 40,000 frames fit into 70 MB i
 `cells.npy`   uint16 [U, H/t, W/t], the tile numbers of every distinct frame of a split
 """
 
+import contextlib
 import math
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from dreamcart.errors import UserError
+from dreamcart.files import save_array, writing
 
 MOST_TILES = 65_535  # what cells.npy's uint16 can count
 # What does it instead, as in experiments/doom.yaml; one of these settings alone would be refused.
@@ -66,13 +68,28 @@ class TiledFrames:
 
 
 class ArrayStream:
-    """Writes a .npy file item by item, its length not known beforehand."""
+    """Writes a .npy file item by item, its length not known beforehand.
+
+    It has its name only when it is closed whole. A context manager: left by an exception it leaves
+    no file. Raises OSError, with the file's path, where it cannot be written.
+    """
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: str) -> None:
         """`shape` and `dtype` are an item's."""
         self.path, self.shape, self.dtype, self.count = path, shape, np.dtype(dtype), 0
-        self.file = open(path, "w+b")  # noqa: SIM115 - open for the stream's life
-        self._header()
+        with contextlib.ExitStack() as stack:
+            self.file = stack.enter_context(open(stack.enter_context(writing(path)), "w+b"))
+            self._header()
+            self.open = stack.pop_all()
+
+    def __enter__(self) -> "ArrayStream":
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        if failure[0] is None:
+            self.close()
+        else:
+            self.open.__exit__(*failure)
 
     def append(self, item: np.ndarray) -> None:
         """Write an item of the shape and dtype given."""
@@ -80,10 +97,10 @@ class ArrayStream:
         self.count += 1
 
     def close(self) -> None:
-        """Finish the file."""
-        self.file.seek(0)
-        self._header()
-        self.file.close()
+        """Finish the file and give it its name."""
+        with self.open:
+            self.file.seek(0)
+            self._header()
 
     def _header(self) -> None:
         # NumPy pads the header so that the first axis may grow: it can be written again over itself.
@@ -155,6 +172,12 @@ class TiledWriter:
         self.stream.append(self.cells)
         self.last = words.copy()  # the caller may reuse its array
 
+    def __enter__(self) -> "TiledWriter":
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        self.stream.__exit__(*failure)
+
     def close(self) -> None:
         """Finish cells.npy."""
         self.stream.close()
@@ -170,13 +193,14 @@ def write_tiles(path: Path, first: TiledWriter, *others: TiledWriter) -> int:
     prefix = len(first.tiles)
     for writer in others:
         renumber(writer.stream.path, first.tiles.look_up(writer.tiles.array()))
-    np.save(path, first.tiles.array())
+    save_array(path, first.tiles.array())
     return prefix
 
 
 def renumber(path: Path, numbers: np.ndarray) -> None:
-    """Replace every tile number n of a cells.npy by numbers[n], in place."""
-    cells = np.load(path, mmap_mode="r+")
-    for start in range(0, len(cells), CHUNK):
-        cells[start : start + CHUNK] = numbers[cells[start : start + CHUNK]]
-    cells.flush()
+    """Replace every tile number n of a cells.npy by numbers[n], atomically."""
+    cells = np.load(path, mmap_mode="r")
+    with ArrayStream(path, cells.shape[1:], cells.dtype.str) as stream:
+        for start in range(0, len(cells), CHUNK):
+            for frame in numbers[cells[start : start + CHUNK]]:
+                stream.append(frame)

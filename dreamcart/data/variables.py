@@ -4,16 +4,18 @@ Numbers that take few values (the next piece, a cell of the board) are asked for
 digit, as the screen shows them.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dreamcart.data.infos import parse_infos
 from dreamcart.data.processed import Split
+from dreamcart.errors import UserError
 
 MOST_VALUES = 16  # a variable that takes more of them is asked for by its decimal digits
+LARGEST = 2**53  # a variable with larger numbers is none that a screen shows
 LEAST = 8  # states that must show an answer: what is rarer cannot be learned, nor judged
 
 Table = dict[str, np.ndarray]  # variable → int64 [N, entries], one row a state
@@ -73,7 +75,7 @@ def load_variables(raw: Path, split: Split, rows: np.ndarray) -> Table:
             columns = np.array([state[name] for state in states])
         except ValueError:  # lists of different lengths
             continue
-        if columns.dtype.kind in "iub":
+        if columns.dtype.kind in "iub" and columns.size and np.abs(columns.astype(np.float64)).max() <= LARGEST:
             table[name] = columns.reshape(len(rows), -1).astype(np.int64)
     return table
 
@@ -89,5 +91,7 @@ def variables_at(raw: Path, split: Split, records: np.ndarray) -> list[dict[str,
     states: list[dict[str, Any]] = [{} for _ in records]
     for number, episode in enumerate(read_episodes(raw, ["infos"])):
         for step, place in wanted.get(number, ()):
-            states[place] = json.loads(episode[step]["infos"] or "{}")
+            if step >= len(episode):
+                raise UserError(f"{raw} is not what the processed data was made from; run `dvc repro` to make that anew.")
+            states[place] = parse_infos(episode[step]["infos"]) or {}
     return states

@@ -1,16 +1,17 @@
 """Frame metrics. Frames are uint8 [B, H, W, C]; errors are on [0, 1]; one value a frame comes back."""
 
 import warnings
-from urllib.error import URLError
 
 import numpy as np
 import torch
 from skimage.metrics import structural_similarity
+from torch import nn
 
 from dreamcart.evaluation.fidelity import gradient_energy
+from dreamcart.pretrained import load_features
 
-LPIPS_BATCH = 64
-LPIPS_PIXELS = 64  # AlexNet cannot take much less: smaller frames are enlarged
+LPIPS_BATCH = 16  # frames looked at at once: of more, the layers do not fit the processor's cache
+LPIPS_PIXELS = 64  # of the shorter side, at least
 MAX_PSNR = 100.0  # reported for equal frames, whose PSNR is infinite and would spoil a mean
 
 
@@ -57,40 +58,73 @@ def frame_metrics(
 
 
 class Lpips:
-    """Learned perceptual image patch similarity (Zhang et al. 2018, the `lpips` package, AlexNet).
+    """Learned perceptual image patch similarity (Zhang et al. 2018), version 0.1 with AlexNet.
 
-    Attributes:
-        key: "lpips", or "lpips_untrained" where AlexNet's weights cannot be had: a seeded random backbone
-            with equal layer weights, a different number that must not go by the same name.
+    Frames of one channel are shown as three equal ones. AlexNet cannot take frames under 32 pixels:
+    those whose shorter side is under LPIPS_PIXELS are enlarged by the least whole factor that
+    brings it there, every pixel becoming a square. All in float32 on the CPU, whatever device the
+    dream is on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, alexnet: nn.Module) -> None:
+        """Put `alexnet`, of `pretrained.load_features`, into the `lpips` package's network."""
         import lpips
 
-        with warnings.catch_warnings():
+        # the package draws random weights, which are replaced here
+        with warnings.catch_warnings(), torch.random.fork_rng([]):
             warnings.simplefilter("ignore")
-            try:
-                self.net = lpips.LPIPS(net="alex", verbose=False).eval()
-                self.key = "lpips"
-            except (URLError, OSError):
-                torch.manual_seed(0)
-                self.net = lpips.LPIPS(net="alex", pnet_rand=True, lpips=False, verbose=False).eval()
-                self.key = "lpips_untrained"
+            self.net = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+        weights = alexnet.state_dict()
+        slices = self.net.net.state_dict()  # named "slice1.0.weight": 0 is the layer's number
+        self.net.net.load_state_dict({name: weights[name.partition(".")[2]] for name in slices})
+        self.net = self.net.eval().to(memory_format=torch.channels_last)
+        self.unit = lpips.normalize_tensor
 
     @torch.inference_mode()
-    def __call__(self, predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-        """uint8 [B, H, W, C] twice → distance, float64 [B]; equal frames have none and are not looked at."""
-        values = np.zeros(len(true))
-        different = np.flatnonzero((predicted != true).any((1, 2, 3)))
-        for first in range(0, len(different), LPIPS_BATCH):
-            rows = different[first : first + LPIPS_BATCH]
-            values[rows] = self.net(*(self._planes(x[rows]) for x in (predicted, true))).flatten().double().numpy()
+    def __call__(self, pictures: dict[str, np.ndarray], true: np.ndarray) -> dict[str, np.ndarray]:
+        """Measure how far several pictures of each true frame are from it.
+
+        Equal ones have the distance 0 and are not looked at; a true frame is looked at once for all.
+
+        Args:
+            pictures: {name: uint8 [B, H, W, C]}; true: uint8 [B, H, W, C].
+
+        Returns:
+            {name: float64 [B]}.
+        """
+        values = {name: np.zeros(len(true)) for name in pictures}
+        differs = {name: (frames != true).any((1, 2, 3)) for name, frames in pictures.items()}
+        rows = np.flatnonzero(np.any(list(differs.values()), axis=0))
+        for first in range(0, len(rows), LPIPS_BATCH):
+            some = rows[first : first + LPIPS_BATCH]
+            wanted = self._features(true[some])
+            for name, frames in pictures.items():
+                here = np.flatnonzero(differs[name][some])
+                if len(here):
+                    at = some[here]
+                    values[name][at] = self._distance(self._features(frames[at]), [layer[here] for layer in wanted])
         return values
 
-    @staticmethod
-    def _planes(frames: np.ndarray) -> torch.Tensor:
+    def _features(self, frames: np.ndarray) -> list[torch.Tensor]:
+        """Unit vectors in every place, [B, K, h, w] a layer; B is 1 where all frames are one."""
+        if (frames == frames[:1]).all():
+            frames = frames[:1]
         planes = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 127.5 - 1
-        enlarge = -(-LPIPS_PIXELS // min(planes.shape[2:]))
-        if enlarge > 1:
-            planes = planes.repeat_interleave(enlarge, 2).repeat_interleave(enlarge, 3)
-        return planes.expand(-1, 3, -1, -1)
+        times = -(-LPIPS_PIXELS // min(planes.shape[2:]))
+        if times > 1:
+            planes = planes.repeat_interleave(times, 2).repeat_interleave(times, 3)
+        planes = self.net.scaling_layer(planes.expand(-1, 3, -1, -1)).contiguous(memory_format=torch.channels_last)
+        return [self.unit(layer) for layer in self.net.net(planes)]
+
+    def _distance(self, found: list[torch.Tensor], wanted: list[torch.Tensor]) -> np.ndarray:
+        layers = zip(self.net.lins, found, wanted, strict=True)
+        return sum(linear((one - other).square()).mean((1, 2, 3)) for linear, one, other in layers).double().numpy()
+
+
+def make_lpips() -> Lpips | None:
+    """Make the measure, where AlexNet's weights are here: no stand-in goes by that name.
+
+    Raises UserError where their file is damaged.
+    """
+    alexnet = load_features("alexnet")
+    return None if alexnet is None else Lpips(alexnet)

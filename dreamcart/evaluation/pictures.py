@@ -1,5 +1,6 @@
 """The pictures of a run, for eyes: pairs, reconstructions, loss curves, filmstrip, and an animation."""
 
+import io
 import itertools
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from dreamcart.data.processed import Split
+from dreamcart.files import writing
 
 INK = {"savefig.bbox": "tight", "savefig.dpi": 100, "font.size": 9, "savefig.facecolor": "white"}
 
@@ -37,8 +39,7 @@ def tiles_picture(tiles: np.ndarray, path: Path, columns: int = 32) -> None:
     for number, tile in enumerate(tiles):
         y, x = number // columns * side, number % columns * side
         sheet[y : y + side - 1, x : x + side - 1] = tile
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet.repeat(3, 0).repeat(3, 1)).save(path)
+    save_png(sheet, path, scale=3)
 
 
 def pairs_picture(split: Split, seed: int, path: Path, count: int = 10) -> None:
@@ -108,16 +109,32 @@ def horizons_picture(table: dict[str, dict[str, dict[str, float]]], path: Path) 
         _save(figure, path)
 
 
+def save_png(frame: np.ndarray, path: Path, scale: int = 1) -> None:
+    """Write uint8 [H, W, 3] as a PNG, enlarged by a whole number.
+
+    Raises OSError where it cannot be written.
+    """
+    content = io.BytesIO()
+    Image.fromarray(frame.repeat(scale, 0).repeat(scale, 1)).save(content, "PNG")
+    _write(content, path)
+
+
 def save_gif(frames: np.ndarray | list[np.ndarray], path: Path, rate: float, scale: int = 2) -> None:
-    """uint8 [T, H, W, 1 or 3] → a looping GIF at about `rate` frames a second (GIF counts hundredths)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write uint8 [T, H, W, 1 or 3] as a looping GIF at about `rate` frames a second.
+
+    GIF counts hundredths of a second. Raises OSError where it cannot be written.
+    """
     images = []
     for frame in frames:
         large = np.broadcast_to(frame, (*frame.shape[:2], 3)).repeat(scale, 0).repeat(scale, 1)
         images.append(Image.fromarray(large).quantize(64, dither=Image.Dither.NONE))
     ends = [max(2 * n, round(100 * n / rate)) for n in range(len(images) + 1)]  # hundredths: right on the whole
     durations = [10 * (end - begin) for begin, end in itertools.pairwise(ends)]
-    images[0].save(path, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0, optimize=True)
+    content = io.BytesIO()
+    first, *rest = images
+    timing = {"duration": durations, "loop": 0}
+    first.save(content, "GIF", save_all=True, append_images=rest, optimize=True, **timing)
+    _write(content, path)
 
 
 def _show(axis: Any, picture: np.ndarray) -> None:
@@ -147,6 +164,14 @@ def _grid(rows: list[list[np.ndarray]], labels: list[str], names: list[str], pat
 
 
 def _save(figure: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})  # no version stamp: the same run gives the same bytes
+    content = io.BytesIO()
+    # no version stamp: the same run gives the same bytes
+    figure.savefig(content, format="png", metadata={"Software": None})
     plt.close(figure)
+    _write(content, path)
+
+
+def _write(content: io.BytesIO, path: Path) -> None:
+    """Write a picture's bytes, atomically. Pillow writing to the disk would hide why it cannot."""
+    with writing(path) as temporary:
+        temporary.write_bytes(content.getbuffer())

@@ -1,4 +1,4 @@
-"""The parts of an evaluation as tables on the screen."""
+"""What an evaluation has found: the few numbers that people compare, and tables of all of it."""
 
 from typing import Any
 
@@ -6,15 +6,34 @@ from scipy.stats import binomtest
 
 from dreamcart.evaluation.judge import sources_of
 from dreamcart.evaluation.rollout import curve_rows
+from dreamcart.pretrained import COMMAND
 from dreamcart.tables import print_table
+
+HEADLINE = ("exact", "ssim", "lpips", "l1", "skill")
+STEPS = (1, 5, 10, 30, 60, 300)  # of the headline, where they were measured
+
+
+def headline(report: dict[str, Any]) -> dict[str, Any]:
+    """Return the dream's {score: {step: mean}} and its `controllability`, 31 numbers at most.
+
+    Steps are padded to three digits, because DVC's tables sort them as texts. What was not measured
+    is absent.
+    """
+    model = report["model"]
+    steps = [step for step in STEPS if str(step) in model] or sorted(map(int, model))[: len(STEPS)]
+    found = {name: {f"{step:03}": model[str(step)].get(name) for step in steps} for name in HEADLINE}
+    picked = {name: scores for name, scores in found.items() if set(scores.values()) != {None}}
+    if "controllability" in report:
+        picked["controllability"] = report["controllability"]["iou"]
+    return picked
 
 
 def print_report(title: str, report: dict[str, Any]) -> None:
-    """All that `judge` found."""
+    """Print all that `judge` found, the headline first."""
+    print_headline(title, report)
     rows = curve_rows(sources_of(report))
-    if "lpips_untrained" in rows[0]:
-        print("AlexNet's weights could not be downloaded: lpips_untrained, of a random backbone, stands in for LPIPS.")
-    print_table(title, list(rows[0]), [[row.get(name) for name in rows[0]] for row in rows])
+    cells = [[row.get(name) for name in rows[0]] for row in rows]
+    print_table("All scores, beside baselines and the ceiling", list(rows[0]), cells)
     print_exact(report)
     print_table(
         "Change a step (1 of the game's own: it goes on; 0: it stands still)",
@@ -34,6 +53,15 @@ def print_report(title: str, report: dict[str, Any]) -> None:
         print_table("Every frame exact up to the game's next random draw", list(until), [list(until.values())])
     if "controllability" in report:
         print_control(report["controllability"])
+
+
+def print_headline(title: str, report: dict[str, Any]) -> None:
+    """Print the scores that people compare, at every step that was measured."""
+    model = report["model"]
+    rows = [[step, *map(scores.get, HEADLINE)] for step, scores in model.items()]
+    print_table(title, ["step", *HEADLINE], rows)
+    if not any("lpips" in scores for scores in model.values()):
+        print(f"LPIPS is missing: it needs AlexNet's weights, which `{COMMAND}` brings.")
 
 
 def print_exact(report: dict[str, Any]) -> None:

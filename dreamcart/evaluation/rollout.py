@@ -20,14 +20,15 @@ from dreamcart.data.reader import dataset_spec, read_episodes
 from dreamcart.data.tiled import write_tiles
 from dreamcart.errors import UserError
 from dreamcart.evaluation.draws import Draws
-from dreamcart.evaluation.metrics import Lpips, frame_metrics
+from dreamcart.evaluation.metrics import frame_metrics, make_lpips
 from dreamcart.evaluation.motion import Motion
 from dreamcart.evaluation.screens import Screens
 from dreamcart.evaluation.single_step import start_at
 from dreamcart.world_model import WorldModel
 
 SHOWN = 60  # steps of a rollout that are kept for pictures
-SOURCES = ("model", "persistence", "median", "reconstruction")
+BASELINES = ("persistence", "median")
+SOURCES = ("model", *BASELINES, "reconstruction")
 
 
 def load_test(raw: Path, config: PreprocessConfig, scratch: Path) -> Split:
@@ -81,18 +82,22 @@ def evaluate_rollouts(
 ) -> tuple[dict[str, dict[str, dict[str, float | None]]], Rollouts]:
     """Score `world` and the baselines at every horizon, playing as people do.
 
-    In a game with random events the dream draws them. Then there is a second rollout in which it is told what happened, where
-    it is in doubt and only there: `given` at the steps at which the game has drawn, where `draws` knows them; otherwise
-    `told` at every step, which mends the dream's own doubts as well. `screens`, `draws` and `motion` look at the dreamed
-    frames as they come.
+    In a game with random events the dream draws them. Then there is a second rollout in which it is
+    told what happened, where it is in doubt and only there: `given` at the steps at which the game
+    has drawn, where `draws` knows them; otherwise `told` at every step, which mends the dream's own
+    doubts as well. `screens`, `draws` and `motion` look at the dreamed frames as they come.
 
-    Returns {source: {horizon: {metric: mean over the starts}}} and the frames of the first `keep` of a spread
-    of the starts. `changed_l1` averages over starts at which something changed.
+    Returns {source: {horizon: {metric: mean over the starts}}} and the frames of the first `keep`
+    of a spread of the starts. `changed_l1` averages over starts at which something changed, `skill`
+    compares it (`add_skill`); `lpips` is there where AlexNet's weights are.
+
+    Raises:
+        UserError: no test episode is long enough, or the file of AlexNet's weights is damaged.
     """
     horizons = sorted(set(config.horizons))
     starts = choose_starts(test, config.starts, horizons[-1], seed)
     starts = np.random.default_rng([seed, 8]).permutation(starts)
-    lpips = Lpips()
+    lpips = make_lpips()
     random = world.spec.random and world.representation.latent_dtype == torch.int16
     helped = ("given" if draws else "told") if random else None
     sources = (*SOURCES, helped) if helped else SOURCES
@@ -134,8 +139,11 @@ def evaluate_rollouts(
                     }
                     if helped:
                         shown[helped] = given
+                    distances = lpips(shown, true) if lpips else {}
                     for source, picture in shown.items():
-                        scores = frame_metrics(picture, true, last, field) | {lpips.key: lpips(picture, true)}
+                        scores = frame_metrics(picture, true, last, field)
+                        if lpips:
+                            scores["lpips"] = distances[source]
                         for name, value in scores.items():
                             values[source][k].setdefault(name, []).append(value)
                 bar.update()
@@ -147,7 +155,21 @@ def evaluate_rollouts(
         source: {str(h): {name: _mean(np.concatenate(v)) for name, v in scores.items()} for h, scores in by_horizon.items()}
         for source, by_horizon in values.items()
     }
+    add_skill(table)
     return table, Rollouts(*kept[0], len(starts))
+
+
+def add_skill(table: dict[str, dict[str, dict[str, float | None]]]) -> None:
+    """Add `skill` to all scores: 1 - changed_l1 / that of the better baseline at this horizon.
+
+    1 is perfect, 0 no better than the better one of copying the last frame and of showing the
+    median frame, less is worse. None where nothing changed, or where a baseline makes no error.
+    """
+    for by_horizon in table.values():
+        for horizon, scores in by_horizon.items():
+            baselines = [table[name][horizon]["changed_l1"] for name in BASELINES]
+            known = scores["changed_l1"] is not None and all(baselines)
+            scores["skill"] = round(1 - scores["changed_l1"] / min(baselines), 6) if known else None
 
 
 def _mean(values: np.ndarray) -> float | None:

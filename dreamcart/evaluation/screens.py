@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dreamcart.data.infos import parse_infos
 from dreamcart.data.processed import Split
 from dreamcart.data.reader import read_episodes
 from dreamcart.evaluation.readback import Reader, judge, legality, match_events, state_scores, summarise
@@ -14,8 +15,18 @@ STEPS = 300  # events are followed for so many steps of a rollout, and every scr
 
 
 def load_infos(raw: Path) -> list[str]:
-    """The RAM variables of every record, as JSON, in the order of the index table."""
-    return [row["infos"] or "{}" for episode in read_episodes(raw, ["infos"]) for row in episode]
+    """Return the RAM variables of every record, a JSON object each, in the index table's order."""
+    texts = (row["infos"] for episode in read_episodes(raw, ["infos"]) for row in episode)
+    return [text if text and parse_infos(text) is not None else "{}" for text in texts]
+
+
+def _tells(reader: Reader, variables: dict[str, Any]) -> bool:
+    """Whether variables are those that the game's reader knows: a recording may hold any."""
+    try:
+        reader.truth(variables)
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
+        return False
+    return True
 
 
 class Screens:
@@ -57,7 +68,7 @@ class Screens:
             ]
             for side in (real, self.dreams)
         ]
-        told = variables if all(v for one in variables for v in one.values()) else None
+        told = variables if all(v and _tells(self.reader, v) for one in variables for v in one.values()) else None
         copies = [dict.fromkeys(self.horizons, first) for first in context]
         return {
             "states": state_scores(self.reader, real, self.dreams, self.horizons, told),

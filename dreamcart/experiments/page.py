@@ -3,7 +3,6 @@
 import math
 import shlex
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from dreamcart.experiments.plan import Criterion, Experiment, Plan, expand, runs_of
@@ -166,8 +165,3 @@ def estimates(plan: Plan) -> tuple[float, float]:
     """Hours that the full and the quick set would take, by the list's own estimates (the quick set has one seed each)."""
     own: list[Experiment] = list(plan.runs.values())
     return sum(run.minutes[0] * run.seeds for run in own) / 60, sum(run.minutes[1] for run in own) / 60
-
-
-def write_page(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)

@@ -11,19 +11,20 @@ from PIL import Image
 
 from dreamcart.errors import ROOT
 from dreamcart.experiments.plan import Criterion, Run, holds, runs_of
-from dreamcart.files import read_json
+from dreamcart.files import read_json, writing
+from dreamcart.paths import below
 
 RESULTS = ROOT / "experiments" / "results"
 
 
 def result_path(run: Run, folder: Path | None = None) -> Path:
     """Where a run's result is kept; those of the quick set are in a folder of their own."""
-    return (folder or RESULTS) / run.plan / ("quick" if run.quick else "") / f"{run.name}.json"
+    return below(folder or RESULTS, run.plan, *["quick"] * run.quick, f"{run.name}.json")
 
 
 def load_results(plan: str, quick: bool, folder: Path | None = None) -> dict[tuple[str, int], dict[str, Any]]:
     """The recorded runs of a list by experiment and seed. Raises UserError on a damaged file."""
-    found = ((folder or RESULTS) / plan / ("quick" if quick else "")).glob("*.json")
+    found = below(folder or RESULTS, plan, *["quick"] * quick).glob("*.json")
     loaded = [read_json(path) for path in sorted(found)]
     return {(result["experiment"], result["seed"]): result for result in loaded}
 
@@ -109,7 +110,7 @@ def save_picture(source: Path, to: Path, most: int) -> None:
             buffer = io.BytesIO()
             picture.quantize(colors, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
             if buffer.tell() <= most or max(picture.size) < 64:
-                to.parent.mkdir(parents=True, exist_ok=True)
-                to.write_bytes(buffer.getvalue())
+                with writing(to) as temporary:
+                    temporary.write_bytes(buffer.getbuffer())
                 return
         picture = picture.resize([max(1, round(side * 0.8)) for side in picture.size], Image.Resampling.LANCZOS)

@@ -25,7 +25,9 @@ from dreamcart.experiments.code import played, without_others
 from dreamcart.experiments.plan import Plan, Run, changed_params, params_print, stage_prints, stages, stages_of
 from dreamcart.experiments.results import result_path, save_picture
 from dreamcart.experiments.side_by_side import side_by_side
-from dreamcart.files import fingerprint, read_json, write_json
+from dreamcart.files import fingerprint, read_json, write_json, write_text
+from dreamcart.paths import below
+from dreamcart.reports import read_report
 from dreamcart.tables import print_table
 
 PICTURES = ROOT / "docs"
@@ -39,10 +41,7 @@ class Runner:
 
     Args:
         root: the repository; results, pictures: where results and pictures go, by default its experiments/results and docs.
-        jobs: runs at a time; with several, each has its share of the cores (OMP_NUM_THREADS).
-
-    Raises:
-        UserError: there are not as many cores as jobs.
+        jobs: runs at a time, no more than `cores()`, of which each has its share (OMP_NUM_THREADS).
     """
 
     def __init__(
@@ -53,8 +52,6 @@ class Runner:
         self.logs = root / ".dvc" / "tmp" / "experiments-logs"
         self.environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         self.environment.pop("GIT_DIR", None)
-        if not 1 <= jobs <= cores():
-            raise UserError(f"--jobs is {jobs}; allowed: 1 to {cores()}, the cores of this machine.")
         if jobs > 1:
             self.environment["OMP_NUM_THREADS"] = str(cores() // jobs)
 
@@ -144,7 +141,7 @@ class Runner:
         for stage in stages_of(run):
             for entry in stages()[stage].get("metrics", []):
                 path = clone.path / next(iter(entry)).replace("${game}", game)
-                metrics[path.stem] = read_json(path)
+                metrics[path.stem] = read_report(path)
             for entry in stages()[stage].get("plots", []):
                 (path, how), *_ = entry.items()
                 if how.get("y") == "val":
@@ -153,8 +150,9 @@ class Runner:
             metrics |= self._check(name, game, clone, log)
         pictures = {}
         for name in run.own.pictures if run.seed == 0 else []:
-            to = self.pictures / run.plan / f"{'quick-' * run.quick}{run.experiment}-{Path(name).stem}.png"
-            save_picture(clone.path / "plots" / game / name, to, round(self.plan.pictures_most * 1e6))
+            kept = f"{'quick-' * run.quick}{run.experiment}-{Path(name).stem}.png"
+            source, to = below(clone.path / "plots", game, name), below(self.pictures, run.plan, kept)
+            save_picture(source, to, round(self.plan.pictures_most * 1e6))
             pictures[name] = to.relative_to(self.pictures).as_posix()
         path = result_path(run, self.results)
         before = read_json(path) if path.is_file() else {"fingerprint": {}, "seconds": 0}
@@ -183,7 +181,7 @@ class Runner:
     def _check(self, name: str, game: str, clone: Clone, log: Path) -> dict[str, Any]:
         """The metrics that a check leaves. Raises UserError where it should have written some and did not."""
         own = self.plan.checks[name]
-        path = clone.path / "metrics" / game / f"{own.writes or name}.json"
+        path = below(clone.path / "metrics", game, f"{own.writes or name}.json")
         path.unlink(missing_ok=True)
         command = [sys.executable if part == "python" else part.replace("{game}", game) for part in shlex.split(own.command)]
         status = clone.run(command, log)
@@ -212,7 +210,7 @@ def began(clock: Path, log: Path) -> float:
     begin = time.time()
     if clock.is_file() and log.is_file():
         begin -= max(0.0, log.stat().st_mtime - float(clock.read_text()))
-    clock.write_text(str(begin))
+    write_text(clock, str(begin))
     return begin
 
 

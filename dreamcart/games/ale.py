@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dreamcart.errors import UserError
+from dreamcart.games.emulator import cropped
 from dreamcart.games.spec import GameSpec
 
 JOYSTICK = ("FIRE", "UP", "RIGHT", "LEFT", "DOWN")
@@ -116,9 +117,7 @@ class AleEmulator:
         return self.ale_py.Action.__members__[name or "NOOP"]
 
     def _crop(self) -> np.ndarray:
-        top, bottom, left, right = self.spec.crop
-        height, width = self.screen.shape[:2]
-        return np.ascontiguousarray(self.screen[top : height - bottom, left : width - right])
+        return cropped(self.screen, self.spec)
 
 
 def environments() -> dict[str, bool]:

@@ -14,10 +14,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dreamcart.errors import ROOT, UserError
+from dreamcart.errors import ROOT, UserError, shown
 from dreamcart.files import fingerprint, read_yaml
 from dreamcart.games.keys import key_map
 from dreamcart.games.spec import GameSpec
+from dreamcart.paths import game_folder, games_folder, inside
+
+IN_EXPERIMENT = ".dvc/tmp/exps" in ROOT.as_posix()  # `dvc exp run --temp` and --queue check out what git knows
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ PLATFORMS = {
 
 def game_names() -> list[str]:
     """The games with a folder of their own: those of games/ with a game.yaml."""
-    return sorted(path.parent.name for path in (ROOT / "games").glob("*/game.yaml"))
+    return sorted(path.parent.name for path in games_folder().glob("*/game.yaml"))
 
 
 def game_files(name: str) -> list[Path]:
@@ -71,45 +74,80 @@ def load_game(name: str) -> GameSpec:
     """Read games/<name>/game.yaml; keys it lacks come from the game or the environment that it `extends`.
 
     Raises:
-        UserError: no such game, or a key that is unknown, missing or of the wrong type.
+        UserError: no such game, or a value that is unknown, missing, or of the wrong type or range.
     """
     files, environment = _chain(name)
     values: dict[str, Any] = _describe(environment, files) if environment or not files else {}
     for path in reversed(files):
-        layer = _read(path)
-        layer.pop("extends", None)
-        if layer.get("integration"):
-            layer["integration"] = str((path.parent / layer["integration"]).resolve().relative_to(ROOT))
-        values |= layer
-    if environment and "keys" not in values:  # also where a folder names fewer buttons
-        values["keys"] = key_map(values["buttons"])
-    return GameSpec.from_dict({"name": name, **values})
+        values |= {key: value for key, value in _read(path).items() if key not in ("extends", "integration")}
+    if environment and "keys" not in values and isinstance(values["buttons"], list):  # also where a folder names fewer buttons
+        values["keys"] = key_map(map(str, values["buttons"]))
+    spec = GameSpec.from_dict({"name": name} | values, _said(files[0]) if files else name)
+    integration_of(name)
+    if any(script.policy == "bot" for script in spec.scripts) and game_file(name, "bot.py") is None:
+        raise UserError(f"games/{name} has no bot.py, which its script 'bot' needs; use 'held' in its game.yaml.")
+    return spec
 
 
-def game_module(name: str, file: str) -> ModuleType | None:
-    """The Python file `file` of a game's folder, or of the game that it extends; None where neither has one.
+def local_game(spec: GameSpec) -> GameSpec:
+    """The game of this checkout that `spec`, which may come from a dataset or a cart, means by its name.
+
+    Raises UserError where there is none, or one of that name on another emulator.
+    """
+    own = load_game(spec.name)
+    for name in ("backend", "env"):
+        if getattr(own, name) != getattr(spec, name):
+            raise UserError(
+                f"This dataset or cart says that {spec.name} has {name} {getattr(spec, name)!r}, and the game of that name here "
+                f"has {getattr(own, name)!r}: it is of another game, which would have to be in games/."
+            )
+    return own
+
+
+def integration_of(name: str) -> Path | None:
+    """The folder with the game's own stable-retro integration, in this checkout; None where stable-retro has it.
+
+    Raises UserError where game.yaml names a folder outside of the game's.
+    """
+    for path in game_files(name):
+        told = _read(path).get("integration")
+        if told:
+            try:
+                return inside(path.parent, told)
+            except UserError as problem:
+                raise UserError(f"{_said(path)}: integration: {problem}") from None
+    return None
+
+
+def game_file(name: str, file: str) -> Path | None:
+    """A file of a game's folder, or of the game that it extends; None where neither has one.
 
     Raises UserError where there is no such game.
     """
-    for path in game_files(name):
-        source = path.parent / file
-        if source.is_file():
-            found = importlib.util.spec_from_file_location(f"{source.stem}_{path.parent.name}", source)
-            module = importlib.util.module_from_spec(found)
-            found.loader.exec_module(module)
-            return module
-    return None
+    return next((path.parent / file for path in game_files(name) if (path.parent / file).is_file()), None)
+
+
+def game_module(name: str, file: str) -> ModuleType | None:
+    """The Python file `file` of a game's folder, run as a module; None where there is none, see `game_file`."""
+    source = game_file(name, file)
+    if source is None:
+        return None
+    found = importlib.util.spec_from_file_location(f"{source.stem}_{source.parent.name}", source)
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
 
 
 def game_contents(name: str) -> dict[str, str]:
     """The files of a game's folder and of those that it extends → a hash of each; none for an environment.
 
-    Left out is what no recording depends on: texts and what is built on the way to the ROM.
+    Left out is what no recording depends on: texts, what is built on the way to the ROM, and game.yaml itself, whose
+    values are in the spec (a comment in it changes nothing, nor does a key).
     """
     folders = [path.parent for path in game_files(name)]
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
-    aside = {"__pycache__", "build", "README.md", ".gitignore"}
-    return {path.relative_to(ROOT).as_posix(): fingerprint(path) for path in files if not aside & set(path.parts)}
+    aside = {"__pycache__", "build", "README.md", ".gitignore", "game.yaml"}
+    return {_said(path): fingerprint(path) for path in files if not aside & set(path.parts)}
 
 
 def near_names(name: str, count: int = 3) -> list[str]:
@@ -132,9 +170,9 @@ def _chain(name: str) -> tuple[list[Path], str]:
     """(yaml files, the environment at their end): each file extends the next; "" where the last stands alone."""
     files: list[Path] = []
     while name:
-        path = ROOT / "games" / name / "game.yaml"
+        path = game_folder(name) / "game.yaml"
         if path in files:
-            raise UserError(f"games/{name}/game.yaml extends itself; name another game, or leave `extends` out.")
+            raise UserError(f"{_said(path)} extends itself; name another game, or leave `extends` out.")
         if not path.is_file():
             return files, name
         files.append(path)
@@ -142,27 +180,36 @@ def _chain(name: str) -> tuple[list[Path], str]:
     return files, ""
 
 
+def _said(path: Path) -> str:
+    """A file of games/ as messages name it."""
+    return f"games/{path.relative_to(games_folder()).as_posix()}"
+
+
 def _read(path: Path) -> dict[str, Any]:
-    """A game.yaml. Raises UserError where it is no mapping."""
+    """A game.yaml. Raises UserError where it is no mapping with texts as names, or names what it extends by no text."""
     values = read_yaml(path, f"{path} is missing.")
-    if not isinstance(values, dict):
-        raise UserError(f"{path} must be a mapping of settings; see games/breakout/game.yaml for one.")
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise UserError(f"{_said(path)} must be a mapping of settings; see games/breakout/game.yaml for one.")
+    for key in ("extends", "integration"):
+        if not isinstance(values.get(key, ""), str):
+            raise UserError(f"{_said(path)}: {key} is {shown(values[key])}; it must be a text.")
     return values
 
 
 def _platform(environment: str, files: list[Path]) -> Platform:
     """The platform that has this environment. Raises UserError where none has."""
     for platform in PLATFORMS.values():
-        if environment in platform.environments():
+        if environment.startswith(platform.prefix) and environment in platform.environments():
             return platform
     for platform in PLATFORMS.values():
         if platform.prefix and environment.startswith(platform.prefix) and not platform.module():
             raise UserError(f"{environment} needs {platform.library}, which is not installed; run `{platform.install}`.")
     where = f"games/{files[-1].parent.name}/game.yaml extends {environment!r}, and there" if files else "There"
     near = ", ".join(near_names(environment))
+    hint = " A new folder in games/ is in an experiment's own checkout only after `git add games/NAME`." * IN_EXPERIMENT
     raise UserError(
         f"{where} is no game {environment!r}{f' (near: {near})' if near else ''}; "
-        "`python stages/record.py games NAME` searches all that can be played here."
+        f"`python stages/record.py games NAME` searches all that can be played here.{hint}"
     )
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from dreamcart.errors import ROOT, UserError
+from dreamcart.errors import ROOT, UserError, shown
+from dreamcart.games.catalog import integration_of
+from dreamcart.games.emulator import cropped
 from dreamcart.games.spec import GameSpec
 
 POWER_ON = "PowerOn"
@@ -25,13 +27,13 @@ class RetroEmulator:
     def __init__(self, spec: GameSpec) -> None:
         stable_retro = library()
         self.spec = spec
-        kind = stable_retro.data.Integrations.STABLE
-        if spec.integration:
+        kind, folder = stable_retro.data.Integrations.STABLE, integration_of(spec.name)
+        if folder:
             kind = stable_retro.data.Integrations.CUSTOM_ONLY
             kind.clear_custom_paths()
-            kind.add_custom_path(str(ROOT / spec.integration))
+            kind.add_custom_path(str(folder))
         self.inttype = kind
-        self.rom_sha1 = _check_rom(spec, stable_retro, kind)
+        self.rom_sha1 = _check_rom(spec, stable_retro, kind, folder)
         try:
             self.env = stable_retro.make(
                 spec.env,
@@ -64,6 +66,8 @@ class RetroEmulator:
         """
         import stable_retro
 
+        if not re.fullmatch(r"\w[\w.-]*", state, re.ASCII):  # a file's name is made of it, and recordings name states too
+            raise UserError(f"{shown(state)} cannot name a start state of {self.spec.env}: letters, digits and . _ - only.")
         try:
             if state == POWER_ON:
                 self.env.initial_state = self.switched_on
@@ -75,7 +79,7 @@ class RetroEmulator:
         self.env.reset()
         if self.spec.seed_variable:
             self.env.data.set_value(self.spec.seed_variable, 1 + seed % 65535)
-        self.frame = self._crop(self.env.get_screen())
+        self.frame = cropped(self.env.get_screen(), self.spec)
         return self.frame
 
     def step(self, action: Iterable[int]) -> tuple[np.ndarray, float, bool, bool]:
@@ -91,7 +95,7 @@ class RetroEmulator:
             self.env.em.step()
         self.env.data.update_ram()
         reward, done = float(self.env.data.current_reward()), bool(self.env.data.is_done())
-        self.frame = self._crop(self.env.get_screen())
+        self.frame = cropped(self.env.get_screen(), self.spec)
         return self.frame, reward, done and not (self.spec.continuing or self.spec.restarts), False
 
     def lines(self, action: Iterable[int]) -> np.ndarray:
@@ -145,22 +149,17 @@ class RetroEmulator:
     def close(self) -> None:
         self.env.close()
 
-    def _crop(self, frame: np.ndarray) -> np.ndarray:
-        top, bottom, left, right = self.spec.crop
-        height, width = frame.shape[:2]
-        return np.ascontiguousarray(frame[top : height - bottom, left : width - right])
 
-
-def _check_rom(spec: GameSpec, stable_retro: Any, kind: Any) -> str:
+def _check_rom(spec: GameSpec, stable_retro: Any, kind: Any, integration: Path | None) -> str:
     """The SHA-1 of the game's ROM as stable-retro counts it. Raises UserError where it is missing or another."""
     try:
         path = Path(stable_retro.data.get_romfile_path(spec.env, kind))
     except FileNotFoundError:
         known = stable_retro.data.list_games(kind)
-        if spec.env not in known and not (ROOT / spec.integration / spec.env).is_dir():
+        if spec.env not in known and not (integration and (integration / spec.env).is_dir()):
             raise UserError(f"stable-retro knows no game {spec.env!r}; correct `env` in games/{spec.name}/game.yaml.") from None
-        if spec.integration and (ROOT / spec.integration / "src").is_dir():  # Dreamcart's own, built from that
-            how = f"restore it with `git checkout {spec.integration}`"
+        if integration and (integration / "src").is_dir():  # Dreamcart's own, built from that
+            how = f"restore it with `git checkout {integration.relative_to(ROOT)}`"
         else:
             how = "import your own copy with `python stages/record.py import FOLDER`"
         raise UserError(f"The ROM of {spec.title} is missing: {how}.") from None

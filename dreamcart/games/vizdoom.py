@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from dreamcart.errors import UserError
+from dreamcart.games.emulator import cropped
 from dreamcart.games.spec import GameSpec
 
 START = "Start"
@@ -140,9 +141,7 @@ class VizdoomEmulator:
             self.screen = state.screen_buffer.copy()  # uint8 [120, 160, 3]
 
     def _crop(self) -> np.ndarray:
-        top, bottom, left, right = self.spec.crop
-        height, width = self.screen.shape[:2]
-        return np.ascontiguousarray(self.screen[top : height - bottom, left : width - right])
+        return cropped(self.screen, self.spec)
 
 
 def environments() -> dict[str, bool]:

@@ -1,14 +1,15 @@
-"""A pygame window as player: keyboard by button name, scaled picture, key help."""
+"""A pygame window as player: keyboard and gamepads by button name, scaled picture, key help."""
 
 import time
 from collections import deque
-from collections.abc import Iterable
 
 import numpy as np
 
 from dreamcart.errors import UserError
 from dreamcart.games.spec import GameSpec
+from dreamcart.play.bindings import bind
 from dreamcart.play.display import require_display
+from dreamcart.play.gamepad import Gamepads
 from dreamcart.play.loop import Input
 
 OWN_KEYS = {
@@ -27,7 +28,10 @@ LONGEST_STATUS = "888.8 FPS (real time: 60)   PAUSED   temperature 1.0   saved b
 
 
 class Window:
-    """Opens on construction. Raises UserError where there is no display, or keys conflict."""
+    """Opens on construction. Raises UserError where there is no display, or keys conflict.
+
+    What a player presses is told by pygame's key code (int) or the name of a pad's control (str).
+    """
 
     own_keys = taken_keys = OWN_KEYS  # those the help shows; those that no button may have
     without_display = "--headless --frames 300 --gif dream.gif"
@@ -43,7 +47,12 @@ class Window:
         try:
             pygame.display.init()
             pygame.font.init()
-            self.keys = _bind(spec, pygame, self.taken_keys)
+            bound = bind(spec, self.taken_keys)
+            self.keys = bound.keys  # button -> key's name
+            self.buttons: dict[int | str, str] = {  # key code or control -> button
+                **{pygame.key.key_code(key): button for button, key in bound.keys.items()},
+                **{control: button for button, control in bound.controls.items()},
+            }
             if scale is None:
                 room_x, room_y = pygame.display.get_desktop_sizes()[0]
                 scale = max(1, min(int(room_x * 0.7) // width, int(room_y * 0.7) // height, max(1, 560 // height)))
@@ -56,16 +65,18 @@ class Window:
             raise UserError(
                 f"Cannot open a window ({problem}); on a machine without a display use {self.without_display}."
             ) from None
+        self.pads = Gamepads()
         pygame.display.set_caption(title)
         self.title = title
         self.clock = pygame.time.Clock()
         self.times: deque[float] = deque(maxlen=60)
 
     def read(self) -> Input:
-        """Keys held now are buttons; R, P, G, M, [, ] and ESC act when they go down."""
+        """Keys and pads held now are buttons; R, P, G, M, [, ] and ESC act when they go down."""
         pygame = self.pygame
-        turn, tapped = Input(), set()
+        turn, down = Input(), set()
         for event in pygame.event.get():
+            self.pads.notice(event)
             if event.type == pygame.QUIT:
                 turn.quit = True
             elif event.type == pygame.KEYDOWN:
@@ -75,10 +86,19 @@ class Window:
                 turn.save_gif |= event.key == pygame.K_g
                 turn.menu |= event.key == pygame.K_m
                 turn.warmer += (event.key == pygame.K_RIGHTBRACKET) - (event.key == pygame.K_LEFTBRACKET)
-                tapped.add(event.key)  # down and up again since the last look is a press all the same
-        held = pygame.key.get_pressed()
-        turn.pressed = {button for button, key in self.keys.items() if held[key] or key in tapped}
+                down.add(event.key)  # down and up again since the last look is a press all the same
+        turn.pressed = self.pressed(set().union(down, *self.look()))
         return turn
+
+    def look(self) -> tuple[set[int | str], set[int | str]]:
+        """Return the pads' controls that went down since the last look, and all that is held now."""
+        taps, held = self.pads.look()
+        keyboard = self.pygame.key.get_pressed()
+        return taps, held | {key for key in self.buttons if isinstance(key, int) and keyboard[key]}
+
+    def pressed(self, down: set[int | str]) -> set[str]:
+        """Return the buttons of what is down."""
+        return {button for key, button in self.buttons.items() if key in down}
 
     def show(self, frame: np.ndarray, paused: bool, message: str) -> None:
         """Draw the frame, the help under it, and wait for the next frame time."""
@@ -105,7 +125,7 @@ class Window:
 
     def help(self) -> list[str]:
         """Three lines: the keys of the game's buttons, and the window's own."""
-        names = [f"{key}: {button}" for button, key in self.spec.keys.items()]
+        names = [f"{key}: {button}" for button, key in self.keys.items()]
         own = [f"{key}: {what}" for key, what in self.own_keys.items()]
         return ["   ".join(part) for part in (names[: len(names) // 2], names[len(names) // 2 :], own)]
 
@@ -116,6 +136,8 @@ class Window:
         return (len(self.times) - 1) / span if span else 0.0
 
     def close(self) -> None:
+        """Close the window and let go of the pads."""
+        self.pads.close()
         self.pygame.quit()
 
     def _line(self, text: str, number: int, colour: tuple[int, int, int]) -> None:
@@ -124,22 +146,3 @@ class Window:
         font = next((font for font in self.fonts if font.size(text)[0] <= room), self.fonts[-1])
         y = self.screen.get_height() - (4 - number) * LINE - MARGIN // 2
         self.screen.blit(font.render(text, True, colour), (MARGIN, y))
-
-
-def _bind(spec: GameSpec, pygame: object, taken_keys: Iterable[str]) -> dict[str, int]:
-    """Button → pygame key code. Raises UserError for unknown keys, and for one key with two meanings."""
-    taken = dict.fromkeys(taken_keys, "Dreamcart itself")
-    bound = {}
-    for button, key in spec.keys.items():
-        if button not in spec.buttons:
-            raise UserError(f"`keys` of {spec.title} binds {button!r}, which is none of its buttons ({', '.join(spec.buttons)}).")
-        if key in taken:
-            raise UserError(
-                f"`keys` of {spec.title} gives {key!r} to {button}, but {taken[key]} uses it; choose another in game.yaml."
-            )
-        taken[key] = button
-        try:
-            bound[button] = pygame.key.key_code(key)
-        except ValueError:
-            raise UserError(f"`keys` of {spec.title} names a key {key!r} that pygame does not know; see pygame.key.name.") from None
-    return bound

@@ -8,7 +8,9 @@ import yaml
 
 from dreamcart.data.images import decode_image
 from dreamcart.data.reader import read_episodes
+from dreamcart.data.schema import INFO_NAME, checked_info
 from dreamcart.games.spec import GameSpec
+from dreamcart.record.manifest import with_shards
 
 PREVIEW = "preview.gif"
 MARK = "<!-- Written by Dreamcart, and written anew at every push. Without this line it is left as it is. -->"
@@ -29,7 +31,8 @@ SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_
 
 
 def card(repo_id: str, info: dict[str, Any], preview: bool) -> str:
-    """The text of README.md for a dataset whose dataset_info.json (with its shards) is `info`."""
+    """The text of README.md for a dataset whose dataset_info.json (with its shards) is `info`. Raises UserError for a wrong one."""
+    info = with_shards(checked_info(info, f"{INFO_NAME} of {repo_id}"), repo_id)
     game = info["game"]
     counts = counts_of(info)
     size = next((name for most, name in SIZES if counts["rows"] < most), "n>10M")

@@ -1,17 +1,17 @@
 """A dataset in other columns: recordings made elsewhere into Dreamcart's, and any of them into the gymnasium-recorder's."""
 
 import argparse
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from dreamcart.arguments import game, new_folder, text, whole
 from dreamcart.data.actions import AUTO
 from dreamcart.data.external import ExternalDataset
 from dreamcart.data.imports import EpisodeWriter, imported_info, report_lines
 from dreamcart.data.schema import INFO_NAME
+from dreamcart.data.whole import check_free, making
 from dreamcart.errors import UserError
 from dreamcart.files import write_json
 from dreamcart.games.catalog import load_game
@@ -22,25 +22,29 @@ from dreamcart.record.recorder_columns import write_recorder
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "source", help="a folder with Parquet files or of `save_to_disk`, a game in data/, or OWNER/NAME on the Hub"
-    )
-    parser.add_argument("out", type=Path, help="a new folder")
-    parser.add_argument("--game", help="which game it is, where the dataset does not say so itself")
-    parser.add_argument("--revision", default="", help="commit of a Hub dataset (default: its newest, which is printed)")
-    parser.add_argument("--columns", choices=["dreamcart", "recorder"], default="dreamcart", help="whose columns to write")
+    words = "a folder with Parquet files or of `save_to_disk`, a game in data/, or OWNER/NAME on the Hub"
+    parser.add_argument("source", type=text, help=words)
+    parser.add_argument("out", type=new_folder, help="a new folder")
+    words = "which game it is, where the dataset does not say so itself"
+    parser.add_argument("--game", type=game, help=words)
+    words = "commit of a Hub dataset (default: its newest, which is printed)"
+    parser.add_argument("--revision", type=text, help=words)
+    words = "whose columns to write"
+    parser.add_argument("--columns", choices=["dreamcart", "recorder"], default="dreamcart", help=words)
     parser.add_argument(
         "--actions",
+        type=text,
         default=AUTO,
         metavar="MEANING",
         help="what its actions mean, where that is left open: minimal or full (numbers of Atari's action sets), or the buttons at "
         "the places of a list, B,none,SELECT,…; by default found out, and reported",
     )
-    parser.add_argument("--first-episode", type=int, default=0, metavar="N", help="number episodes from N on (default: 0)")
+    words = "number episodes from N on"
+    parser.add_argument("--first-episode", type=whole(0, 10**9), default=0, metavar="N", help=words)
 
 
 def run(args: argparse.Namespace) -> None:
-    source, revision = find_source(args.source, args.revision)
+    source, revision = find_source(args.source, args.revision or "")
     spec = load_game(args.game) if args.game else None
     report = convert(source, revision, args.out, spec, args.columns, args.first_episode, args.actions)
     print("\n".join(report_lines(report)))
@@ -61,31 +65,22 @@ def convert(
     Raises:
         UserError: the source cannot be read or does not fit the game, no game is named, or `out` is not empty.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} is there already; name a new folder.")
+    check_free(out)
     data = ExternalDataset(source, revision)
     spec = spec or data.spec
     if spec is None:
         raise UserError(f"{source} does not say which game it was recorded from; name it with --game.")
     binding = data.bind(spec, actions)
-    part = out.with_name(out.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        writer = EpisodeWriter(part, spec.images)
-        episodes = data.episodes_of(spec, binding, first)
-        for rows in tqdm(episodes, total=data.survey.episodes, unit="episode", desc=f"convert {source}", delay=2):
-            writer.add(rows)
-        writer.close()
+    with making(out) as part:
+        with EpisodeWriter(part, spec.images) as writer:
+            episodes = data.episodes_of(spec, binding, first)
+            for name, rows in tqdm(episodes, total=data.survey.episodes, unit="episode", desc=f"convert {source}", delay=2):
+                writer.add(name, rows)
         if columns == "recorder":
             write_recorder(part, spec)
         else:
             numbers = range(first, first + data.survey.episodes)
             write_json(part / INFO_NAME, imported_info(spec, data, revision, numbers))
-        if out.exists():
-            out.rmdir()
-        os.replace(part, out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return data.report(binding)
 
 

@@ -8,11 +8,12 @@ import argparse
 import shutil
 import textwrap
 from dataclasses import dataclass
+from pathlib import Path
 
-from dreamcart.errors import ROOT, UserError
-from dreamcart.games.catalog import PLATFORMS, game_names, load_game, near_names
+from dreamcart.arguments import text
+from dreamcart.errors import UserError
+from dreamcart.games.catalog import PLATFORMS, game_names, integration_of, load_game, near_names
 from dreamcart.games.retro import has_rom
-from dreamcart.games.spec import GameSpec
 from dreamcart.tables import print_table
 
 MOST = 110  # names printed of one platform: all of Atari's; Doom's maps by skill are hundreds
@@ -36,7 +37,8 @@ class Listed:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The arguments of `games`."""
-    parser.add_argument("name", nargs="?", help="search: a part of the name, capitals aside")
+    words = "search: a part of the name, capitals aside"
+    parser.add_argument("name", type=text, nargs="?", help=words)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -84,16 +86,17 @@ def all_games() -> list[Listed]:
         except UserError as problem:  # it extends a game of a library that is not installed
             listed.append(Listed(name, "", "", False, True, str(problem)))
             continue
-        ready = _own_rom(spec) if spec.integration else here.get(spec.env, False)
+        folder = integration_of(name)
+        ready = _own_rom(spec.env, folder) if folder else here.get(spec.env, False)
         listed.append(Listed(name, spec.backend, spec.title, ready, True))
     for backend, games in environments.items():
         listed += [Listed(name, backend, name, ready, False) for name, ready in games.items()]
     return listed
 
 
-def _own_rom(spec: GameSpec) -> bool:
+def _own_rom(env: str, integration: Path) -> bool:
     """The ROM of a game with an integration of its own."""
-    return PLATFORMS["retro"].module() is not None and has_rom(spec.env, ROOT / spec.integration)
+    return PLATFORMS["retro"].module() is not None and has_rom(env, integration)
 
 
 def _say_what_to_do(found: list[Listed]) -> None:

@@ -9,6 +9,8 @@ back when the disk is full, makes sure that what has been played till then can s
 import contextlib
 import errno
 import os
+import re
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -20,14 +22,17 @@ from dreamcart.data.reader import read_episodes
 from dreamcart.data.recordings import check_same_game
 from dreamcart.data.schema import INFO_NAME, SCHEMA, RowEncoder, dataset_info, open_shard, read_info
 from dreamcart.errors import UserError
-from dreamcart.files import replace_atomically, write_json
+from dreamcart.files import write_json, writing
 from dreamcart.games.spec import GameSpec
 
 SAVE_EVERY = 0.8  # seconds: with the time to save, less than one is ever lost
 MOST_SAVING = 0.2  # share of the time, on a machine that is too busy for this: rather lose more than stop the game
 ROWS_IN_SHARD = 4096
 BYTES_IN_SHARD = 4 * 2**20  # of distinct images
-RESERVE_NAME, RESERVE_BYTES = ".reserve", 8 * 2**20  # room for a shard beside its predecessor
+RESERVE_PREFIX, RESERVE_BYTES = ".reserve.", 8 * 2**20  # room for a shard beside its predecessor
+# What a killed recorder leaves behind: our own temporary files, and nobody else's.
+LEFTOVER = re.compile(r"\.(play-\d{5,}\.parquet|dataset_info\.json|reserve)\.\w{8}\.tmp", re.ASCII)
+KEPT = ("first_episode", "shards", "lossy")  # what stays true of a dataset that is recorded on
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -41,6 +46,9 @@ class LiveRecording:
 
     def __init__(self, folder: Path, spec: GameSpec, versions: dict[str, str]) -> None:
         self.folder, self.spec, self.versions = folder, spec, versions
+        self.kept: dict[str, Any] = {}  # of what dataset_info.json said before
+        self.found = folder.is_dir(), (folder / INFO_NAME).is_file()  # what is not ours to remove
+        self.reserve: Path | None = None
         self.episodes, self.shard = self._continue() if folder.is_dir() and any(folder.iterdir()) else (0, 0)
         pa.array([0])  # imports pandas the first time: not while somebody plays
         self.steps, self.full = 0, False
@@ -49,12 +57,15 @@ class LiveRecording:
         self._begin_shard([])
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / RESERVE_NAME).write_bytes(os.urandom(RESERVE_BYTES))  # zeros might take no room
+            handle, name = tempfile.mkstemp(prefix=RESERVE_PREFIX, suffix=".tmp", dir=folder)
+            os.close(handle)
+            self.reserve = Path(name)
+            self.reserve.write_bytes(os.urandom(RESERVE_BYTES))  # zeros might take no room
             self._write_info()
         except OSError as problem:
             self._leave()
             raise UserError(
-                f"Cannot record into {folder}: {os.strerror(problem.errno)}; choose another place with --out."
+                f"Cannot record into {folder}: {os.strerror(problem.errno or 0)}; choose another place with --out."
             ) from None
 
     def __enter__(self) -> "LiveRecording":
@@ -82,19 +93,29 @@ class LiveRecording:
 
     def close(self) -> None:
         """Save what is left. A folder in which nothing was recorded is removed."""
-        if self.rows and self.rows[-1]["actions"] is not None:  # it stops in the middle of an episode
-            self.episodes += self.rows[-1]["step"] > 0
-            self._save(lasting=True)
-            self._guard(self._write_info)
-        self._leave()
+        try:
+            if self.rows and self.rows[-1]["actions"] is not None:  # it stops in the middle of an episode
+                self.episodes += self.rows[-1]["step"] > 0
+                self._save(lasting=True)
+                self._guard(self._write_info)
+        finally:
+            self._leave()
 
     def _leave(self) -> None:
-        """Give the reserve back, and remove a folder without a recording."""
+        """Give the reserve back, and remove what we made where nothing was recorded."""
+        folder_found, info_found = self.found
         with contextlib.suppress(OSError):
-            (self.folder / RESERVE_NAME).unlink(missing_ok=True)
-            if not any(self.folder.glob("*.parquet")):
-                (self.folder / INFO_NAME).unlink(missing_ok=True)
+            self._give_back()
+            if info_found or any(self.folder.glob("*.parquet")):
+                return
+            (self.folder / INFO_NAME).unlink(missing_ok=True)
+            if not folder_found:
                 self.folder.rmdir()
+
+    def _give_back(self) -> None:
+        """Make room on the disk."""
+        if self.reserve is not None:
+            self.reserve.unlink(missing_ok=True)
 
     def _continue(self) -> tuple[int, int]:
         """(next episode, next shard) of the recording that is there. Removes what a killed recorder left behind."""
@@ -102,10 +123,12 @@ class LiveRecording:
             raise UserError(f"{self.folder} is not empty and holds no recording; choose another folder with --out.")
         info = read_info(self.folder)
         check_same_game(self.folder, info, self.spec, self.versions["rom_sha1"])
-        for leftover in (*self.folder.glob(".*.tmp"), self.folder / RESERVE_NAME):
-            leftover.unlink(missing_ok=True)
+        self.kept = {name: info[name] for name in KEPT if name in info}
+        for leftover in self.folder.iterdir():
+            if LEFTOVER.fullmatch(leftover.name) and leftover.is_file() and not leftover.is_symlink():
+                leftover.unlink()
         if not any(self.folder.glob("*.parquet")):
-            return 0, 0
+            return info.get("episodes", 0), 0
         last = max(episode[0]["episode_id"] for episode in read_episodes(self.folder, ["step"]))
         shards = [int(path.stem.removeprefix("play-")) for path in self.folder.glob("play-" + "[0-9]" * 5 + ".parquet")]
         return max(last + 1, info.get("episodes", 0)), max(shards, default=-1) + 1
@@ -142,21 +165,13 @@ class LiveRecording:
         self.due = begin + max(SAVE_EVERY, took / MOST_SAVING)
 
     def _write(self, table: pa.Table, lasting: bool) -> None:
+        # a killed process needs no flush, and the player would feel one
         path = self.folder / f"play-{self.shard:05d}.parquet"
-        temporary = path.with_name(f".{path.name}.tmp")
-        try:
-            with open_shard(temporary) as writer:
-                writer.write_table(table)
-            if lasting:
-                replace_atomically(temporary, path)
-            else:
-                os.replace(temporary, path)  # a killed process needs no flush, and the player would feel one
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        with writing(path, lasting) as temporary, open_shard(temporary) as writer:
+            writer.write_table(table)
 
     def _write_info(self) -> None:
-        write_json(self.folder / INFO_NAME, dataset_info(self.spec, self.versions, self.episodes))
+        write_json(self.folder / INFO_NAME, self.kept | dataset_info(self.spec, self.versions, self.episodes))
 
     def _guard(self, write: Any) -> None:
         """Write; where the disk is full give the reserve back and write again."""
@@ -165,7 +180,7 @@ class LiveRecording:
         except OSError as problem:
             if problem.errno not in FULL:
                 raise
-            (self.folder / RESERVE_NAME).unlink(missing_ok=True)
+            self._give_back()
             write()
             self.full = True
 

@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from dreamcart.data.schema import COLUMNS, read_info
+from dreamcart.data.schema import COLUMNS, INFO_NAME, SCHEMA, checked_info, read_info
 from dreamcart.errors import UserError
+from dreamcart.files import read_json
 
 # Two recordings belong together where these of their game agree: what a frame and an action mean.
 SAME_GAME = ("backend", "env", "buttons", "frame_skip", "crop", "fps")
@@ -25,12 +26,16 @@ def describe(folder: Path) -> dict[str, Any]:
     Every byte is read, so that no damaged shard is shared.
 
     Raises:
-        UserError: no shards, a damaged or foreign one, or an episode number used twice.
+        UserError: no shards, a damaged or foreign one, one that is no file of the folder's own, or an episode number used
+            twice.
     """
     info = read_info(folder)
     paths = sorted(folder.glob("*.parquet"))
     if not paths:
         raise UserError(f"{folder} holds no Parquet shards; record some first.")
+    for path in paths:
+        if path.is_symlink() or not path.is_file():  # a link would share a file from elsewhere
+            raise UserError(f"{path} is a link or no file, and a push sends only a dataset's own; put the file there itself.")
     shards = {path.name: _shard(path) for path in tqdm(paths, unit="shard", desc="check", delay=2)}
     if Path(info.get("source", "")).is_absolute():  # whose disk it was is nobody's business
         info["source"] = Path(info["source"]).name
@@ -46,10 +51,11 @@ def describe(folder: Path) -> dict[str, Any]:
             if episode in owner:
                 raise UserError(f"Episode {episode} is both in {owner[episode]} and in {name} of {folder}; leave one of them out.")
             owner[episode] = name
-    return info | {"shards": shards}
+    return checked_info(info | {"shards": shards}, folder / INFO_NAME)
 
 
 def _shard(path: Path) -> dict[str, Any]:
+    """What a shard holds. Raises UserError where it is damaged, empty or lacks a column."""
     numbers: set[int] = set()
     rows = 0
     try:
@@ -58,10 +64,13 @@ def _shard(path: Path) -> dict[str, Any]:
             if missing:
                 raise UserError(f"{path} lacks the column {missing[0]!r}; `python stages/record.py convert` makes a dataset of it.")
             for batch in file.iter_batches():
-                numbers.update(pc.unique(batch["episode_id"]).to_pylist())
+                numbers.update(pc.unique(batch["episode_id"].cast(SCHEMA.field("episode_id").type)).to_pylist())
                 rows += batch.num_rows
-    except (pa.ArrowException, OSError) as problem:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:
         raise UserError(f"{path} is damaged ({type(problem).__name__}); delete it and record it again.") from None
+    if not rows or None in numbers:
+        what = "rows without a number of an episode" if rows else "no rows"
+        raise UserError(f"{path} holds {what}; leave it out.")
     return {"sha256": sha256(path), "bytes": path.stat().st_size, "rows": rows, "episodes": sorted(numbers)}
 
 
@@ -99,3 +108,17 @@ def new_shards(local: dict[str, Any], remote: dict[str, Any], where: str) -> lis
             )
         fresh.append(name)
     return fresh
+
+
+def remote_info(api: Any, repo_id: str, commit: str) -> dict[str, Any]:
+    """Fetch dataset_info.json of a commit on the Hub. Raises UserError where it is wrong, see `checked_info`."""
+    path = Path(api.hf_hub_download(repo_id, INFO_NAME, repo_type="dataset", revision=commit))
+    return checked_info(read_json(path), f"{INFO_NAME} of {repo_id}")
+
+
+def with_shards(info: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return a `checked_info` that says all there is to say of its shards. Raises UserError where it does not."""
+    shards = info.get("shards")
+    if shards is None or not all({"sha256", "rows", "bytes", "episodes"} <= set(shard) for shard in shards.values()):
+        raise UserError(f"{where} has a {INFO_NAME} that Dreamcart's push did not write; push into another repository.")
+    return info

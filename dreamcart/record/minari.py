@@ -4,7 +4,6 @@ Observations are stored as they are (Minari's default would make them JPEG). Min
 """
 
 import argparse
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -14,7 +13,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from dreamcart.arguments import text
 from dreamcart.data.images import decode_image
+from dreamcart.data.infos import parse_infos
 from dreamcart.data.reader import dataset_spec, read_episodes
 from dreamcart.errors import UserError
 from dreamcart.record.folders import dataset_folder
@@ -23,8 +24,9 @@ INSTALL = 'pip install "minari[arrow]>=0.5.4"'
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", help="a folder, or a game whose recordings are in data/")
-    parser.add_argument("--id", help="Minari's name for it (default: dreamcart/GAME-v0)")
+    words = "a folder, or a game whose recordings are in data/"
+    parser.add_argument("dataset", type=text, help=words)
+    parser.add_argument("--id", type=text, help="Minari's name for it (default: dreamcart/GAME-v0)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -57,7 +59,7 @@ def export(folder: Path, name: str | None = None) -> Any:
     path = get_dataset_path(name)
     if path.exists():
         raise UserError(f"Minari has a dataset {name} already ({path}); choose another with --id, or `minari delete {name}`.")
-    first = decode_image(next(read_episodes(folder, ["observations"]))[0]["observations"]["bytes"])
+    first = decode_image(next(read_episodes(folder, ["observations"]))[0]["observations"]["bytes"], f"The first image of {folder}")
     observations = gymnasium.spaces.Box(0, 255, first.shape, np.uint8)
     actions = gymnasium.spaces.MultiBinary(len(spec.buttons))
     try:
@@ -78,7 +80,8 @@ def export(folder: Path, name: str | None = None) -> Any:
 def _episodes(folder: Path, observations: Any, actions: Any, buffer: Any) -> Iterator[Any]:
     """Minari's buffers, one at a time, each checked against the spaces."""
     for number, rows in enumerate(tqdm(read_episodes(folder), unit="episode", desc="export", delay=2)):
-        frames = [decode_image(row["observations"]["bytes"]) for row in rows]
+        what = f"of episode {rows[0]['episode_id']} of {folder}"
+        frames = [decode_image(row["observations"]["bytes"], f"The image at step {row['step']} {what}") for row in rows]
         held = [np.array(row["actions"], np.int8) for row in rows[:-1]]
         if not all(map(observations.contains, frames)) or not all(map(actions.contains, held)):
             raise UserError(f"Episode {rows[0]['episode_id']} of {folder} has a frame or an action of another shape; leave it out.")
@@ -96,6 +99,11 @@ def _episodes(folder: Path, observations: Any, actions: Any, buffer: Any) -> Ite
 
 def _infos(rows: list[dict[str, Any]]) -> dict[str, list[Any]] | None:
     """The numeric variables that every step has, a list each: Minari cannot read back arrays of plain numbers."""
-    steps = [json.loads(row["infos"]) for row in rows]
-    names = [name for name in steps[-1] if all(type(step.get(name)) in (int, float, bool) for step in steps)]
+    steps = [parse_infos(row["infos"]) or {} for row in rows]
+    names = [name for name in steps[-1] if all(_is_plain(step.get(name)) for step in steps)]
     return {name: [step[name] for step in steps] for name in names} or None
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a variable is a number that an array of any program holds."""
+    return type(value) in (int, float, bool) and abs(value) <= 2**53

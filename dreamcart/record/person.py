@@ -7,12 +7,12 @@ folder of its own, or goes on in one that is there (--out).
 import argparse
 import contextlib
 import time
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
 
+from dreamcart import arguments
 from dreamcart.data.collect import Coverage, Episode, play_episode
 from dreamcart.data.recordings import recording_fingerprint
 from dreamcart.errors import ROOT, UserError
@@ -25,6 +25,7 @@ from dreamcart.record.live import LiveRecording
 from dreamcart.tables import print_table
 
 NO_LIMIT = 10**9  # steps in an episode
+LAST_SEED = 2 * 10**9  # of episode 0: those of the next ones stay below 2**31
 
 
 class Player(Protocol):
@@ -102,14 +103,27 @@ def record_session(
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("game", metavar="GAME", help="a folder of games/, or a name that `record.py games` lists")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="new, or one to go on in (default: data/recordings/GAME/TIME)")
-    parser.add_argument("--episodes", type=int, metavar="N", help="stop after so many (default: when you leave; headless: 1)")
-    parser.add_argument("--speed", type=float, default=1.0, help="1 is real time; + and - change it (0.1 to 10)")
-    parser.add_argument("--state", help="start state (default: the game's first)")
-    parser.add_argument("--seed", type=int, default=0, help="of episode 0; each episode has the next one")
+    words = "a folder of games/, or a name that `record.py games` lists"
+    parser.add_argument("game", type=arguments.game, metavar="GAME", help=words)
+    parser.add_argument(
+        "--out",
+        type=arguments.new_folder,
+        metavar="FOLDER",
+        help="new, or one to go on in (default: data/recordings/GAME/TIME)",
+    )
+    episodes, seed = arguments.whole(1, 10**6), arguments.whole(0, LAST_SEED)
+    words = "stop after so many (default: when you leave; headless: 1)"
+    parser.add_argument("--episodes", type=episodes, metavar="N", help=words)
+    speed = arguments.number(0.1, 10)
+    words = "1 is real time; + and - change it"
+    parser.add_argument("--speed", type=speed, default=1.0, metavar="X", help=words)
+    words = "start state (default: the game's first)"
+    parser.add_argument("--state", type=arguments.text, help=words)
+    words = "of episode 0; each episode has the next one"
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help=words)
     parser.add_argument("--headless", action="store_true", help="no window; needs --actions")
-    parser.add_argument("--actions", help="text or file: LEFT+A*5 is both held for five steps, . is nothing")
+    words = "text or file: LEFT+A*5 is both held for five steps, . is nothing"
+    parser.add_argument("--actions", help=words)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -140,12 +154,6 @@ def run(args: argparse.Namespace) -> None:
 
 def _check(args: argparse.Namespace, spec: GameSpec) -> None:
     """Refuse what cannot be recorded before anything opens. Raises UserError."""
-    if not 0.1 <= args.speed <= 10:
-        raise UserError(f"--speed is {args.speed:g}; allowed: 0.1 to 10.")
-    if args.episodes is not None and args.episodes < 1:
-        raise UserError(f"--episodes is {args.episodes}; it must be 1 or more.")
-    if not 0 <= args.seed < 2**31:
-        raise UserError(f"--seed is {args.seed}; allowed: 0 to {2**31 - 1}.")
     if args.actions and not args.headless:
         raise UserError("--actions is for --headless: in the window you play.")
     if not args.headless and not spec.keys:

@@ -5,29 +5,30 @@ run again it goes on, because what has arrived is recognised by its hash.
 """
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from dreamcart.arguments import text
 from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION
 from dreamcart.errors import UserError
 from dreamcart.files import write_json
 from dreamcart.games.spec import GameSpec
-from dreamcart.huggingface import hub_api, patiently
+from dreamcart.huggingface import check_repo_id, hub_api, patiently
 from dreamcart.record.card import MARK, PREVIEW, card, counts_of, preview_frames
 from dreamcart.record.folders import dataset_folder
-from dreamcart.record.manifest import describe, new_shards
+from dreamcart.record.manifest import describe, new_shards, remote_info, with_shards
 
 SHARDS_IN_UPLOAD = 8  # sent together, by threads
 SHARDS_IN_COMMIT = 64  # then they are in the dataset for good
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", help="a folder, or a game whose recordings are in data/")
-    parser.add_argument("repo_id", help="OWNER/NAME on the Hub; made if it is not there")
+    words = "a folder, or a game whose recordings are in data/"
+    parser.add_argument("dataset", type=text, help=words)
+    parser.add_argument("repo_id", type=text, help="OWNER/NAME on the Hub; made if it is not there")
     parser.add_argument("--private", action="store_true", help="make it private, if it is made")
 
 
@@ -46,8 +47,10 @@ def push(folder: Path, repo_id: str, private: bool = False) -> dict[str, Any]:
     Returns sent (shards added now), episodes and steps (there now) and revision (the commit).
 
     Raises:
-        UserError: a shard is damaged, the Hub's history conflicts with this one, or the Hub refuses or stays busy.
+        UserError: a shard is damaged or no file of `folder`, the Hub's history conflicts with this one, or the Hub refuses,
+            stays busy or says nonsense.
     """
+    check_repo_id(repo_id)
     local = describe(folder)
     api = hub_api()
     patiently(repo_id, lambda: api.create_repo(repo_id, repo_type="dataset", private=private or None, exist_ok=True))
@@ -66,6 +69,8 @@ def _push_some(api: Any, folder: Path, repo_id: str, local: dict[str, Any], bar:
     It looks at what is there first, so that it can be repeated after any failure.
     """
     from huggingface_hub import CommitOperationAdd
+
+    from dreamcart.hub_client import commit_of
 
     head, there, remote = _look(api, repo_id, local)
     fresh = new_shards(local, remote, repo_id)
@@ -94,13 +99,12 @@ def _push_some(api: Any, folder: Path, repo_id: str, local: dict[str, Any], bar:
             repo_type="dataset",
             parent_commit=head,  # refused where somebody else was faster: then look again
         )
-    return len(additions), len(fresh) - len(additions), commit.oid, whole
+    return len(additions), len(fresh) - len(additions), commit_of(commit.oid), whole
 
 
 def _look(api: Any, repo_id: str, local: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """The Hub's side: its newest commit, its files by path, and its dataset_info.json (empty before the first push)."""
-    head = api.dataset_info(repo_id).sha
-    files = {file.path: file for file in api.list_repo_tree(repo_id, repo_type="dataset", revision=head)}
+    head, files = api.contents(repo_id)
     shards = [path for path in files if path.endswith(".parquet")]
     if INFO_NAME not in files:
         if shards:
@@ -108,7 +112,7 @@ def _look(api: Any, repo_id: str, local: dict[str, Any]) -> tuple[str, dict[str,
                 f"{repo_id} holds a dataset that Dreamcart did not write ({shards[0]}, …); push into another repository."
             )
         return head, files, {"schema_version": SCHEMA_VERSION, "game": local["game"], "shards": {}}
-    info = _read_remote_info(api, repo_id, head)
+    info = with_shards(remote_info(api, repo_id, head), repo_id)
     for name in shards:
         oid = files[name].lfs.sha256 if files[name].lfs else None
         if name not in info["shards"] or (oid and info["shards"][name]["sha256"] != oid):
@@ -126,31 +130,11 @@ def _may_write_card(api: Any, repo_id: str, revision: str, there: dict[str, Any]
     )
 
 
-def _read_remote_info(api: Any, repo_id: str, revision: str) -> dict[str, Any]:
-    """dataset_info.json of a commit. Raises UserError where its version is unknown or it names no shards."""
-    path = Path(api.hf_hub_download(repo_id, INFO_NAME, repo_type="dataset", revision=revision))
-    try:
-        info = json.loads(path.read_text())
-        version, shards = info["schema_version"], info["shards"]
-        complete = isinstance(info["game"], dict) and all(
-            {"sha256", "rows", "bytes", "episodes"} <= set(s) for s in shards.values()
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        version, complete = None, False
-    if version is not None and version != SCHEMA_VERSION:
-        raise UserError(
-            f"{repo_id} has dataset schema version {version!r}, and this Dreamcart knows {SCHEMA_VERSION}; update Dreamcart."
-        )
-    if not complete:
-        raise UserError(f"{repo_id} has a {INFO_NAME} that Dreamcart's push did not write; push into another repository.")
-    return info
-
-
 def _merged(local: dict[str, Any], remote: dict[str, Any], fresh: list[str]) -> dict[str, Any]:
     """dataset_info.json after a push of these shards: the first push says what is said once (game, versions)."""
     shards = remote["shards"] | {name: local["shards"][name] for name in fresh}
     numbers = [number for shard in shards.values() for number in shard["episodes"]]
-    counted = {"first_episode": min(numbers), "episodes": max(numbers) + 1}
+    counted = {"first_episode": min(numbers, default=0), "episodes": max(numbers, default=-1) + 1}
     lossy = sorted({name for info in (local, remote) for name in info.get("lossy", [])})
     return {**local, **remote, **counted, "lossy": lossy, "shards": shards}
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from dreamcart.data.actions import ALE_ACTIONS, console_order, minimal_actions
 from dreamcart.data.schema import SCHEMA
+from dreamcart.files import writing
 from dreamcart.games.spec import GameSpec
 
 
@@ -30,7 +31,8 @@ def write_recorder(folder: Path, spec: GameSpec) -> None:
         kind, encode = pa.list_(pa.int8()), lambda action: _listed(action, places, spec)
     for shard in tqdm(shards, unit="shard", desc="columns", delay=2):
         table = _recorder_table(pq.read_table(shard, page_checksum_verification=True), spec, kind, encode)
-        pq.write_table(table, shard, compression="zstd", compression_level=9, write_page_checksum=True)
+        with writing(shard) as temporary:
+            pq.write_table(table, temporary, compression="zstd", compression_level=9, write_page_checksum=True)
 
 
 def ale_name(action: list[int], spec: GameSpec) -> str:

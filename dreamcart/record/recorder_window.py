@@ -1,4 +1,7 @@
-"""The window in which a person plays to be recorded: SPACE begins an episode, ESC ends and saves it."""
+"""The window in which a person plays to be recorded: SPACE begins an episode, ESC ends and saves it.
+
+START of a pad begins one too, so that nobody has to reach for the pad while it is being recorded.
+"""
 
 from typing import Any
 
@@ -9,10 +12,14 @@ from dreamcart.play.window import MARGIN, Window
 
 SPEEDS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 RED = (235, 50, 50)
+PAD_START = "start"
 
 
 class RecorderWindow(Window):
-    """A `Player` (see `person`) with a keyboard. SPACE may be a button too: it begins only where no episode runs."""
+    """A `Player` (see `person`) with keyboard and pads.
+
+    SPACE and a pad's START may be buttons too: they begin only where no episode runs.
+    """
 
     own_keys = {"space": "start", "escape": "end and save", "p": "pause", "+ -": "speed"}  # noqa: RUF012
     taken_keys = ("escape", "p", "+", "-", "=", "[+]", "[-]")
@@ -23,7 +30,8 @@ class RecorderWindow(Window):
         self.frame, self.speed = frame, speed
         self.paused = self.leaving = False
         self.number = self.steps = 0
-        self.ignored: set[int] = set()  # keys that were down when the episode began: not pressed in it until let go
+        # What was down when the episode began: not pressed in it until let go.
+        self.ignored: set[int | str] = set()
 
     def see(self, frame: np.ndarray) -> None:
         """What to show next, uint8 [H, W, 3]."""
@@ -33,13 +41,15 @@ class RecorderWindow(Window):
         """Until the player begins episode `number` (True) or leaves (False)."""
         pygame = self.pygame
         while not self.leaving:
-            self._present(f"SPACE: record episode {number}   ESC: leave")
+            keys = "SPACE or START of the pad" if self.pads else "SPACE"
+            self._present(f"{keys}: record episode {number}   ESC: leave")
             down = self._keys_down()
+            taps, held = self.look()
             if pygame.K_ESCAPE in down:
                 return False
-            if pygame.K_SPACE in down:
+            if {pygame.K_SPACE, PAD_START} & (down | taps):
                 self.number, self.steps, self.paused = number, 0, False
-                self.ignored = {key for key in self.keys.values() if pygame.key.get_pressed()[key]} | {pygame.K_SPACE}
+                self.ignored = held
                 return True
         return False
 
@@ -51,16 +61,15 @@ class RecorderWindow(Window):
             state = "PAUSED" if self.paused else "REC"
             self._present(f"{state} episode {self.number}   {seconds // 60}:{seconds % 60:02d}   {self.steps} steps")
             down = self._keys_down()
+            taps, held = self.look()
             if self.leaving or pygame.K_ESCAPE in down:
                 return None
             self.paused ^= pygame.K_p in down
             if self.paused:
                 continue
-            held = pygame.key.get_pressed()
-            self.ignored = {key for key in self.ignored if held[key]}
+            self.ignored &= held
             self.steps += 1
-            pressed = {key for key in self.keys.values() if held[key] or key in down} - self.ignored
-            return {button for button, key in self.keys.items() if key in pressed}
+            return self.pressed((down | taps | held) - self.ignored)
 
     def _present(self, status: str) -> None:
         """Draw, and wait for the next step's time."""
@@ -74,6 +83,7 @@ class RecorderWindow(Window):
         """Keys that have gone down since the last look; changes of speed are done here."""
         pygame, down = self.pygame, set()
         for event in pygame.event.get():
+            self.pads.notice(event)
             self.leaving |= event.type == pygame.QUIT
             if event.type == pygame.KEYDOWN:
                 down.add(event.key)

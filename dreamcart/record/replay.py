@@ -4,6 +4,7 @@ Emulators are deterministic, so a difference means that the recording was change
 the ROM or the game's settings are others now.
 """
 
+import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ import xxhash
 from PIL import Image
 
 from dreamcart.data.images import decode_image
-from dreamcart.data.schema import infos_json
-from dreamcart.errors import UserError
+from dreamcart.data.infos import infos_json, parse_infos, start_state
+from dreamcart.errors import UserError, shown
+from dreamcart.files import writing
 from dreamcart.games.emulator import Emulator
 
 OURS = ("start_state", "actions_hash")  # in infos, but no variables of the emulator
@@ -70,7 +72,7 @@ def _compare(emulator: Emulator, buttons: int, rows: Iterable[dict[str, Any]]) -
         if row["actions"] is None:
             continue
         if len(row["actions"]) != buttons or not set(row["actions"]) <= {0, 1}:
-            raise DifferenceError(f"the action {row['actions']} does not fit the game's {buttons} buttons", step)
+            raise DifferenceError(f"the action {shown(row['actions'])} does not fit the game's {buttons} buttons", step)
         actions.update(bytes(row["actions"]))
         frame, reward, terminated, truncated = emulator.step(row["actions"])
         if row["rewards"] != np.float32(reward):
@@ -84,17 +86,23 @@ def _compare(emulator: Emulator, buttons: int, rows: Iterable[dict[str, Any]]) -
         raise DifferenceError("its final observation is missing", step + 1)
     if not ended:
         raise DifferenceError("it stops without an end: steps are missing", step)
-    if json.loads(previous["infos"] or "{}").get("actions_hash", actions.hexdigest()) != actions.hexdigest():
+    if (parse_infos(previous["infos"]) or {}).get("actions_hash", actions.hexdigest()) != actions.hexdigest():
         raise DifferenceError("up to here the actions are not those that were recorded, though the frames are", step)
     return step
 
 
 def _begin(emulator: Emulator, row: dict[str, Any]) -> np.ndarray:
     """The first frame, from the start state and the seed that the first row names."""
-    state = json.loads(row["infos"] or "{}").get("start_state")
-    if state is None:
+    infos = parse_infos(row["infos"])
+    if infos is None:
+        raise DifferenceError(f"the infos are {shown(row['infos'])}, which is no JSON object")
+    if infos.get("start_state") is None:
         raise DifferenceError("the episode does not name its start state, so it cannot be replayed")
-    return emulator.reset(state, row["seed"])
+    state = start_state(infos, "the episode")
+    try:
+        return emulator.reset(state, row["seed"])
+    except (OverflowError, ValueError, TypeError):
+        raise DifferenceError(f"{row['seed']} is no seed that this emulator takes") from None
 
 
 def _compare_frames(recorded: np.ndarray, frame: np.ndarray, step: int) -> None:
@@ -111,10 +119,13 @@ def _compare_variables(infos: str | None, emulator: Emulator, step: int, frame: 
     now = infos_json(emulator.variables())
     if infos in (now, None):
         return
-    recorded, now = json.loads(infos), json.loads(now)
+    recorded, now = parse_infos(infos), json.loads(now)
+    if recorded is None:
+        raise DifferenceError(f"the infos are {shown(infos)}, which is no JSON object", step)
     for name, was in recorded.items():
         if name not in OURS and was != now.get(name):
-            raise DifferenceError(f"the variable {name} is {was}, replayed {now.get(name)}", step, frame, frame)
+            what = f"the variable {shown(name)[1:-1]} is {shown(was)}, replayed {shown(now.get(name))}"
+            raise DifferenceError(what, step, frame, frame)
 
 
 @lru_cache(256)  # most frames repeat
@@ -130,6 +141,8 @@ def _draw(difference: DifferenceError, path: Path) -> Path | None:
     gap = np.full((len(recorded), 4, 3), 96, np.uint8)
     apart = np.abs(recorded.astype(int) - replayed).astype(np.uint8)
     sheet = np.concatenate([recorded, gap, replayed, gap, apart], axis=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet.repeat(2, 0).repeat(2, 1)).save(path)
+    buffer = io.BytesIO()  # Pillow writing to the disk itself would hide why it cannot
+    Image.fromarray(sheet.repeat(2, 0).repeat(2, 1)).save(buffer, "PNG")
+    with writing(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())
     return path

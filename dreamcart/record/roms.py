@@ -14,8 +14,9 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
-from dreamcart.errors import ROOT, UserError
-from dreamcart.games.catalog import game_names, load_game
+from dreamcart.arguments import existing
+from dreamcart.errors import UserError
+from dreamcart.games.catalog import game_names, integration_of
 
 
 @dataclass
@@ -31,7 +32,8 @@ class Report:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The arguments of `import`."""
-    parser.add_argument("folder", type=Path, help="a folder with ROMs (and folders of them, and zips), or one file")
+    words = "a folder with ROMs (and folders of them, and zips), or one file"
+    parser.add_argument("folder", type=existing, help=words)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -147,9 +149,7 @@ def _own_integrations() -> list[Path]:
     folders = []
     for name in game_names():
         try:
-            spec = load_game(name)
+            folders.append(integration_of(name))
         except UserError:
             continue
-        if spec.integration:
-            folders.append(ROOT / spec.integration)
-    return list(dict.fromkeys(folders))
+    return list(dict.fromkeys(filter(None, folders)))

@@ -2,24 +2,29 @@
 
 import argparse
 import multiprocessing
-import shutil
+import re
 import sys
 import time
 from collections import Counter
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from dreamcart.arguments import new_folder, text, whole
 from dreamcart.data.collect import worker_emulator, worker_versions
-from dreamcart.data.reader import count_rows, read_rows
+from dreamcart.data.reader import count_rows, missing_episodes, read_rows, shard_paths
 from dreamcart.data.schema import COLUMNS, read_info
-from dreamcart.errors import ROOT, UserError
+from dreamcart.errors import UserError
 from dreamcart.games.spec import GameSpec
+from dreamcart.paths import LONGEST_NAME, Paths, below
 from dreamcart.record.folders import dataset_folder
 from dreamcart.record.replay import Verdict, replay
 from dreamcart.tables import print_table
+
+PICTURE = re.compile(r"episode-\d{5,}\.png", re.ASCII)  # the names that `replay` gives
+MOST_MISSING = 1000  # of the missing episodes so many are listed, whatever a dataset claims
 
 Task = tuple[GameSpec, list[Path], list[int], Path]  # game, shards, the episodes of them to replay, where pictures go
 
@@ -33,9 +38,13 @@ def verify(folder: Path, workers: int, pictures: Path) -> list[Verdict]:
     info = read_info(folder)
     spec = GameSpec.from_dict(info["game"])
     places, twice = _find_episodes(folder)
-    verdicts = [Verdict(number, 0, "the episode is missing") for number in _wanted(info, list(places)) if number not in places]
+    missing = islice(missing_episodes(info, places), MOST_MISSING)
+    verdicts = [Verdict(number, 0, "the episode is missing") for number in missing]
     verdicts += [Verdict(number, 0, "it stands in two places") for number in twice]
-    shutil.rmtree(pictures, ignore_errors=True)
+    # those of an earlier time go; whatever else is there is not ours
+    for picture in pictures.glob("episode-*.png"):
+        if PICTURE.fullmatch(picture.name) and picture.is_file():
+            picture.unlink()
     tasks = _share_out(spec, {number: at for number, at in places.items() if number not in twice}, workers, pictures)
     with multiprocessing.get_context("spawn").Pool(max(1, min(workers, len(tasks)))) as pool:
         _check_versions(folder, info, pool.apply(worker_versions, (spec,)))
@@ -46,21 +55,9 @@ def verify(folder: Path, workers: int, pictures: Path) -> list[Verdict]:
     return sorted(verdicts, key=lambda verdict: verdict.episode)
 
 
-def _wanted(info: dict[str, Any], there: list[int]) -> set[int]:
-    """The numbers of the episodes that a dataset must hold: a shared one names them shard by shard, and what was recorded
-    after that goes on from its last; others count them, from `first_episode` to `episodes`."""
-    named = {number for shard in info.get("shards", {}).values() for number in shard.get("episodes", [])}
-    uncounted = min(there, default=0)  # a folder of an earlier import
-    first = max(named) + 1 if named else info.get("first_episode", 0 if "episodes" in info else uncounted)
-    return named | set(range(first, max([info.get("episodes", 0), *(number + 1 for number in there)])))
-
-
 def _find_episodes(folder: Path) -> tuple[dict[int, tuple[Path, ...]], list[int]]:
     """Episode → the shards that it stands in, one after the other; and those episodes that stand in two places."""
-    shards = sorted(folder.glob("*.parquet"))
-    if not shards:
-        raise UserError(f"{folder} holds no Parquet shards; record or download it again.")
-    rows = ((row["episode_id"], shard) for shard in shards for row in read_rows(shard, ["episode_id"]))
+    rows = ((row["episode_id"], shard) for shard in shard_paths(folder) for row in read_rows(shard, ["episode_id"]))
     runs = [(number, tuple(dict.fromkeys(shard for _, shard in run))) for number, run in groupby(rows, lambda row: row[0])]
     times = Counter(number for number, _ in runs)
     return dict(runs), [number for number, count in times.items() if count > 1]
@@ -76,9 +73,9 @@ def _share_out(spec: GameSpec, places: dict[int, tuple[Path, ...]], workers: int
     return tasks
 
 
-def _check_versions(folder: Path, info: dict[str, Any], here: dict[str, str] | UserError) -> None:
+def _check_versions(folder: Path, info: dict[str, Any], here: dict[str, str] | UserError | OSError) -> None:
     """Raise UserError for another ROM; say so where the emulator is another."""
-    if isinstance(here, UserError):
+    if isinstance(here, Exception):
         raise here
     if info.get("rom_sha1", here["rom_sha1"]) != here["rom_sha1"]:
         raise UserError(
@@ -88,6 +85,12 @@ def _check_versions(folder: Path, info: dict[str, Any], here: dict[str, str] | U
     names = [" ".join(f"{v.get('emulator')} {v.get('emulator_version')}".split()) for v in (info, here)]
     if names[0] != names[1]:
         print(f"Recorded with {names[0]}, replayed with {names[1]}: a difference may be the emulator's.")
+
+
+def picture_folder(game: str, dataset: Path) -> Path:
+    """Return where pictures of a dataset go by default: a folder of the game's, by its name."""
+    name = re.sub(r"[^\w.-]", "_", dataset.resolve().name, flags=re.ASCII).lstrip(".-")[:LONGEST_NAME]
+    return below(Paths(game).verify, name or "dataset")
 
 
 def _replay(task: Task) -> list[Verdict]:
@@ -105,18 +108,19 @@ def _replay(task: Task) -> list[Verdict]:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", metavar="DATASET", help="a folder that `collect` or `play` wrote, or a game in data/")
-    parser.add_argument("--workers", type=int, default=2, help="emulator processes (default: 2)")
-    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="of first differences (default: plots/GAME/verify)")
+    words = "a folder that `collect` or `play` wrote, or a game in data/"
+    parser.add_argument("dataset", type=text, metavar="DATASET", help=words)
+    words = "emulator processes"
+    parser.add_argument("--workers", type=whole(1, 256), default=2, metavar="N", help=words)
+    words = "of first differences (default: plots/GAME/verify)"
+    parser.add_argument("--pictures", type=new_folder, metavar="FOLDER", help=words)
 
 
 def run(args: argparse.Namespace) -> None:
-    if not 1 <= args.workers <= 256:
-        raise UserError(f"--workers is {args.workers}; allowed: 1 to 256.")
     folder = dataset_folder(args.dataset)
     name = read_info(folder)["game"]["name"]
     begin = time.perf_counter()
-    verdicts = verify(folder, args.workers, args.pictures or ROOT / "plots" / name / "verify" / folder.name)
+    verdicts = verify(folder, args.workers, args.pictures or picture_folder(name, folder))
     seconds = time.perf_counter() - begin
     for verdict in verdicts:
         if not verdict.problem:

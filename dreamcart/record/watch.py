@@ -3,36 +3,43 @@
 import argparse
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dreamcart.arguments import SCALE, add_force, new_file, number, text, whole
 from dreamcart.data.external import ExternalDataset, image_bytes
 from dreamcart.data.images import decode_image
 from dreamcart.errors import ROOT, UserError
 from dreamcart.games.spec import GameSpec
+from dreamcart.play.actions import MAX_STEPS
 from dreamcart.play.loop import Script
 from dreamcart.play.loop import run as play
 from dreamcart.record.convert import find_source
+from dreamcart.tracked import spare
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="DATASET", help="a folder, a game in data/, or OWNER/NAME on the Hub")
-    parser.add_argument("--revision", default="", help="commit of a Hub dataset (default: its newest)")
-    parser.add_argument("--fps", type=float, help="steps a second (default: as recorded, else 30)")
-    parser.add_argument("--frames", type=int, help="without a window: this many frames")
-    parser.add_argument("--gif", type=Path, help="save what was played as a GIF")
-    parser.add_argument("--scale", type=int, help="whole-number enlargement of the window's picture")
+    words = "a folder, a game in data/, or OWNER/NAME on the Hub"
+    parser.add_argument("source", type=text, metavar="DATASET", help=words)
+    words = "commit of a Hub dataset (default: its newest)"
+    parser.add_argument("--revision", type=text, help=words)
+    words = "steps a second (default: as recorded, else 30)"
+    parser.add_argument("--fps", type=number(0.1, 1000), metavar="N", help=words)
+    words = "without a window: this many frames"
+    parser.add_argument("--frames", type=whole(1, MAX_STEPS), metavar="N", help=words)
+    words = "save what was played as a GIF"
+    parser.add_argument("--gif", type=new_file(".gif"), metavar="FILE", help=words)
+    add_force(parser)
+    words = "enlarge the window's picture N times"
+    parser.add_argument("--scale", type=whole(*SCALE), metavar="N", help=words)
 
 
 def run(args: argparse.Namespace) -> None:
-    if args.fps is not None and args.fps <= 0:
-        raise UserError(f"--fps is {args.fps:g}; it must be above 0.")
-    recording = Recording(*find_source(args.source, args.revision), args.fps)
-    if args.frames is not None:
-        if args.frames < 1:
-            raise UserError(f"--frames is {args.frames}; it must be 1 at least.")
+    if args.gif:
+        spare(args.gif, args.force)
+    recording = Recording(*find_source(args.source, args.revision or ""), args.fps)
+    if args.frames:
         report = play(recording, Script(itertools.repeat(set(), args.frames), args.frames), gif=args.gif)
     else:
         report = _in_window(recording, args)
@@ -86,7 +93,7 @@ class Recording:
         columns = self.data.columns
         self.caption = f"episode {row[columns['episode_id']]}" + (f", step {row[columns['step']]}" if "step" in columns else "")
         held = row[columns["actions"]]
-        if self.buttons and held:
+        if self.buttons and isinstance(held, list):
             self.caption += ": " + ("+".join(name for name, on in zip(self.buttons, held, strict=False) if on) or "no button")
         self.changed(self.caption)
         return decode_image(image_bytes(row[columns["observations"]]))

@@ -8,7 +8,7 @@ import torch
 from tqdm import tqdm
 
 from dreamcart.data.tiled import TiledFrames
-from dreamcart.files import write_array
+from dreamcart.files import write_array, writing
 from dreamcart.hardware import autocast, pick_device
 from dreamcart.representation.base import Representation
 from dreamcart.representation.tiles import Tiles
@@ -17,21 +17,33 @@ BATCH = 128
 
 
 def encode_frames(model: Representation, frames: np.ndarray | TiledFrames, path: Path, title: str) -> None:
-    """Write the latent of every frame, uint8 [U, H, W, C], to a .npy file: float32 or int16 [U, *latent_shape]."""
+    """Write the latent of every frame, uint8 [U, H, W, C], to a .npy file.
+
+    It holds float32 or int16 [U, *latent_shape]. Raises OSError, with `path`, where it cannot be
+    written; what was there stays then.
+    """
+    dtype = {torch.float32: "<f4", torch.int16: "<i2"}[model.latent_dtype]
+    with writing(path) as temporary:
+        latents = write_array(temporary, (len(frames), *model.latent_shape), dtype)
+        for first, batch in encoded(model, frames, title):
+            latents[first : first + BATCH] = batch
+        latents.flush()
+
+
+def encoded(model: Representation, frames: np.ndarray | TiledFrames, title: str) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the latents of the frames in batches, each with the number of its first frame."""
     device = pick_device()
     model = model.to(device)
-    latents = write_array(path, (len(frames), *model.latent_shape), {torch.float32: "<f4", torch.int16: "<i2"}[model.latent_dtype])
     same_tiles = isinstance(model, Tiles) and isinstance(frames, TiledFrames) and frames.tiles.shape[1] == model.tile
     if same_tiles:  # look up each tile once, not in every frame
         token = model.lookup(torch.from_numpy(np.array(frames.tiles)).to(device)).cpu().numpy().astype(np.int16)
-    with torch.inference_mode(), autocast(device):
-        for first in tqdm(range(0, len(frames), BATCH), desc=f"encode {title}", unit="batch"):
-            if same_tiles:
-                latents[first : first + BATCH] = token[frames.cells[first : first + BATCH]]
-            else:
-                batch = torch.from_numpy(np.array(frames[first : first + BATCH])).to(device)
-                latents[first : first + BATCH] = model.encode(batch).cpu().numpy()
-    latents.flush()
+    for first in tqdm(range(0, len(frames), BATCH), desc=f"encode {title}", unit="batch"):
+        if same_tiles:
+            latents = token[frames.cells[first : first + BATCH]]
+        else:
+            with torch.inference_mode(), autocast(device):
+                latents = model.encode(torch.from_numpy(np.array(frames[first : first + BATCH])).to(device)).cpu().numpy()
+        yield first, latents
 
 
 @torch.inference_mode()

@@ -1,9 +1,10 @@
-"""The perceptual term: how far apart two pictures are in the features of a frozen network (Johnson et al. 2016).
+"""The perceptual term: how far apart two pictures are in a frozen network's features.
 
-Features are taken at three depths, scaled to unit length in every place and compared by squared distance, as in Zhang
-et al. 2018, so that the same weight does for any network. The network is VGG16 where torchvision's weights lie in torch's
-cache already; nothing is downloaded. Elsewhere it is a light one trained here on the game's own frames: to tell the RAM
-variables that were recorded with them, or where there are none, which buttons lie between two frames.
+It is that of Johnson et al. 2016. Features are taken at three depths, scaled to unit length in every place and compared by squared
+distance, as in Zhang et al. 2018, so that the same weight does for any network. The network is
+VGG16 as ImageNet trained it, which `make` brings. Only where its weights are not here it is a light
+one, trained on the game's own frames: to tell the RAM variables that were recorded with them, or
+where there are none, which buttons lie between two frames.
 """
 
 import hashlib
@@ -17,14 +18,17 @@ from torch import nn
 
 from dreamcart.data.processed import Split
 from dreamcart.data.variables import ask, load_variables
-from dreamcart.errors import UserError
 from dreamcart.files import fingerprint
 from dreamcart.hardware import autocast, make_repeatable, pick_device
+from dreamcart.pretrained import load_features
 from dreamcart.representation.convolutional import to_planes
 from dreamcart.tensors import load_tensors, save_tensors
 from dreamcart.training import Plan, fit, step_rng
 
 VGG_CUTS = (4, 9, 16)  # after relu1_2, relu2_2 and relu3_3
+# What VGG16 looks at in a step on a CPU: eight frames of 80 x 80, a second. A whole batch takes ten
+# of them at this size and a minute at 224 x 240.
+VGG_PIXELS = 51_200
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the pictures that VGG16 was trained on
 CHANNELS = (16, 32, 64, 32)  # of the light network; the last serves the training only
 SAMPLE, HELD_OUT = 6000, 250  # training frames that the light network sees, and is judged on
@@ -41,9 +45,16 @@ class Perceptual:
         name: which network it is: "vgg16", "own_variables" or "own_buttons".
     """
 
-    def __init__(self, name: str, stages: list[nn.Module], normalise: bool, device: torch.device) -> None:
-        """stages: the network up to each depth; normalise: the planes must be as VGG16 knows pictures."""
-        self.name = name
+    def __init__(self, name: str, stages: list[nn.Module], normalise: bool, device: torch.device, most: int | None = None) -> None:
+        """Take a network apart.
+
+        Args:
+            stages: the network up to each depth; normalise: the planes must be as VGG16 knows
+                pictures.
+            most: pixels to look at; of a batch that has more, frames drawn from it at random stand
+                for all (at least one).
+        """
+        self.name, self.most = name, most
         self.stages = [stage.to(device, memory_format=torch.channels_last).eval().requires_grad_(False) for stage in stages]
         self.mean, self.deviation = (
             (torch.tensor(x, device=device).view(1, 3, 1, 1) for x in (MEAN, DEVIATION)) if normalise else (None, None)
@@ -60,6 +71,10 @@ class Perceptual:
         return found
 
     def __call__(self, decoded: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+        count = len(true) if self.most is None else max(1, self.most // true[0, 0].numel())
+        if count < len(true):
+            some = torch.randperm(len(true))[:count].to(true.device)
+            decoded, true = decoded[some], true[some]
         with torch.no_grad():
             wanted = self.features(true)
         pairs = zip(self.features(decoded), wanted, strict=True)
@@ -88,26 +103,20 @@ class LightNetwork(nn.Module):
         return self.tell(torch.cat(found, 1))
 
 
-def vgg16_file() -> Path | None:
-    """torchvision's VGG16 weights in torch's cache, if they are there."""
-    found = sorted((Path(torch.hub.get_dir()) / "checkpoints").glob("vgg16-*.pth"))
-    return found[0] if found else None
-
-
 def make_perceptual(seed: int, train: Split, raw: Path, cache: Path, checkpoint: Callable[[str, str], Path]) -> Perceptual:
-    """The network that this machine can have; a light one is trained unless `cache` holds it for the same data and seed.
+    """Make the network: VGG16 where its weights are here, else a light one trained on the game.
 
     Args:
         raw: the raw dataset that `train` was made from, for its RAM variables.
-        cache: safetensors file for the light network.
+        cache: safetensors file of the light network; it is used again for the same data and seed.
         checkpoint: from a name and a key to the file that a killed training goes on from.
 
     Raises:
         UserError: VGG16's file is damaged, or the raw dataset is missing or damaged.
     """
-    device, file = pick_device(), vgg16_file()
-    if file:
-        return Perceptual("vgg16", _vgg16_stages(file), True, device)
+    device, vgg16 = pick_device(), load_features("vgg16")
+    if vgg16 is not None:
+        return Perceptual("vgg16", _cut(vgg16), True, device, VGG_PIXELS if device.type == "cpu" else None)
     make_repeatable(seed)
     rows = np.unique(np.linspace(0, len(train.frames) - 1, min(SAMPLE, len(train.frames))).astype(int))
     data = hashlib.sha256(np.ascontiguousarray(train.index).tobytes() + train.frames[rows[::KEY_EVERY]].tobytes()).hexdigest()
@@ -123,15 +132,9 @@ def make_perceptual(seed: int, train: Split, raw: Path, cache: Path, checkpoint:
     return Perceptual(f"own_{name}", list(network.stages[:3]), False, device)
 
 
-def _vgg16_stages(file: Path) -> list[nn.Module]:
-    """VGG16 from torchvision's file, cut at VGG_CUTS. Only numbers are read from it: nothing in it is executed."""
-    from torchvision.models import vgg16
-
-    if not hashlib.sha256(file.read_bytes()).hexdigest().startswith(file.stem.split("-")[1]):
-        raise UserError(f"{file} is damaged (its fingerprint does not fit its name); delete it.")
-    network = vgg16()
-    network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-    layers = [nn.ReLU() if isinstance(layer, nn.ReLU) else layer for layer in network.features]  # in place would spoil features
+def _cut(vgg16: nn.Sequential) -> list[nn.Module]:
+    """VGG16's layers up to each of VGG_CUTS."""
+    layers = [nn.ReLU() if isinstance(layer, nn.ReLU) else layer for layer in vgg16]  # in place would spoil features
     return [nn.Sequential(*layers[first:last]) for first, last in zip((0, *VGG_CUTS), VGG_CUTS, strict=False)]
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import torch
 
+from dreamcart.dynamics.tokens.budget import along
 from dreamcart.dynamics.tokens.layout import Layout
 
 CHUNK = 4096
@@ -20,14 +21,15 @@ def places_in(layout: Layout, shape: tuple[int, ...]) -> np.ndarray:
 
 def scenes_of(tokens: np.ndarray, layout: Layout) -> np.ndarray:
     """The backdrop of each frame int [U, H, W]: int64 [U]."""
-    chunks = (torch.from_numpy(np.array(tokens[at : at + CHUNK]).astype(np.int16)) for at in range(0, len(tokens), CHUNK))
+    begins = along(range(0, len(tokens), CHUNK), "scenes", "batch")
+    chunks = (torch.from_numpy(np.array(tokens[at : at + CHUNK]).astype(np.int16)) for at in begins)
     return np.concatenate([layout.backdrop_of(chunk).numpy() for chunk in chunks])
 
 
 def parts_of(area: np.ndarray) -> Iterator[np.ndarray]:
     """The parts of an area, bool [H, W], whose cells touch by a side or a corner."""
     count, labels = cv2.connectedComponents(area.astype(np.uint8), connectivity=8)
-    return (labels == number for number in range(1, count))
+    return (labels == number for number in along(range(1, count), "parts of the screen", "part"))
 
 
 def contents_of(tokens: np.ndarray, part: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray] | None:
@@ -35,7 +37,7 @@ def contents_of(tokens: np.ndarray, part: np.ndarray, most: int) -> tuple[np.nda
     where there are more than `most`."""
     shown: dict[bytes, int] = {}
     which = np.zeros(len(tokens), np.int64)
-    for first in range(0, len(tokens), CHUNK):
+    for first in along(range(0, len(tokens), CHUNK), "a part's contents", "batch"):
         for row, content in enumerate(tokens[first : first + CHUNK][:, part].astype(np.int16), first):
             which[row] = shown.setdefault(content.tobytes(), len(shown))
             if len(shown) > most:

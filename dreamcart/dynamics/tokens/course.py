@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import numpy as np
-from tqdm import tqdm
 
+from dreamcart.dynamics.tokens.budget import along
 from dreamcart.dynamics.tokens.controls import Controls
 from dreamcart.dynamics.tokens.lines import Lines
 from dreamcart.dynamics.tokens.live import Deed, Live
@@ -34,7 +34,7 @@ class Course:
 
     def _steps(self, transitions: np.ndarray) -> Iterator[tuple]:
         follower, last, stands = self.referee.follower, -2, None  # stands: whether what stands still has room
-        for at in tqdm(transitions.tolist(), desc="course", unit="step", unit_scale=True, mininterval=0.5):
+        for at in along(transitions.tolist(), "course", unit_scale=True, mininterval=0.5):
             before, after = self.before(at), self.after(at)
             same, begun = self.rows[at] == self.rows[at + 1], at != last + 1
             if begun:

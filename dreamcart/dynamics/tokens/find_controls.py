@@ -11,6 +11,7 @@ from itertools import islice
 import numpy as np
 import torch
 
+from dreamcart.dynamics.tokens.budget import along
 from dreamcart.dynamics.tokens.controls import Controls, Hands
 from dreamcart.dynamics.tokens.course import Course
 from dreamcart.dynamics.tokens.find_live import EXCEPTIONS, LEAST
@@ -38,7 +39,7 @@ class Steps:
         own = course.runs & course.ran & (course.some > 0) & course.did(Deed.NOTHING, Deed.MOVES)
         self.numbers = np.flatnonzero(own & (course.lain(pace) == 0) & ~unclear)
         table = np.zeros((len(self.numbers), 4), np.int64)
-        for row, number in zip(table, self.numbers, strict=True):
+        for row, number in along(zip(table, self.numbers, strict=True), "controls", total=len(table)):
             (one, other), screen = course.live(number), course.before(course.at[number])
             token = int(screen[one > 0][0])
             gone = np.argwhere(other > 0)[0] - np.argwhere(one > 0)[0] - follower.falls_of(one, other, screen) * way
@@ -94,7 +95,8 @@ def _slides(steps: Steps, follower: Follower) -> list[tuple[tuple[int, int], int
         beats = np.full(MOST_HELD, UNSEEN, np.int8)
         for count in range(MOST_HELD):
             own = active & (since == count)
-            stayed = (follower.gone(*steps.at(number), np.array(way)) is not None for number in np.flatnonzero(own & ~slid))
+            numbers = along(np.flatnonzero(own & ~slid), "controls, slides")
+            stayed = (follower.gone(*steps.at(number), np.array(way)) is not None for number in numbers)
             if (slid & own).sum() >= FEW:
                 beats[count] = 1
             elif not (slid & own).any() and len(list(islice(filter(None, stayed), FEW))) == FEW:  # though there was room
@@ -155,7 +157,7 @@ def _wrong(steps: Steps, live: Live, controls: Controls) -> int:
     hands, wrong = Hands(follower, live.shapes, controls), 0
     pressed = steps.down[:, [*controls.button.tolist(), *controls.turns.tolist()]].any(1)
     moves = steps.gone.any(1) | (steps.shape != steps.then)
-    for number in np.flatnonzero(pressed | moves):
+    for number in along(np.flatnonzero(pressed | moves), "controls, compared"):
         thing, screen = steps.at(number)
         then = hands.moved(thing, screen, steps.down[number], steps.held[number])
         if then is not None:

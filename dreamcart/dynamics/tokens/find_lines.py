@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 import torch
 
+from dreamcart.dynamics.tokens.budget import along
 from dreamcart.dynamics.tokens.course import Course
 from dreamcart.dynamics.tokens.find_live import EXCEPTIONS
 from dreamcart.dynamics.tokens.lines import Clears, Lines, straight
@@ -29,8 +30,9 @@ def find_lines(course: Course, pace: Pace) -> Lines:
         return Lines.empty()
     lines = Lines(torch.tensor(mark, dtype=torch.int16), *torch.zeros(2, dtype=torch.int64))
     clears = Clears(follower, lines)
-    shows = np.array([(clears.well(screen) == mark).any() for screen in course.tokens])
-    full = np.array([(clears.full(screen) & (clears.well(screen) != mark).any(1)).any() for screen in course.tokens])
+    screens = [along(course.tokens, about, "screen") for about in ("lines, marked", "lines, full")]
+    shows = np.array([(clears.well(screen) == mark).any() for screen in screens[0]])
+    full = np.array([(clears.full(screen) & (clears.well(screen) != mark).any(1)).any() for screen in screens[1]])
     before, after = (course.rows[course.at + k] for k in (0, 1))
     lies_down = course.due(pace) & (course.lain(pace) == 0) & (course.some > 0) & course.runs & ~course.fell
     comes, nothing = course.did(Deed.COMES), (course.some == 0) & course.runs

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
+from dreamcart.dynamics.tokens.budget import along
 from dreamcart.dynamics.tokens.contents import places_in
 from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.live import MOST_CELLS, NO_MORE, UNKNOWN, Deed, Follower, Live, shape_of
@@ -50,7 +50,7 @@ def watch(follower: Follower, tokens: np.ndarray, rows: np.ndarray, transitions:
     """The steps of a split that change its screen, one after another. about: what the progress bar says."""
     live = np.full(tokens.shape[1:], UNKNOWN, np.int8)
     last, begin, idle = -2, 0, 0
-    for at in tqdm(transitions.tolist(), desc=about, unit="step", unit_scale=True, mininterval=0.5):
+    for at in along(transitions.tolist(), about, unit_scale=True, mininterval=0.5):
         if at != last + 1:
             live, begin, idle = follower.begin(tokens[rows[at]]), at, 0
         last = at
@@ -95,7 +95,8 @@ def find_live(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, la
         return Live.empty()
 
     def closed(way: tuple[int, int]) -> bool:
-        open_to = sum(follower.gone(step.live, tokens[rows[step.at]], np.array(way)) is not None for step in turns)
+        tried = along(turns, "live, ways")
+        open_to = sum(follower.gone(step.live, tokens[rows[step.at]], np.array(way)) is not None for step in tried)
         return open_to <= EXCEPTIONS * len(turns)
 
     falls = [way for way, times in ways.items() if times >= SHARE * deeds[Deed.MOVES] and closed(way)]
@@ -135,7 +136,7 @@ def _turned(
 
 def _steps(tokens: np.ndarray, rows: np.ndarray, at: np.ndarray, area: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
     """Of the steps at records `at` that change a few cells of an area: which cells, and their tokens before and after."""
-    for first in range(0, len(at), CHUNK):
+    for first in along(range(0, len(at), CHUNK), "live, swaps", "batch"):
         before, after = (tokens[rows[at[first : first + CHUNK] + k]] for k in (0, 1))
         changed = (before != after) & area
         count = changed.sum((1, 2))

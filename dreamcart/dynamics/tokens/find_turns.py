@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from dreamcart.dynamics.tokens.budget import along
 from dreamcart.dynamics.tokens.contents import contents_of, parts_of, places_in
 from dreamcart.dynamics.tokens.find_live import EXCEPTIONS, LEAST, Step, watch
 from dreamcart.dynamics.tokens.history import MOST_IDLE
@@ -33,12 +34,13 @@ def find_turns(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, l
     rows, follower = index["frame"], Follower(live)
     parts, beside = parts_beside(tokens, layout, live)
     steps = list(watch(follower, tokens, rows, transitions, "turns"))
-    told = [(part, comings) for part in parts if (comings := _told(part, steps, rows, tokens))]
+    told = [(part, comings) for part in along(parts, "turns, parts", "part") if (comings := _told(part, steps, rows, tokens))]
     if not told:
         return Turns.empty()
     notice, comings = min(told, key=lambda known: len(known[0].contents))
     falls = {step.at: step.known and follower.fallen(step.live, tokens[rows[step.at]]) is not None for step in steps}
-    panels = [part for part in parts if part is not notice and _ends(part, steps, rows, falls).any()]
+    others = along((part for part in parts if part is not notice), "turns, ends", "part")
+    panels = [part for part in others if _ends(part, steps, rows, falls).any()]
     panel = panels[0] if len(panels) == 1 else Part(np.zeros(0, np.int64), np.zeros_like(notice.which), np.zeros((1, 0), np.int16))
     follows, opens = np.zeros((2, len(notice.contents), len(notice.contents)), np.int64)
     by_cells = {cells: content for content, (_, cells) in comings.items()}

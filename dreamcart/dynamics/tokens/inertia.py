@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import torch
 
+from dreamcart.dynamics.tokens.budget import along
 from dreamcart.dynamics.tokens.layout import CUT
 
 MOST_SHARE = 0.02  # of the screen: what is larger is scenery
@@ -107,7 +108,7 @@ def come_true(tiles: np.ndarray, tokens: np.ndarray, rows: np.ndarray, transitio
     """
     at = transitions[np.isin(transitions - 1, transitions)]
     inertia, said, right, changes = Inertia(tiles), 0, 0, 0
-    for record in at[:: max(1, len(at) // SAMPLE)]:
+    for record in along(at[:: max(1, len(at) // SAMPLE)], "inertia"):
         before, now, following = (tokens[rows[record + step]] for step in (-1, 0, 1))
         onward = inertia.onward(before, now)
         says = onward != now
@@ -137,11 +138,12 @@ def _things(picture: np.ndarray, other: np.ndarray) -> list[Thing]:
 
 def _pairs(before: list[Thing], now: list[Thing]) -> list[tuple[Thing, Thing]]:
     """Which thing came from which, the nearest of those that look alike first."""
+    shapes = [[thing.shape for thing in things] for things in (before, now)]  # once: many make many pairs
     ways = [
         (max(abs(new.y - old.y), abs(new.x - old.x)), b, n)
         for b, old in enumerate(before)
         for n, new in enumerate(now)
-        if old.shape == new.shape
+        if shapes[0][b] == shapes[1][n]
     ]
     pairs, gone, come = [], set(), set()
     for far, b, n in sorted(ways):

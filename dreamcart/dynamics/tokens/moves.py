@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from skimage.measure import label
-from tqdm import tqdm
 
 from dreamcart.dynamics.tokens.apart import largest, pieces_of, unexplained
+from dreamcart.dynamics.tokens.budget import along, check
 from dreamcart.dynamics.tokens.layout import CUT, Layout
 
 MOST_CELLS = 32  # of a move: larger changes are left alone
@@ -130,13 +130,14 @@ class Seen:
 def count(tokens: np.ndarray, index: np.ndarray, at: np.ndarray, active: np.ndarray) -> dict[bytes, Seen]:
     """The moves of at most MOST_CELLS cells in the steps at the records `at`, but for cuts to another scene."""
     seen: dict[bytes, Seen] = {}
-    for first in tqdm(range(0, len(at), CHUNK), desc="moves", unit="batch", disable=len(at) < 8 * CHUNK):
+    for first in along(range(0, len(at), CHUNK), "moves", "batch"):
         some = at[first : first + CHUNK]
         before, after = (tokens[index["frame"][some + k]].astype(np.int16) for k in (0, 1))
         cut = (before != after).sum((1, 2)) > CUT * active.size
         after = np.where(active & ~cut[:, None, None], after, before)
         episodes, now, then = index["episode"][some].tolist(), things(before), things(after)
         for step, group in groups_of(before, after):
+            check()
             if len(group) <= MOST_CELLS:
                 own = seen.setdefault(without_place(group).tobytes(), Seen(episodes[step]))
                 own.again(episodes[step])
@@ -152,7 +153,7 @@ def table_of(seen: dict[bytes, Seen]) -> Moves:
     """
     several = {move for move, own in seen.items() if not own.lonely}
     sizes, (times, new) = {}, np.zeros((2, MOST_CELLS + 1))
-    for move, own in seen.items():
+    for move, own in along(seen.items(), "moves, taken apart", "move"):
         group = np.frombuffer(move, np.int16).reshape(-1, 4)
         left = unexplained(group, lambda some: without_place(some).tobytes() in several) if own.lonely else []
         sizes[move] = largest(left or list(pieces_of(group)))

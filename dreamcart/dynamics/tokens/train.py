@@ -11,7 +11,9 @@ from torch.nn import functional as F
 from dreamcart.config import Params
 from dreamcart.data.processed import Split
 from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, choices
-from dreamcart.dynamics.tokens.chains import find_chains
+from dreamcart.dynamics.tokens.budget import Budget, Stopwatch
+from dreamcart.dynamics.tokens.chains import Chains, find_chains
+from dreamcart.dynamics.tokens.controls import Controls
 from dreamcart.dynamics.tokens.course import Course
 from dreamcart.dynamics.tokens.dials import dials_of
 from dreamcart.dynamics.tokens.find_controls import find_controls
@@ -21,17 +23,21 @@ from dreamcart.dynamics.tokens.find_pace import find_pace
 from dreamcart.dynamics.tokens.find_turns import find_turns
 from dreamcart.dynamics.tokens.inertia import colours, has_inertia
 from dreamcart.dynamics.tokens.init import fit_layout, load_trained, take_weights
-from dreamcart.dynamics.tokens.layout import find_layout
+from dreamcart.dynamics.tokens.layout import Layout, find_layout
+from dreamcart.dynamics.tokens.lines import Lines
+from dreamcart.dynamics.tokens.live import Live
 from dreamcart.dynamics.tokens.model import MOST_ROUNDS, TokenDynamics, config_for
-from dreamcart.dynamics.tokens.movers.kinds import PAST, find_kinds
+from dreamcart.dynamics.tokens.movers.kinds import PAST, Kinds, find_kinds
 from dreamcart.dynamics.tokens.movers.looks import with_looks
-from dreamcart.dynamics.tokens.movers.train import train_movers
-from dreamcart.dynamics.tokens.moves import find_moves
+from dreamcart.dynamics.tokens.movers.train import MOVERS, train_movers
+from dreamcart.dynamics.tokens.moves import Moves, find_moves
+from dreamcart.dynamics.tokens.pace import Pace
 from dreamcart.dynamics.tokens.reach import reach
-from dreamcart.dynamics.tokens.regions import find_regions
+from dreamcart.dynamics.tokens.regions import Regions, find_regions
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.dynamics.tokens.scenes import find_scenes
 from dreamcart.dynamics.tokens.state import State, delay
+from dreamcart.dynamics.tokens.turns import Turns
 from dreamcart.hardware import autocast, keep_memory, make_repeatable, pick_device
 from dreamcart.training import Plan, fit, step_rng
 
@@ -176,7 +182,10 @@ def train_tokens(
     model.to(device)
     fixed = samples["val"].all[:: max(1, len(samples["val"].all) // JUDGE_SAMPLE)]
 
+    watch = Stopwatch()
+
     def loss_at(step: int) -> torch.Tensor:
+        watch.tick()
         rng = step_rng(params.seed, step)
         at, weight = practice.draw(rng, own.batch_size, own.changed_share)
         loss = frame_loss(model, *practice.get(at, device), weight.to(device), rng, share)
@@ -188,55 +197,83 @@ def train_tokens(
         return sum(int(wrong(model, *samples["val"].get(at, device)).sum()) for at in batches) / len(fixed)
 
     plan = Plan(own.steps, own.learning_rate, own.weight_decay, own.validate_every, own.checkpoint_every, params.seed)
-    curve = fit(model, plan, loss_at, validate, checkpoint, "dynamics, tokens", practice.progress, model.network.matrices())
+    kept = practice.progress | {"seconds": watch.seconds}
+    curve = fit(model, plan, loss_at, validate, checkpoint, "dynamics, tokens", kept, model.network.matrices())
     model.cpu().network.settle()
+    budget = Budget.after(float(watch.seconds), len(train.transitions))
+    told = keep_to(model, tokens["train"], train, budget)
     plan = replace(plan, steps=MOVERS_MORE * plan.steps)
-    config |= move(model, samples, tokens, plan, checkpoint.with_suffix(f".movers{checkpoint.suffix}"))
-    return model, config | keep_to(model, tokens["train"], train), curve
+    config |= move(model, samples, tokens, plan, checkpoint.with_suffix(f".movers{checkpoint.suffix}"), budget)
+    return model, config | told, curve
 
 
 def move(
-    model: TokenDynamics, samples: dict[str, Samples], tokens: dict[str, np.ndarray], plan: Plan, checkpoint: Path
+    model: TokenDynamics,
+    samples: dict[str, Samples],
+    tokens: dict[str, np.ndarray],
+    plan: Plan,
+    checkpoint: Path,
+    budget: Budget | None = None,
 ) -> dict[str, Any]:
     """Teach a trained model the things that move as one, where the game has such. Returns what its config says of them.
 
     Args:
-        samples, tokens: by split, "train" and "val"; plan: its learning rate is for the cells, and is not used.
+        samples, tokens: by split, "train" and "val"; plan: its learning rate is for the cells, and is not used; budget: of the
+        searches, as long as they need without one, or where the checkpoint says that they were within it.
     """
     if not model.side or model.depth < PAST:
         return {}
-    tiles, practice = model.tiles.numpy(), samples["train"]
-    kinds = find_kinds(tiles, tokens["train"], practice.frame, practice.all)
+    if budget is None or checkpoint.is_file():
+        budget = Budget()
+    tiles = model.tiles.numpy()
+    kinds = budget.search(*MOVERS, Kinds.empty(), seen_kinds, tiles, tokens["train"], samples["train"])
     if not len(kinds.colours):
         return {}
-    changed = practice.changed
-    kinds = with_looks(kinds, tiles, tokens["train"], practice.frame[changed], practice.frame[changed + 1])
     plan = replace(plan, learning_rate=MOVERS_RATE)
-    kinds, mover, sizes = train_movers(samples, tokens, tiles, kinds, plan, checkpoint)
+    trained = train_movers(samples, tokens, tiles, kinds, plan, checkpoint, budget)
+    if trained is None:
+        return {}
+    kinds, mover, sizes = trained
     model.set_movers(kinds, mover)
     checkpoint.unlink(missing_ok=True)
     return {"movers": {"shape": kinds.shape, "network": sizes}}
 
 
-def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split) -> dict[str, Any]:
+def seen_kinds(tiles: np.ndarray, tokens: np.ndarray, samples: Samples) -> Kinds:
+    """The kinds of movers in a split, with where and in which colours they are seen. tokens: int [U, H, W]."""
+    kinds = find_kinds(tiles, tokens, samples.frame, samples.all)
+    if not len(kinds.colours):
+        return kinds
+    return with_looks(kinds, tiles, tokens, samples.frame[samples.changed], samples.frame[samples.changed + 1])
+
+
+def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split, budget: Budget | None = None) -> dict[str, Any]:
     """Tell a trained model what the recordings show and show nothing else: regions, moves and chains, what is live and whose turn
     it is.
 
     Args:
-        tokens: int [U, H, W], the distinct frames of the training split.
+        tokens: int [U, H, W], the distinct frames of the training split; budget: of the searches; none: as long as they need.
 
     Returns what the model's config says of their sizes.
     """
-    model.set_regions(find_regions(tokens, train.index, model.layout))
-    model.set_moves(find_moves(tokens, train.index, train.transitions, model.layout))
-    model.set_chains(find_chains(tokens, train.index, model.layout))
-    shown = tokens, train.index, train.transitions, model.layout
-    model.set_scenes(find_scenes(*shown))
-    live = find_live(*shown)
-    turns = find_turns(*shown, live)
-    course = Course(*shown[:3], live, turns)
-    pace = find_pace(course, model.layout, live)
-    controls, lines = find_controls(course, train.index, live, pace), find_lines(course, pace)
+    search, layout = (budget or Budget()).search, model.layout
+    shown = tokens, train.index, train.transitions, layout
+    what = "parts of the screen that show few pictures", "the dream may show others there"
+    model.set_regions(search(*what, Regions.empty(), find_regions, tokens, train.index, layout))
+    what = "all that a step may change", "the dream may change things as no recording shows"
+    model.set_moves(search(*what, Moves.empty(), find_moves, *shown))
+    what = "parts of the screen that change in a fixed order", "the dream may change them in another"
+    model.set_chains(search(*what, Chains.empty(), find_chains, tokens, train.index, layout))
+    any_scene = torch.ones(len(layout.backdrops), len(layout.backdrops), dtype=torch.bool)
+    what = "the order of the scenes", "the dream may change from any scene to any other"
+    model.set_scenes(search(*what, any_scene, find_scenes, *shown))
+    what = "the one thing that moves and falls", "the dream may move what lies"
+    live = search(*what, Live.empty(), find_live, *shown)
+    what = "what announces the next thing", "the dream chooses each next thing by its network alone"
+    turns = search(*what, Turns.empty(), find_turns, *shown, live)
+    what = "the pace, the buttons and the full lines", "the dream decides by its network alone what they do"
+    ruled = Pace.empty(), Controls.empty(), Lines.empty()
+    pace, controls, lines = search(*what, ruled, find_rules, *shown, live, turns)
     model.set_live(live, turns, pace, controls, lines)
     cuts = bool((model.after >= 0).any())
     sizes = {"regions": model.contents, "moves": model.moves.old, "chains": model.chains_contents}
@@ -244,3 +281,12 @@ def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split) -> dict[str,
     own |= {"turns": turns.size, "pace": pace.size, "controls": controls.size}
     own |= {"lines": lines.known, "turned": bool(live.turned.any())}
     return own | {name: list(part.shape) for name, part in sizes.items()}
+
+
+def find_rules(
+    tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, layout: Layout, live: Live, turns: Turns
+) -> tuple[Pace, Controls, Lines]:
+    """At which pace the live thing falls, what the buttons do to it, and what full lines do; see `Course`."""
+    course = Course(tokens, index, transitions, live, turns)
+    pace = find_pace(course, layout, live)
+    return pace, find_controls(course, index, live, pace), find_lines(course, pace)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dreamcart.dynamics.tokens.budget import along
 from dreamcart.dynamics.tokens.movers.followers import chances
 
 LENGTHS = (2, 4, 8, 16)  # steps of a clock
@@ -53,14 +54,14 @@ def _laid_over(deeds: Deeds, length: int, kinds: int, choices: int) -> tuple[np.
         share = (own + PRIOR * usual) / (own.sum(2, keepdims=True) + PRIOR)
         return np.log(share / usual).clip(-MOST_TOLD, MOST_TOLD).reshape(length, -1)
 
-    turned = np.stack([np.roll(counts, turn, 1) for turn in range(length)], 1)  # [episodes, turns, length, ...]
     laid, turn = np.zeros_like(counts[0]), np.zeros(episodes, int)
     for number in range(ROUNDS):
-        for episode in range(episodes):
+        for episode in along(range(episodes), "movers, clocks", "episode"):
+            turned = np.stack([np.roll(counts[episode], by, 0) for by in range(length)])  # [turns, length, ...]
             if number:
-                laid = laid - turned[episode, turn[episode]]
-            turn[episode] = (turned[episode] * told_by(laid)).sum((1, 2)).argmax()
-            laid = laid + turned[episode, turn[episode]]
+                laid = laid - turned[turn[episode]]
+            turn[episode] = (turned * told_by(laid)).sum((1, 2)).argmax()
+            laid = laid + turned[turn[episode]]
     told = told_by(laid)
     gain = float((laid * told).sum()) - episodes * np.log(length)
     return told.reshape(length, kinds, choices).astype(np.float32), gain

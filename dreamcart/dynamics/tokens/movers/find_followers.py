@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from dreamcart.dynamics.tokens.budget import along, check
 from dreamcart.dynamics.tokens.movers.followers import MOST_OFF
 from dreamcart.dynamics.tokens.movers.kinds import Kinds
 
@@ -28,7 +29,7 @@ def with_followers(kinds: Kinds, places: np.ndarray, read: np.ndarray, start: np
         `followers.readings`; start: int [N], the first record of its episode.
     """
     found = {}
-    for kind in range(len(kinds.colours)):
+    for kind in along(range(len(kinds.colours)), "movers, dials", "kind"):
         for dial, axis in np.ndindex(read.shape[2], 2):
             if kind not in found and follows(places[:, kind, axis], read[:, 0, dial]):
                 fitted = fit(places[:, kind, axis], read[:, :, dial], start)
@@ -110,6 +111,7 @@ class Episodes:
         stop = np.take_along_axis(self.stop, own[:, None, None], 2)[:, SETTLED - 1 : -1, 0]
         best = 1.0, aims
         for _ in range(rounds):
+            check()
             off = self._off(pull, own, aims)
             seen = ~np.isnan(off)
             wrong = float((off[seen] != 0).mean())
@@ -125,6 +127,7 @@ class Episodes:
         stop = np.take_along_axis(self.stop, own[:, None, None], 2)[:, SETTLED - 1 : -1, 0]
         off = np.nan_to_num(self._off(pull, own, aims))
         for number in np.unique(stop[off != 0])[:MOST_POLISHED]:
+            check()
             for more in NUDGES:
                 tried = aims + more * (np.arange(len(aims)) == number)
                 off = self._off(pull, own, tried)

@@ -7,10 +7,11 @@ from itertools import product
 import cv2
 import numpy as np
 
-from dreamcart.dynamics.tokens.inertia import FAR, Inertia, stamp
-from dreamcart.dynamics.tokens.movers.kinds import Kinds, drawn, longer, mask_of
+from dreamcart.dynamics.tokens.budget import along
+from dreamcart.dynamics.tokens.inertia import FAR, Inertia
+from dreamcart.dynamics.tokens.movers.kinds import MOST_THINGS, Kinds, longer, mask_of, shown_of
 
-MOST_THINGS = 8  # on a screen
+MOST_TRIED = 4096  # places of half-seen things of a colour on a screen: a ball before a bat takes some dozens
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Finder:
     def ignore(self, screens: np.ndarray) -> None:
         """From now on leave out what all of some screens, int [N, H, W], show: a wall's end may have a bat's colour."""
         always = [np.ones([side * self.side for side in screens.shape[1:]], bool) for _ in self.groups]
-        for one in screens:
+        for one in along(screens, "movers, what stays", "screen"):
             picture = self.draw(one)
             for number, still in enumerate(always):
                 still &= self._lit(number, picture)
@@ -123,6 +124,8 @@ class Finder:
                 things += parts
                 if not parts:
                     left.append(patch)
+                if len(things) >= MOST_THINGS:
+                    return things
             if left:
                 rest.append((group, lit, left))
         if rest and things:
@@ -170,17 +173,19 @@ class Finder:
         """Where things are, bool of a screen's shape."""
         covered = np.zeros(shape, bool)
         for thing in things:
-            for part in drawn(self.table, *thing):
-                stamp(covered, part, True)
+            top, left, mask = shown_of(self.table, *thing)
+            within(covered, top, left, mask)[mask] = True
         return covered
 
     def _half_seen(self, group: Group, lit: np.ndarray, left: list[Patch], hidden: np.ndarray) -> Iterator[tuple[int, int, int]]:
         """Movers of which other ones hide a part: what is to be seen of one leaves no doubt where it is.
 
         Args:
-            lit: see `_lit`; left: patches that are no movers by themselves; hidden: what others cover.
+            lit: see `_lit`; left: patches that are no movers by themselves; hidden: what others cover. After MOST_TRIED places
+            nothing more is found: the same in recordings and in play, on every machine.
         """
         explained: set[int] = set()
+        may, tried = lit | hidden, 0
         for number, patch in enumerate(left):
             if number in explained:
                 continue  # another part of the same thing was here before
@@ -189,9 +194,15 @@ class Finder:
                 low = patch.y + patch.area.shape[0] - len(self.variants[kind][-1])
                 begin = patch.x + patch.area.shape[1] - self.masks[kind].shape[1]
                 for place in product([kind], range(low, patch.y + 1), range(begin, patch.x + 1)):
+                    tried += 1
+                    if tried > MOST_TRIED:
+                        return
+                    y, x, mask = shown_of(self.table, *place)
+                    if not within(may, y, x, mask)[mask].all():
+                        continue
                     there = self._covered_by([place], lit.shape)
                     own = {other for other, part in enumerate(left) if part.within(there).any()}
-                    if number in own and not (there & ~lit & ~hidden).any() and all(left[one].within(there).all() for one in own):
+                    if number in own and all(left[one].within(there).all() for one in own):
                         fits.append((int((there & lit).sum()), place, own))
             best = [fit for fit in fits if fit[0] == max(fits, key=lambda fit: fit[0])[0]]
             if len(best) == 1:
@@ -245,7 +256,7 @@ def within(area: np.ndarray, top: int, left: int, mask: np.ndarray) -> np.ndarra
 
 def places_of(mask: np.ndarray, area: np.ndarray) -> list[list[int]]:
     """Where a mask lies wholly in an area: tops and lefts."""
-    if mask.shape[0] > area.shape[0] or mask.shape[1] > area.shape[1]:
+    if mask.shape[0] > area.shape[0] or mask.shape[1] > area.shape[1] or mask.sum() > area.sum():
         return []
     windows = np.lib.stride_tricks.sliding_window_view(area, mask.shape)
     return np.argwhere(windows[:, :, mask].all(2)).tolist()

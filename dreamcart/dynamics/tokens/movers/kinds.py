@@ -11,9 +11,11 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import torch
 
+from dreamcart.dynamics.tokens.budget import LeftOutError, along
 from dreamcart.dynamics.tokens.inertia import FAR, SAMPLE, Inertia, Thing
 
 MOST_KINDS, MOST_WAYS = 16, 255
+MOST_THINGS = 8  # on a screen
 LEAST = 0.01  # of the steps in which anything changes: what moves more seldom is left to the cells
 PAST = 6  # steps whose ways are told: speeds that are no whole number of pixels take turns
 MOST_ABSENT = 256  # steps
@@ -120,8 +122,8 @@ def longer(mask: np.ndarray) -> np.ndarray:
     return np.concatenate([mask, mask[-1:]])
 
 
-def drawn(table: dict[str, np.ndarray], kind: int, y: int, x: int) -> list[Thing]:
-    """What is to be seen of a mover that is somewhere, by colour: as its field cuts it off, in the colours of its lines.
+def shown_of(table: dict[str, np.ndarray], kind: int, y: int, x: int) -> tuple[int, int, np.ndarray]:
+    """What is to be seen of a mover that is somewhere, as its field cuts it off: top, left and pixels, bool [h, w].
 
     Args:
         table: see `Kinds.numpy`.
@@ -129,8 +131,13 @@ def drawn(table: dict[str, np.ndarray], kind: int, y: int, x: int) -> list[Thing
     whole, (top, left, bottom, right) = mask_of(table, kind, y), table["fields"][kind].tolist()
     first, begin = max(y, top), max(x, left)
     end = max(min(y + len(whole), bottom), first)
-    mask = whole[first - y : end - y, begin - x : max(min(x + whole.shape[1], right), begin) - x]
-    tint = table["tints"][kind][first:end]
+    return first, begin, whole[first - y : end - y, begin - x : max(min(x + whole.shape[1], right), begin) - x]
+
+
+def drawn(table: dict[str, np.ndarray], kind: int, y: int, x: int) -> list[Thing]:
+    """The same by colour, in the colours of its lines."""
+    first, begin, mask = shown_of(table, kind, y, x)
+    tint = table["tints"][kind][first : first + len(mask)]
     return [Thing(colour, first, begin, mask & (tint == colour)[:, None]) for colour in np.unique(tint).tolist()]
 
 
@@ -151,13 +158,20 @@ def find_kinds(tiles: np.ndarray, tokens: np.ndarray, rows: np.ndarray, transiti
     Args:
         tiles: see `inertia.colours`; tokens: int [U, H, W]; rows: int [N], the row of `tokens` that each record shows;
         transitions: int [T], records with a successor.
+
+    Raises LeftOutError where more such things move than there is room for on a screen: most of them would be in no place.
     """
     changing = transitions[rows[transitions] != rows[transitions + 1]]
-    inertia, seen = Inertia(tiles), Counter()
+    inertia, seen, moves = Inertia(tiles), Counter(), Counter()
     looked = changing[:: max(1, len(changing) // SAMPLE)]
-    for record in looked:
-        seen.update({thing.shape for _, thing in inertia.moved(tokens[rows[record]], tokens[rows[record + 1]])})
+    for record in along(looked, "movers, kinds"):
+        moved = [thing.shape for _, thing in inertia.moved(tokens[rows[record]], tokens[rows[record + 1]])]
+        seen.update(list(dict.fromkeys(moved)))  # in the order of the screen: a set's differs by process
+        moves.update(moved)
     shapes = [shape for shape, times in seen.most_common(MOST_KINDS) if times > LEAST * len(looked)]
+    often = sum(moves[shape] for shape in shapes) / max(1, len(looked))
+    if often > MOST_THINGS:
+        raise LeftOutError(f"{often:.0f} of them move in a step on average and a screen has room for {MOST_THINGS}")
     height, width = (max((shape[1][axis] for shape in shapes), default=0) for axis in (0, 1))
     kinds = Kinds.empty(len(shapes), height, width)
     for number, (colour, size, mask) in enumerate(shapes):

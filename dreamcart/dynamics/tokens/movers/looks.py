@@ -12,8 +12,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import torch
-from tqdm import tqdm
 
+from dreamcart.dynamics.tokens.budget import along
 from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.kinds import Kinds, longer
 
@@ -49,7 +49,7 @@ def _appearance(finder: Finder, tokens: np.ndarray, steps: list[tuple[int, int]]
     colours = table["colours"].tolist()
     lines = {colour: [Counter() for _ in tints[0]] for colour in colours}
     heights = [[Counter() for _ in tints[0]] for _ in masks]
-    for one, other in tqdm(steps, desc="movers, colours", unit="step"):
+    for one, other in along(steps, "movers, colours"):
         for y, area, shown in _moved(finder.draw(tokens[one]), finder.draw(tokens[other]), sizes):
             alike = [(kind, more) for more, some in enumerate(both) for kind, mask in enumerate(some) if np.array_equal(mask, area)]
             seen = [set(line[on].tolist()) for line, on in zip(shown, area, strict=True)]  # colours, line by line
@@ -86,7 +86,7 @@ def _fields(finder: Finder, tokens: np.ndarray, steps: list[tuple[int, int]]) ->
     """`Kinds.fields`: from end to end of where whole things were seen to come to, and as far beyond as a part of one was seen."""
     fields = finder.table["fields"].copy()
     places: list[list[np.ndarray]] = [[] for _ in fields]
-    for one, other in tqdm(steps, desc="movers, places", unit="step"):
+    for one, other in along(steps, "movers, places"):
         before = set(map(tuple, finder.find(tokens[one]).tolist()))
         for kind, *place in finder.find(tokens[other]).tolist():
             if kind >= 0 and (kind, *place) not in before:
@@ -100,7 +100,8 @@ def _fields(finder: Finder, tokens: np.ndarray, steps: list[tuple[int, int]]) ->
                 fields[kind, axis], fields[kind, axis + 2] = max(low, often[0]), min(high, often[-1] + size)
     screens = dict.fromkeys(other for _, other in steps)
     for kind, field in enumerate(fields):
-        _widen(field, [part for screen in screens for part in finder.parts_seen(kind, tokens[screen])])
+        parts = (finder.parts_seen(kind, tokens[screen]) for screen in along(screens, "movers, edges", "screen"))
+        _widen(field, [part for some in parts for part in some])
     return fields
 
 

@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 from tqdm import tqdm
 
+from dreamcart.dynamics.tokens.budget import SHOWN_AFTER, along, check
 from dreamcart.dynamics.tokens.movers.births import absent_along, returns_of
 from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.followers import places_of
@@ -40,7 +41,7 @@ def things_of(samples: Samples, tokens: np.ndarray, finder: Finder, at: np.ndarr
     """The movers in the steps at records `at`. tokens: int [U, H, W]."""
     past = samples.past(at, PAST)
     needed = np.unique(samples.frame[np.concatenate([past.ravel(), at + 1])])
-    found = np.stack([finder.find(np.asarray(tokens[row])) for row in tqdm(needed, desc="movers", unit="frame")])
+    found = np.stack([finder.find(np.asarray(tokens[row])) for row in along(needed, "movers", "frame")])
     rows = np.searchsorted(needed, samples.frame).clip(max=len(needed) - 1)  # right for the records that are asked for
     frames = samples.frame[np.concatenate([past, at[:, None] + 1], 1)]
 
@@ -50,9 +51,12 @@ def things_of(samples: Samples, tokens: np.ndarray, finder: Finder, at: np.ndarr
         return place[:2] if place else None
 
     def again(row: int, step: int, thing: tuple[int, int, int]) -> tuple[int, int] | None:
+        check()
+        bar.update()
         return refound(int(frames[row, step - 1]), thing, int(frames[row, step]))
 
-    things, lost = keep_in_mind(found[np.searchsorted(needed, frames)], again)
+    with tqdm(desc="movers, found again", unit="thing", delay=SHOWN_AFTER) as bar:
+        things, lost = keep_in_mind(found[np.searchsorted(needed, frames)], again)
     following = np.where(lost[:, -1, :, None] > 0, -1, things[:, -1])
     step, slot = np.nonzero(things[:, -2, :, 0] >= 0)
     thing = things[step, -2, slot].astype(np.int64)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from dreamcart.dynamics.tokens.budget import Budget, along
 from dreamcart.dynamics.tokens.inertia import FAR
 from dreamcart.dynamics.tokens.movers.births import table_of
 from dreamcart.dynamics.tokens.movers.clocks import Deeds, clock_of
@@ -28,6 +29,7 @@ BATCH = 192
 EPISODES = 32  # through which memory goes at once
 STRETCHES, STEPS = 6, 320  # of play, whose memory is practised in a batch: what tells a clock may lie long before it matters
 JUDGED = 20_000  # things of the validation split
+MOVERS = "the things that move as one", "the dream decides them cell by cell, and may tear them"  # see `Budget.search`
 
 
 def complete(kinds: Kinds, went: Went) -> Kinds:
@@ -69,7 +71,7 @@ def choices_of(table: dict[str, np.ndarray], went: Went) -> np.ndarray:
     alone = ~np.isnan(now[:, 0])
     none = len(numbers)
     chosen = np.full(len(went.record), none)
-    for thing, way in enumerate(map(tuple, went.way.tolist())):
+    for thing, way in enumerate(along(map(tuple, went.way.tolist()), "movers, choices", "thing", total=len(went.way))):
         chosen[thing] = numbers.get(way, none) if went.there[thing] else none
         if chosen[thing] == none and alone[thing]:
             chosen[thing] = numbers.get((int(went.thing[thing, 0]), *now[thing].astype(int).tolist()), none)
@@ -187,14 +189,10 @@ class Practice:
         return recalled
 
 
-def train_movers(
-    samples: dict[str, Samples], tokens: dict[str, np.ndarray], tiles: np.ndarray, kinds: Kinds, plan: Plan, checkpoint: Path
-) -> tuple[Kinds, Mover, dict[str, int]]:
-    """The kinds with what recordings tell of them, a trained network (CPU, eval mode), and its sizes.
-
-    Args:
-        samples, tokens: by split, "train" and "val"; kinds: see `find_kinds`.
-    """
+def study(
+    samples: dict[str, Samples], tokens: dict[str, np.ndarray], tiles: np.ndarray, kinds: Kinds
+) -> tuple[Kinds, dict[str, Practice]]:
+    """The kinds with what recordings tell of them, and what is to be practised, by split; see `train_movers`."""
     finder, practice = Finder(tiles, kinds), {}
     for name, own in samples.items():
         at = own.changed[:MOST_STEPS]
@@ -202,6 +200,28 @@ def train_movers(
         if name == "train":
             kinds = with_clock(following(complete(kinds, went), own, went), went, own.start)
         practice[name] = Practice(own, tokens[name], tiles, kinds, went)
+    return kinds, practice
+
+
+def train_movers(
+    samples: dict[str, Samples],
+    tokens: dict[str, np.ndarray],
+    tiles: np.ndarray,
+    kinds: Kinds,
+    plan: Plan,
+    checkpoint: Path,
+    budget: Budget | None = None,
+) -> tuple[Kinds, Mover, dict[str, int]] | None:
+    """The kinds with what recordings tell of them, a trained network (CPU, eval mode), and its sizes; None where what they tell was
+    not found within the budget.
+
+    Args:
+        samples, tokens: by split, "train" and "val"; kinds: see `find_kinds`.
+    """
+    told = (budget or Budget()).search(*MOVERS, None, study, samples, tokens, tiles, kinds)
+    if told is None:
+        return None
+    kinds, practice = told
     device = pick_device()
     first = practice["train"].get(np.arange(1), torch.zeros(1, 0))[0]
     torch.manual_seed(plan.seed)
