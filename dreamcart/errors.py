@@ -4,7 +4,6 @@ Stages call `run_stage(main)`, which prints that sentence and exits with status 
 exception keeps its traceback, because then the mistake is ours.
 """
 
-import argparse
 import errno
 import os
 import re
@@ -37,19 +36,13 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
 
 
-def run_stage(main: Callable[[], None], about: str | None = None) -> None:
+def run_stage(main: Callable[[], None]) -> None:
     """Run a stage's `main`, turning a person's mistakes into one line.
-
-    `about` is what --help says of a stage that takes its settings from params.yaml alone; any other argument is refused then.
 
     Exits 2 on `UserError` and on what the system refuses (a full disk, a missing permission), 130 on Ctrl-C, and 141
     where nobody reads its output any more.
     """
     try:
-        if about is not None:
-            epilog = "Settings: params.yaml, or for one run  dvc exp run -S key=value"
-            shape = argparse.RawDescriptionHelpFormatter
-            argparse.ArgumentParser(description=about, epilog=epilog, formatter_class=shape).parse_args()
         main()
         sys.stdout.flush()
     except UserError as problem:

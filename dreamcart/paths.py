@@ -26,6 +26,11 @@ def game_name(name: object) -> str:
     return name
 
 
+def plain_name(text: str, otherwise: str = "dataset") -> str:
+    """Make a plain name of any text, such as a folder's; `otherwise` where nothing of it is left."""
+    return re.sub(r"[^\w.-]", "_", text, flags=re.ASCII).lstrip("._-")[:LONGEST_NAME] or otherwise
+
+
 def below(folder: Path, *names: str) -> Path:
     """Join names to a folder that is ours. Raises UserError where a name is no plain one (see `game_name`)."""
     return folder.joinpath(*map(game_name, names))

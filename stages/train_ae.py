@@ -14,11 +14,11 @@ import numpy as np
 
 from dreamcart.arguments import from_params
 from dreamcart.config import load_params
-from dreamcart.data.processed import load_split
+from dreamcart.data.processed import load_split, read_meta
 from dreamcart.errors import run_stage
 from dreamcart.evaluation.pictures import before_after_picture, curve_picture, tiles_picture
 from dreamcart.evaluation.representation import measure_representation
-from dreamcart.files import fingerprint, read_array, read_json, write_csv
+from dreamcart.files import fingerprint, read_array, write_csv
 from dreamcart.paths import Paths
 from dreamcart.reports import pick, write_report
 from dreamcart.representation.base import save_representation
@@ -64,7 +64,7 @@ def main() -> None:
         tiles_picture(model.tiles.numpy(), paths.plots / "train_ae.png")
     rows = np.sort(np.random.default_rng(params.seed).choice(len(val.frames), min(GRID, len(val.frames)), replace=False))
     before_after_picture(*next(reconstruct(model, val.frames[rows])), [""] * len(rows), paths.plots / "reconstructions.png")
-    cases = read_json(paths.processed / "meta.json")["edge_cases"]
+    cases = read_meta(paths.processed)["edge_cases"]
     shown = next(reconstruct(model, train.frames[list(cases.values())]), (median[:0], median[:0]))
     before_after_picture(*shown, list(cases), paths.plots / "edge_cases.png")
     write_report(paths.metrics / "train_ae.json", report | more, pick(report | more, HEADLINE))

@@ -13,7 +13,8 @@ from dreamcart.errors import UserError
 from dreamcart.play.actions import parse_actions
 
 LONG = "n" * 300
-OTHERS = ["new", ".gif", "a.png", "folder", "file.txt/a.gif", f"{LONG}.gif", "loop/a.gif", "/", "\0.gif"]
+OTHERS = ["new", ".gif", "a.png", "folder", "file.txt/a.gif", f"{LONG}.gif", "loop/a.gif", "/"]
+NO_FOLDER = ["file.txt", "file.txt/a", "loop", LONG, ""]
 NO_TEXT = ["", " ", "a\nb", "\0", "\x1b[0m", "\udcff", "\u2028"]
 NO_NUMBER = ["0", "2.1", "nan", "inf", "-inf", "", "x", "0" * 40 + "1"]
 
@@ -34,7 +35,7 @@ def world(tmp_path, monkeypatch):
         (existing, ["file.txt", "folder"], ["gone", "loop", LONG]),
         (existing_file(".txt"), ["file.txt"], ["folder", "gone", "junk.gif", "loop"]),
         (new_file(".gif"), ["new.gif", "NEW.GIF", "a/b/new.gif", "junk.gif"], OTHERS),
-        (new_folder, ["folder", "new", "new/deep", "."], ["file.txt", "file.txt/a", "loop", LONG, ""]),
+        (new_folder, ["folder", "new", "new/deep", "."], NO_FOLDER),
     ],
 )
 def test_types_take_what_is_meant(kind, good, bad, world):

@@ -6,7 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import BY_ID, COMMANDS, STAGES, Command, leave_out_work, make_world, parser_of, problem_of, run_command, scripts_in
+from commands import (
+    BY_ID,
+    COMMANDS,
+    STAGES,
+    Command,
+    leave_out_work,
+    make_world,
+    parser_of,
+    problem_of,
+    run_command,
+    scripts_in,
+)
 
 from dreamcart.arguments import from_params
 from dreamcart.errors import ROOT
@@ -15,8 +26,8 @@ COMMON = ["nan", "inf", "-inf", "-1", "0"]
 NUMBERS = ["1e400", str(10**30), "9" * 5000, "1,5", "0x10"]
 TEXTS = ["", " ", "\t", "a\nb", "\x1b[31mred", "\udcff", "odd näme; rm -rf *", "%s %(prog)s {0}"]
 TEXTS += ["-", "--", "@x", "none"]
-PATHS = ["../../x", "/", ".", "..", "/nowhere/at/all", "/proc/x.gif", "gone", "n" * 300, "m/" * 3000]
-PATHS += ["~nobody-of-that-name/x", str(ROOT / "README.md"), str(ROOT)]
+PATHS = ["../../x", "/", ".", "..", "/nowhere/at/all", "/proc/x.gif", "gone", "n" * 300]
+PATHS += ["m/" * 3000, "~nobody-of-that-name/x", str(ROOT / "README.md"), str(ROOT)]
 HERE = "folder file.txt junk.cart junk.png junk.gif junk.yaml loop.gif loop/x.gif file.txt/x.gif"
 APART = ("", "-1", "-inf", "--", "gone")  # also given as a word of its own, not behind =
 
@@ -76,7 +87,8 @@ stages.play: --game= | --cart= | --real --game ../../x | --actions folder | --ac
 stages.cart: --out / | --out x.txt | --game ../x | --gaem x | x
 stages.record.games: x y | --name
 stages.record.import: --force
-stages.record.play: --speed nan | --episodes 0 | --seed -1 | --out file.txt | --actions A*99999999999
+stages.record.play: --speed nan | --episodes 0 | --seed -1 | --out file.txt
+stages.record.play: --actions A*99999999999
 stages.record.verify: --workers 0 | --workers nan | --pictures file.txt
 stages.record.convert: --first-episode -1 | --game ../x | --revision= | --columns mine
 stages.record.watch: --fps nan | --fps inf | --fps 0 | --revision= | --frames 0 | --scale 1000

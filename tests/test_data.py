@@ -260,7 +260,7 @@ def test_a_lost_shard_is_missed(tmp_path, said, first):
     for number in lost:
         content = (tmp_path / f"play-{number:05d}.parquet").read_bytes()
         (tmp_path / f"play-{number:05d}.parquet").unlink()
-        with pytest.raises(UserError, match=f"lacks episode {first + number},") as caught:
+        with pytest.raises(UserError, match=f"lacks episode {first + number}:") as caught:
             preprocess(tmp_path, tmp_path / "processed", SEEN_AS, 0)
         assert_sentence(caught.value)
         assert not (tmp_path / "processed").exists()
@@ -337,6 +337,40 @@ def test_half_a_processed_split_is_refused(tmp_path, name):
     with pytest.raises(UserError, match="damaged") as caught:
         load_split(tmp_path / "processed", "train")
     assert_sentence(caught.value)
+
+
+def half_meta(**changes):
+    """meta.json with other values, or without those that are None."""
+
+    def change(text):
+        values = json.loads(text) | changes
+        return json.dumps({name: value for name, value in values.items() if value is not None})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: "[]",
+        lambda text: "3",
+        *(half_meta(**{name: None}) for name in ("game", "shape", "starts", "edge_cases")),
+        *(half_meta(shape=value) for value in (3, [16], [16, 16, "1"], {"a": 1}, [32, 16, 1])),
+        *(half_meta(starts=value) for value in ([], {"a": 3}, {"a": ["test", 0]}, {"a": ["val", "0"]}, {"a": ["val", 10**9]})),
+        half_meta(edge_cases={"a": "0"}),
+        half_meta(train_tiles="many"),
+        half_meta(game={"name": "../x"}),
+    ],
+)
+def test_a_meta_that_does_not_fit_is_one_sentence(tmp_path, change):
+    splits = make_processed(tmp_path, [make_rows(n, 6) for n in range(4)])
+    path = tmp_path / "processed" / "meta.json"
+    path.write_text(change(path.read_text()))
+    with pytest.raises(UserError) as caught:
+        start_frames(tmp_path / "processed", {name: load_split(tmp_path / "processed", name) for name in splits})
+    assert_sentence(caught.value)
+    assert "processed" in str(caught.value)
 
 
 def test_splits_of_two_datasets_are_refused(tmp_path):

@@ -18,7 +18,7 @@ KEYS = [f"{k}.{inner}" if isinstance(v, dict) else k for k, v in VALUES.items() 
 PLUMBING = {
     f"dreamcart/{name}.py"
     for name in (
-        *("arguments", "errors", "files", "limits", "paths", "tables", "tensors", "typed"),
+        *("arguments", "errors", "files", "limits", "paths", "reports", "tables", "tensors", "typed"),
         *("config", "start_cart", "dynamics/registry"),
     )
 }

@@ -532,7 +532,7 @@ def test_frames_end_a_list_of_actions_early(play):
     ("arguments", "named"),
     [
         (["--headless"], "--actions or --frames"),
-        (["--headless", "--frames", "-3"], "--actions or --frames"),
+        (["--headless", "--frames", "-3"], "allowed: 1 to"),
         (["--headless", "--actions", "JUMP"], "no button 'JUMP'"),
         (["--headless", "--frames", "3", "--temperature", "0.5"], "(mlp) knows one future only"),
         (["--headless", "--frames", "3", "--temperature", "-1"], "allowed: 0 to 2"),

@@ -14,6 +14,7 @@ and both splits share
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,14 +51,29 @@ class Split:
 
 def load_split(folder: Path, name: str) -> Split:
     """Open `folder`/`name`. Raises UserError where it is missing, damaged or does not fit together."""
-    meta = read_json(folder / "meta.json")
-    spec = GameSpec.from_dict(meta["game"])
+    meta = read_meta(folder)
+    spec = GameSpec.from_dict(meta["game"], f"{folder / 'meta.json'}: game")
     frames = open_frames(folder, name, "train_tiles" in meta, meta.get("train_tiles") if name == "train" else None)
     index = read_array(folder / name / "index.npy")
     fits = frames.shape[1:] == tuple(meta["shape"]) and index.dtype == index_dtype(len(spec.buttons))
-    if not fits or len(index) == 0 or index["frame"].max() >= len(frames):
+    rows = index["frame"] if fits and len(index) else np.array([-1])
+    if rows.min() < 0 or rows.max() >= len(frames):
         raise _misfit(folder / name)
     return Split(frames, index, spec)
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Read meta.json. Raises UserError where it is missing, or not as `preprocess` writes it."""
+    meta = read_json(folder / "meta.json", "run `dvc repro -f preprocess`")
+    try:
+        starts = [split in ("train", "val") and type(row) is int for split, row in meta["starts"].values()]
+        numbers = [*meta["shape"], *meta["edge_cases"].values(), meta.get("train_tiles", 0)]
+        fits = all(starts) and all(type(number) is int for number in numbers) and len(meta["shape"]) == 3
+    except (KeyError, TypeError, ValueError, AttributeError):
+        fits = False
+    if not fits or "game" not in meta:
+        raise _misfit(folder)
+    return meta
 
 
 def open_frames(folder: Path, name: str, tiled: bool, train_tiles: int | None = None) -> np.ndarray | TiledFrames:
@@ -87,7 +103,9 @@ def open_frames(folder: Path, name: str, tiled: bool, train_tiles: int | None = 
 
 def start_frames(folder: Path, splits: dict[str, Split]) -> dict[str, np.ndarray]:
     """Start state → its first frame, uint8 [H, W, C], of the processed dataset in `folder`; `splits` are its two."""
-    starts = read_json(folder / "meta.json")["starts"]
+    starts = read_meta(folder)["starts"]
+    if any(not 0 <= row < len(splits[split].frames) for split, row in starts.values()):
+        raise _misfit(folder)
     return {name: splits[split].frames[row] for name, (split, row) in starts.items()}
 
 

@@ -15,7 +15,7 @@ from dreamcart.typed import Pattern, build
 
 PLAIN = Pattern(rf"\w[\w.-]{{0,{LONGEST_NAME}}}", "letters, digits and . _ -, a letter first")
 Address = Annotated[int, (0, 127)]  # in the Atari's 128 bytes of RAM
-Text = Annotated[str, (1, 200)]
+Text = Annotated[str, Pattern(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}", "1 to 200 characters on one line")]
 Button = Annotated[str, PLAIN]
 State = Annotated[str, PLAIN]  # the emulators make a file's name of it
 Variable = Annotated[str, PLAIN]

@@ -18,7 +18,7 @@ from dreamcart.data.reader import count_rows, missing_episodes, read_rows, shard
 from dreamcart.data.schema import COLUMNS, read_info
 from dreamcart.errors import UserError
 from dreamcart.games.spec import GameSpec
-from dreamcart.paths import LONGEST_NAME, Paths, below
+from dreamcart.paths import Paths, below, plain_name
 from dreamcart.record.folders import dataset_folder
 from dreamcart.record.replay import Verdict, replay
 from dreamcart.tables import print_table
@@ -89,8 +89,7 @@ def _check_versions(folder: Path, info: dict[str, Any], here: dict[str, str] | U
 
 def picture_folder(game: str, dataset: Path) -> Path:
     """Return where pictures of a dataset go by default: a folder of the game's, by its name."""
-    name = re.sub(r"[^\w.-]", "_", dataset.resolve().name, flags=re.ASCII).lstrip(".-")[:LONGEST_NAME]
-    return below(Paths(game).verify, name or "dataset")
+    return below(Paths(game).verify, plain_name(dataset.resolve().name))
 
 
 def _replay(task: Task) -> list[Verdict]:

@@ -10,8 +10,9 @@ import numpy as np
 from dreamcart.arguments import SCALE, add_force, new_file, number, text, whole
 from dreamcart.data.external import ExternalDataset, image_bytes
 from dreamcart.data.images import decode_image
-from dreamcart.errors import ROOT, UserError
+from dreamcart.errors import UserError
 from dreamcart.games.spec import GameSpec
+from dreamcart.paths import Paths, plain_name
 from dreamcart.play.actions import MAX_STEPS
 from dreamcart.play.loop import Script
 from dreamcart.play.loop import run as play
@@ -56,7 +57,7 @@ def _in_window(recording: "Recording", args: argparse.Namespace) -> Any:
     window.own_keys = {key: what for key, what in OWN_KEYS.items() if key in ("r", "p", "g", "escape")}  # nothing to draw warmer
     recording.changed = window.pygame.display.set_caption
     try:
-        return play(recording, window, gif=args.gif, clips=ROOT / "plots" / recording.spec.name / "clips")
+        return play(recording, window, gif=args.gif, clips=Paths(recording.spec.name).clips)
     finally:
         window.close()
 
@@ -71,7 +72,7 @@ class Recording:
         spec = self.data.spec
         rate = fps or (spec.step_rate if spec else 30.0)
         self.buttons = spec.buttons if spec else None
-        name, title = (spec.name, spec.title) if spec else (source.rsplit("/", 1)[-1], source)
+        name, title = (spec.name, spec.title) if spec else (plain_name(source.rsplit("/", 1)[-1]), source)
         # No buttons: there is nothing to press.
         self.spec = GameSpec(name, title, "retro", "", [], {}, rate, 1, [])
         self.caption = ""
