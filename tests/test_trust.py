@@ -6,17 +6,20 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from synthetic import assert_sentence, make_rows, make_spec, make_tiles_world, write_raw
 
 from dreamcart.cart import load_cart, save_cart, write_cart
+from dreamcart.config import PreprocessConfig
 from dreamcart.data.schema import INFO_NAME, read_info
 from dreamcart.errors import ROOT, UserError
 from dreamcart.games.catalog import integration_of, load_game
 from dreamcart.games.emulator import open_emulator
 from dreamcart.games.spec import GameSpec
 from dreamcart.tensors import load_tensors
+from dreamcart.world_model import save_world
 
 pytest.importorskip("stable_retro")
 LEAD_AWAY = ["../data/hub/evil__x", "/somewhere/victim", "a/../../b", "..", "a\\..\\b", "~/x", "a\0b"]
@@ -128,3 +131,21 @@ def test_an_older_dataset_still_opens(tmp_path):
     info["game"]["integration"] = "games/blockfall"
     (raw / INFO_NAME).write_text(json.dumps(info))
     assert "integration" not in read_info(raw)["game"]
+
+
+def test_two_start_states_with_one_picture_are_saved(tmp_path):
+    """safetensors refuses tensors that share memory: training ended without a model, at each try again."""
+    frame = np.zeros((8, 8, 3), np.uint8)
+    seen_as = PreprocessConfig(height=0, width=0, color="rgb", resize="nearest", val_share=0.2)
+    save_world(tmp_path / "world.safetensors", make_spec(), {"One": frame, "Other": frame}, frame, seen_as)
+    tensors, meta = load_tensors(tmp_path / "world.safetensors")
+    assert meta["starts"] == ["One", "Other"]
+    assert torch.equal(tensors["start.One"], tensors["start.Other"])
+
+
+def test_a_new_game_in_an_experiments_own_checkout_is_hinted_at(monkeypatch):
+    """`dvc exp run --temp` checks out what git knows."""
+    monkeypatch.setattr("dreamcart.games.catalog.IN_EXPERIMENT", True)
+    with pytest.raises(UserError, match="git add games/NAME") as caught:
+        load_game("my_new_game")
+    assert_sentence(caught.value)

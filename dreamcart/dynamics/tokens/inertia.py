@@ -138,7 +138,8 @@ def _things(picture: np.ndarray, other: np.ndarray) -> list[Thing]:
 
 def _pairs(before: list[Thing], now: list[Thing]) -> list[tuple[Thing, Thing]]:
     """Which thing came from which, the nearest of those that look alike first."""
-    shapes = [[thing.shape for thing in things] for things in (before, now)]  # once: many make many pairs
+    # once: many things make very many pairs
+    shapes = [[thing.shape for thing in things] for things in (before, now)]
     ways = [
         (max(abs(new.y - old.y), abs(new.x - old.x)), b, n)
         for b, old in enumerate(before)

@@ -218,8 +218,9 @@ def move(
     """Teach a trained model the things that move as one, where the game has such. Returns what its config says of them.
 
     Args:
-        samples, tokens: by split, "train" and "val"; plan: its learning rate is for the cells, and is not used; budget: of the
-        searches, as long as they need without one, or where the checkpoint says that they were within it.
+        samples, tokens: by split, "train" and "val"; plan: its learning rate is for the cells, and is not used;
+        budget: of the searches. They take as long as they need without one, and where there is a
+        checkpoint: then they had been within it.
     """
     if not model.side or model.depth < PAST:
         return {}
@@ -240,7 +241,7 @@ def move(
 
 
 def seen_kinds(tiles: np.ndarray, tokens: np.ndarray, samples: Samples) -> Kinds:
-    """The kinds of movers in a split, with where and in which colours they are seen. tokens: int [U, H, W]."""
+    """The kinds of movers in a split, where they are seen and how. tokens: int [U, H, W]."""
     kinds = find_kinds(tiles, tokens, samples.frame, samples.all)
     if not len(kinds.colours):
         return kinds
@@ -252,7 +253,8 @@ def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split, budget: Budg
     it is.
 
     Args:
-        tokens: int [U, H, W], the distinct frames of the training split; budget: of the searches; none: as long as they need.
+        tokens: int [U, H, W], the distinct frames of the training split; budget: of the searches,
+        which without one take as long as they need.
 
     Returns what the model's config says of their sizes.
     """
@@ -286,7 +288,7 @@ def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split, budget: Budg
 def find_rules(
     tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, layout: Layout, live: Live, turns: Turns
 ) -> tuple[Pace, Controls, Lines]:
-    """At which pace the live thing falls, what the buttons do to it, and what full lines do; see `Course`."""
+    """How the live thing falls, what the buttons do to it, and what full lines do."""
     course = Course(tokens, index, transitions, live, turns)
     pace = find_pace(course, layout, live)
     return pace, find_controls(course, index, live, pace), find_lines(course, pace)

@@ -57,7 +57,7 @@ def _laid_over(deeds: Deeds, length: int, kinds: int, choices: int) -> tuple[np.
     laid, turn = np.zeros_like(counts[0]), np.zeros(episodes, int)
     for number in range(ROUNDS):
         for episode in along(range(episodes), "movers, clocks", "episode"):
-            turned = np.stack([np.roll(counts[episode], by, 0) for by in range(length)])  # [turns, length, ...]
+            turned = np.stack([np.roll(counts[episode], by, 0) for by in range(length)])  # [turns, ...]
             if number:
                 laid = laid - turned[turn[episode]]
             turn[episode] = (turned * told_by(laid)).sum((1, 2)).argmax()

@@ -11,7 +11,7 @@ from dreamcart.dynamics.tokens.budget import along
 from dreamcart.dynamics.tokens.inertia import FAR, Inertia
 from dreamcart.dynamics.tokens.movers.kinds import MOST_THINGS, Kinds, longer, mask_of, shown_of
 
-MOST_TRIED = 4096  # places of half-seen things of a colour on a screen: a ball before a bat takes some dozens
+MOST_TRIED = 4096  # places of half-seen things of a colour on a screen: a bat takes some dozens
 
 
 @dataclass(frozen=True)
@@ -181,8 +181,9 @@ class Finder:
         """Movers of which other ones hide a part: what is to be seen of one leaves no doubt where it is.
 
         Args:
-            lit: see `_lit`; left: patches that are no movers by themselves; hidden: what others cover. After MOST_TRIED places
-            nothing more is found: the same in recordings and in play, on every machine.
+            lit: see `_lit`; left: patches that are no movers by themselves; hidden: what others cover.
+
+        After MOST_TRIED places nothing more is found, in recordings as in play.
         """
         explained: set[int] = set()
         may, tried = lit | hidden, 0

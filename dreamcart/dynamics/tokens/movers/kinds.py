@@ -123,7 +123,7 @@ def longer(mask: np.ndarray) -> np.ndarray:
 
 
 def shown_of(table: dict[str, np.ndarray], kind: int, y: int, x: int) -> tuple[int, int, np.ndarray]:
-    """What is to be seen of a mover that is somewhere, as its field cuts it off: top, left and pixels, bool [h, w].
+    """What is to be seen of a mover somewhere, as its field cuts it off: top, left, bool [h, w].
 
     Args:
         table: see `Kinds.numpy`.
@@ -159,19 +159,20 @@ def find_kinds(tiles: np.ndarray, tokens: np.ndarray, rows: np.ndarray, transiti
         tiles: see `inertia.colours`; tokens: int [U, H, W]; rows: int [N], the row of `tokens` that each record shows;
         transitions: int [T], records with a successor.
 
-    Raises LeftOutError where more such things move than there is room for on a screen: most of them would be in no place.
+    Raises LeftOutError where more of them move in a step than there is room for on a screen.
     """
     changing = transitions[rows[transitions] != rows[transitions + 1]]
     inertia, seen, moves = Inertia(tiles), Counter(), Counter()
     looked = changing[:: max(1, len(changing) // SAMPLE)]
     for record in along(looked, "movers, kinds"):
         moved = [thing.shape for _, thing in inertia.moved(tokens[rows[record]], tokens[rows[record + 1]])]
-        seen.update(list(dict.fromkeys(moved)))  # in the order of the screen: a set's differs by process
+        seen.update(list(dict.fromkeys(moved)))  # ties as on the screen, not as bytes hash
         moves.update(moved)
     shapes = [shape for shape, times in seen.most_common(MOST_KINDS) if times > LEAST * len(looked)]
     often = sum(moves[shape] for shape in shapes) / max(1, len(looked))
     if often > MOST_THINGS:
-        raise LeftOutError(f"{often:.0f} of them move in a step on average and a screen has room for {MOST_THINGS}")
+        room = f"a screen has room for {MOST_THINGS}"
+        raise LeftOutError(f"{often:.0f} of them move in a step on average and {room}")
     height, width = (max((shape[1][axis] for shape in shapes), default=0) for axis in (0, 1))
     kinds = Kinds.empty(len(shapes), height, width)
     for number, (colour, size, mask) in enumerate(shapes):

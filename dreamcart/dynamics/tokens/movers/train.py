@@ -29,7 +29,8 @@ BATCH = 192
 EPISODES = 32  # through which memory goes at once
 STRETCHES, STEPS = 6, 320  # of play, whose memory is practised in a batch: what tells a clock may lie long before it matters
 JUDGED = 20_000  # things of the validation split
-MOVERS = "the things that move as one", "the dream decides them cell by cell, and may tear them"  # see `Budget.search`
+# See `Budget.search`.
+MOVERS = "the things that move as one", "the dream decides them cell by cell, and may tear them"
 
 
 def complete(kinds: Kinds, went: Went) -> Kinds:
@@ -192,7 +193,7 @@ class Practice:
 def study(
     samples: dict[str, Samples], tokens: dict[str, np.ndarray], tiles: np.ndarray, kinds: Kinds
 ) -> tuple[Kinds, dict[str, Practice]]:
-    """The kinds with what recordings tell of them, and what is to be practised, by split; see `train_movers`."""
+    """The kinds with what recordings tell of them, and what to practise, by split."""
     finder, practice = Finder(tiles, kinds), {}
     for name, own in samples.items():
         at = own.changed[:MOST_STEPS]
@@ -212,8 +213,8 @@ def train_movers(
     checkpoint: Path,
     budget: Budget | None = None,
 ) -> tuple[Kinds, Mover, dict[str, int]] | None:
-    """The kinds with what recordings tell of them, a trained network (CPU, eval mode), and its sizes; None where what they tell was
-    not found within the budget.
+    """The kinds with what recordings tell of them, a trained network (CPU, eval mode), and its sizes;
+    None where what they tell was not found within the budget.
 
     Args:
         samples, tokens: by split, "train" and "val"; kinds: see `find_kinds`.
