@@ -27,7 +27,7 @@ from dreamcart.cart import FOLDER, load_cart, save_cart
 from dreamcart.data.processed import Split, index_dtype
 from dreamcart.dynamics.tokens.switches import SWITCHES, switch_off, switches_of
 from dreamcart.errors import UserError, run_stage
-from dreamcart.evaluation import ablate
+from dreamcart.evaluation import ablate, ablation_table
 from dreamcart.evaluation.ablate import (
     Bench,
     Legality,
@@ -335,7 +335,8 @@ def test_the_table_says_what_is_off_and_what_goes_along():
 def command(tmp_path, monkeypatch, capsys, tiny):
     """command(*arguments) → (exit code, printed, complained); .cart to name, .measured rows."""
     monkeypatch.setattr("dreamcart.paths.ROOT", tmp_path)
-    monkeypatch.setattr(ablate, "HORIZONS", (2, 4, 6))
+    for module in (ablate, ablation_table):
+        monkeypatch.setattr(module, "HORIZONS", (2, 4, 6))
     monkeypatch.setattr(ablate, "game_contents", lambda name: {name: "as it is"})
     params = make_params(rollout_eval__control_states=0, rollout_eval__batch_size=2)
     monkeypatch.setattr(script, "load_params", lambda: params)
@@ -419,7 +420,7 @@ def test_what_cannot_be_measured_is_one_sentence(command, tmp_path):
 def test_a_dream_that_is_only_a_network_is_refused(tmp_path):
     """There would be one row."""
     make_tiles_world(tmp_path)
-    with pytest.raises(UserError, match="nothing in it to switch off") as caught:
+    with pytest.raises(UserError, match="is a network alone") as caught:
         rows_of(load_world(tmp_path, CPU))
     assert_sentence(caught.value)
 

@@ -1,10 +1,10 @@
 """The carts that come along show the pinned frames, and play recorded moments exactly.
 
 tests/golden/carts/pins.json holds for each cart fixed buttons, and the SHA-256 of the 300 frames
-that it shows by them at temperature 0 and at 1, and of 12 steps from each start state. One pin
+that it shows by them at temperature 0 and at 1, and of 60 steps from each start state. One pin
 serves every machine that was tried: an Intel Xeon (Skylake) with AVX-512 and without bfloat16, and
 the same one held to AVX2 and to SSE by ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA and
-MKL_ENABLE_INSTRUCTIONS. All showed the same 2,580 frames; so did MKL_CBWR=COMPATIBLE, and
+MKL_ENABLE_INSTRUCTIONS. All showed the same 3,300 frames; so did MKL_CBWR=COMPATIBLE, and
 bfloat16, for a dream of tokens takes its steps in float32. Another kind of machine (ARM, say) is
 held to 95 % of the first 60 frames, until `python scripts/pin_carts.py` has named it.
 
@@ -31,6 +31,8 @@ from dreamcart.evaluation.pins import (
     exact_windows,
     frames_of,
     machine,
+    play,
+    pressed_by,
 )
 from dreamcart.files import read_json
 from dreamcart.tensors import load_tensors
@@ -79,8 +81,9 @@ def test_a_cart_shows_the_pinned_frames(shown, name, part):
     if name not in shown:
         shown[name] = frames_of(load(name), PINS[name]["actions"])
     frames = shown[name][part]
-    assert len(frames) == STEPS or part == "every start"
-    assert len({frame.tobytes() for frame in frames}) > len(frames) / 4, "it stands still"
+    if part != "every start":
+        assert len(frames) == STEPS
+        assert len({frame.tobytes() for frame in frames}) > STEPS / 3, "it stands still"
     assert difference(digests(frames), PINS[name]["pins"], part, machine()) is None
 
 
@@ -102,14 +105,13 @@ def test_recordings_are_small_and_far_from_training():
 
 
 @pytest.mark.parametrize("name", PINS)
-def test_pins_notice_what_changes_play(name, monkeypatch):
+def test_pins_notice_what_changes_play(name):
     """Without what plays beside its network each cart shows other frames."""
-    monkeypatch.setattr("dreamcart.evaluation.pins.STEPS", FIRST_STEPS * 2)
     world = load(name)
     switch_off(world.dynamics, [switch.name for switch in SWITCHES])
-    marks = digests(frames_of(world, PINS[name]["actions"])["temperature 0"])["marks"]
-    pinned = [pin["frames"]["temperature 0"]["marks"] for pin in PINS[name]["pins"]]
-    assert not any(one.startswith(marks) for one in pinned)
+    first, pressed = world.starts[world.first_start], pressed_by(world, PINS[name]["actions"])
+    told = digests(play(world, first[None], pressed, 0.0)[:, 0])
+    assert difference(told, PINS[name]["pins"], "temperature 0", machine())
 
 
 def test_a_machine_without_a_pin_is_held_to_a_share():

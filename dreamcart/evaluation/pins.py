@@ -22,7 +22,7 @@ from dreamcart.play.actions import parse_actions
 from dreamcart.world_model import WorldModel
 
 STEPS = 300
-EACH_START = 12  # steps from each start state
+EACH_START = 60  # steps from each start state
 MARK = 4  # hexadecimal digits for a frame
 WINDOW = 10  # steps that are compared with a recording
 FIRST, APART = 20, 20  # steps: the first moment of an episode, and from one to the next
@@ -47,13 +47,18 @@ def frames_of(world: WorldModel, actions: str) -> dict[str, np.ndarray]:
     Returns:
         uint8 [N, H, W, C] each: "temperature 0", "temperature 1", "every start".
     """
-    pressed = [world.spec.vector(buttons) for buttons in parse_actions(actions, world.spec)]
-    pressed = [pressed[step % len(pressed)] for step in range(STEPS)]
+    pressed = pressed_by(world, actions)
     first, every = world.starts[world.first_start][None], np.stack(list(world.starts.values()))
     cold, warm = (play(world, first, pressed, heat)[:, 0] for heat in (0.0, 1.0))
     each = play(world, every, pressed[:EACH_START], 0.0)
     each = each.reshape(-1, *each.shape[2:])
     return {"temperature 0": cold, "temperature 1": warm, "every start": each}
+
+
+def pressed_by(world: WorldModel, actions: str) -> list[list[int]]:
+    """Return the buttons of STEPS steps, multi-hot; see `frames_of`."""
+    pressed = [world.spec.vector(buttons) for buttons in parse_actions(actions, world.spec)]
+    return [pressed[step % len(pressed)] for step in range(STEPS)]
 
 
 def play(world: WorldModel, first: np.ndarray, pressed: list[list[int]], heat: float) -> np.ndarray:
