@@ -2,7 +2,7 @@
 
 An Atari paddle is a knob. ALE turns it for a player by a fixed step a frame, up to its two ends, and the game's bat follows it
 late and rounded: where the bat goes next depends on how far the knob was turned, which may be out of sight beyond the screen's
-edge. That is known exactly from the buttons alone (Breakout, Kaboom and Pong: LOG.md), so a dream is given it with its past.
+edge. That is known exactly from the buttons alone (Breakout, Kaboom and Pong: docs/lab), so a dream is given it with its past.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 A ball in free flight shows no new thing, only the same thing further on; but between tokens it shows another tile each time,
 and how each of a thousand tiles follows from two before had to be learned one by one: half of what dreams of Breakout got wrong
-in a step was a ball a pixel off its straight line (LOG.md). Here it is worked out in pixels and told to the network, which is
+in a step was a ball a pixel off its straight line (docs/lab). Here it is worked out in pixels and told to the network, which is
 left to say where that does not hold: at walls, bats and bricks.
 
 A thing is a small patch of one colour that is not the ground's (the commonest). One that has the very shape of another in the

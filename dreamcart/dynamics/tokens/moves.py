@@ -10,7 +10,7 @@ species"). Where that is rare, a dream that would change the screen as no record
 (`known.py`): half a piece is no move, so pieces stay whole.
 
 In games where several things move on their own most steps are new, and nothing is taken for impossible. (Of moves of cells that
-touch, which such games have, dreams of Pong and Breakout were the worse: what they forbid stays on the screen. LOG.md)
+touch, which such games have, dreams of Pong and Breakout were the worse: what they forbid stays on the screen. docs/lab)
 """
 
 from dataclasses import dataclass, field

@@ -30,7 +30,7 @@ class Glance(nn.Module):
     """What stands at a few places: the digit that sets the pace, the word that stops the clock.
 
     Numbers, each a sum over the window of what its token says times how much its place counts; both are learned. Blocks would
-    have to carry such a digit through sums over all cells, and a timer that depends on it was a step early or late (LOG.md).
+    have to carry such a digit through sums over all cells, and a timer that depends on it was a step early or late (docs/lab).
     """
 
     def __init__(self, vocabulary: int, height: int, width: int, numbers: int, memory: int) -> None:
@@ -51,7 +51,7 @@ class Deed(nn.Module):
     """What a past step did, from what it changed and what was pressed: a fall, a shift, a turn, a turn and a fall at once.
 
     Two layers, because each turn of each piece changes the sums in its own way: with one, a fall that came with a turn was
-    not seen to be one, and the timers that count from it were a step early or late (LOG.md).
+    not seen to be one, and the timers that count from it were a step early or late (docs/lab).
     """
 
     def __init__(self, sums: int, buttons: int, hidden: int) -> None:
@@ -127,7 +127,7 @@ class Block(nn.Module):
 
     The weights of that layer depend on the buttons, as those of CondConv (Yang et al. 2019) on the picture: what all have in
     common, and what each button that is down, or has just gone down, adds. A and B, which do the opposite to the same
-    piece, so have weights of their own; as a scale and a shift they were not told apart (LOG.md).
+    piece, so have weights of their own; as a scale and a shift they were not told apart (docs/lab).
     """
 
     def __init__(self, channels: int, memory: int, buttons: int) -> None:

@@ -1,7 +1,7 @@
 """Cells that play may come to change, though no recording shows it: a brick that no ball has hit yet.
 
 A cell of the window that always showed the same picture was none of the network's, and stayed for ever as it was: a third of what
-a dream of Breakout got wrong in a step was a single brick, hit in the one episode and in no other (LOG.md). What it shows tells
+a dream of Breakout got wrong in a step was a single brick, hit in the one episode and in no other (docs/lab). What it shows tells
 that it is like its neighbours: tokens that change elsewhere.
 """
 

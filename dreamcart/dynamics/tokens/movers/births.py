@@ -1,7 +1,7 @@
 """Where things come from nowhere, and what decides where: often the place of the one before and a clock that runs out of sight.
 
 A serve of Breakout comes at one of four places, each as often as the others. But its console counts frames: of two serves in a
-row the second comes where a number of steps that is even or odd has it (found in 408 pairs of recorded serves: LOG.md). Which
+row the second comes where a number of steps that is even or odd has it (found in 408 pairs of recorded serves: docs/lab). Which
 place follows which after how many steps is counted in the recordings, for clocks of several lengths, and the clock is kept by
 which each serve would best have been told from all others. When it comes may be as sure: a ball of Pong comes back in the 31st step
 after it was lost, nearly always.

@@ -1,7 +1,7 @@
 """Things that follow a dial: where they go is known from the buttons alone, but for when in a step the game reads its dial.
 
 A console keeps a bat's place as a whole number and moves it a share of the way to where its knob points, rounded down: Pong's half
-of it in each step, found in 200 recorded episodes and right in all 59,000 steps of 40 others (LOG.md). A step is several frames,
+of it in each step, found in 200 recorded episodes and right in all 59,000 steps of 40 others (docs/lab). A step is several frames,
 and a console looks at its knobs in some of them only; which, depends on when the episode began, and no picture shows it. So the
 bat's place is followed for every moment at which the dial may be read, and each screen tells which of them were wrong.
 """

@@ -2,8 +2,8 @@
 
 What a console works out in each frame leaves more traces than a few screens show. Pong's enemy walks two lines a frame to where
 the ball is, but stands still in every eighth, which is told only by when it was slow before; whether a ball lies on an odd line by
-how the enemy that follows it trembles (found in its RAM: LOG.md). A recurrent network (GRU, Cho et al. 2014) sees where all things
-are at every step of an episode; what it remembers is told to the network that says where each goes.
+how the enemy that follows it trembles (found in its RAM: docs/lab). A recurrent network (GRU, Cho et al. 2014) sees where all
+things are at every step of an episode; what it remembers is told to the network that says where each goes.
 """
 
 from dataclasses import dataclass, fields
