@@ -33,7 +33,7 @@ values = st.recursive(
     st.sampled_from(ODD) | st.integers() | st.floats(allow_subnormal=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
-)
+).map(copy.deepcopy)  # those of ODD are one object in every example: a change to one would stay, or hold itself
 
 
 def places(value: Any, at: tuple = ()) -> list[tuple]:
