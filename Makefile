@@ -31,7 +31,7 @@ $(VENV)/ready: requirements.lock
 
 # AlexNet's and VGG16's, once. Without a network everything else works, and the message says what goes without them.
 $(WEIGHTS): | $(VENV)/ready
-	-$(BIN)/python -m dreamcart.pretrained
+	-$(BIN)/python -m dreamcart.core.pretrained
 
 play: setup
 	$(BIN)/python stages/play.py

@@ -14,16 +14,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from dreamcart.arguments import Parser, game, path, whole
-from dreamcart.config import load_params
+from dreamcart.core.arguments import Parser, game, path, whole
+from dreamcart.core.errors import run_stage
+from dreamcart.core.tables import print_table
 from dreamcart.data.scripts import make_policy
-from dreamcart.errors import run_stage
 from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
 from dreamcart.games.spec import GameSpec
-from dreamcart.hardware import make_repeatable, pick_device
+from dreamcart.params import load_params
 from dreamcart.play.library import Title, find
-from dreamcart.tables import print_table
+from dreamcart.training.device import make_repeatable, pick_device
 
 
 def buttons(spec: GameSpec, steps: int, seed: int) -> list[list[int]]:

@@ -21,15 +21,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from PIL import Image
 
-from dreamcart.arguments import Parser, game, whole
-from dreamcart.config import load_params
+from dreamcart.core.arguments import Parser, game, whole
+from dreamcart.core.errors import run_stage
+from dreamcart.core.tables import print_table
 from dreamcart.data.collect import plan_episodes, record
 from dreamcart.data.images import decode_image
 from dreamcart.data.reader import count_rows, read_rows
-from dreamcart.errors import run_stage
 from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
-from dreamcart.tables import print_table
+from dreamcart.params import load_params
 
 
 def bare(task) -> float:

@@ -17,9 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import yaml
 
-from dreamcart.arguments import Parser, whole
-from dreamcart.errors import ROOT, run_stage
-from dreamcart.tables import print_table
+from dreamcart.core.arguments import Parser, whole
+from dreamcart.core.errors import run_stage
+from dreamcart.core.paths import ROOT
+from dreamcart.core.tables import print_table
 
 STAGES = list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
 FEW_STEPS = 20

@@ -20,22 +20,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 from torch import nn
 
-from dreamcart.arguments import Parser, game, path, whole
-from dreamcart.config import Params, load_params
+from dreamcart.core.arguments import Parser, game, path, whole
+from dreamcart.core.errors import UserError, run_stage
+from dreamcart.core.tables import print_table
 from dreamcart.dynamics.base import make_dynamics
-from dreamcart.dynamics.registry import FAMILIES
 from dreamcart.dynamics.train import dynamics_config
-from dreamcart.errors import UserError, run_stage
+from dreamcart.families import FAMILIES
+from dreamcart.games.action_lists import parse_actions
 from dreamcart.games.catalog import load_game
-from dreamcart.hardware import pick_device
-from dreamcart.play.actions import parse_actions
+from dreamcart.params import Params, load_params
 from dreamcart.play.library import Title, find
 from dreamcart.play.loop import Script, run
 from dreamcart.play.sources import Dream, Real
-from dreamcart.representation.base import make_representation
+from dreamcart.representation.registry import make_representation
 from dreamcart.representation.train import representation_config
-from dreamcart.tables import print_table
-from dreamcart.world_model import WorldModel
+from dreamcart.training.device import pick_device
+from dreamcart.world.model import WorldModel
 
 BUTTONS = "LEFT*3 .*5 A .*4 RIGHT*6 DOWN*8 .*6"
 ROUND = 300  # steps after which play starts again: a game that is over stands still, which costs less

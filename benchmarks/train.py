@@ -25,18 +25,18 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-from dreamcart.arguments import Parser, whole
-from dreamcart.config import Params, load_params
+from dreamcart.core.arguments import Parser, whole
+from dreamcart.core.errors import run_stage
+from dreamcart.core.paths import Paths
+from dreamcart.core.tables import print_table
 from dreamcart.data.images import decode_image
 from dreamcart.data.preprocess import process_frame
 from dreamcart.data.processed import load_split
 from dreamcart.data.reader import read_episodes
-from dreamcart.errors import run_stage
-from dreamcart.hardware import autocast, pick_device
-from dreamcart.paths import Paths
-from dreamcart.representation.base import make_representation
+from dreamcart.params import Params, load_params
+from dreamcart.representation.registry import make_representation
 from dreamcart.representation.train import representation_config
-from dreamcart.tables import print_table
+from dreamcart.training.device import autocast, pick_device
 
 FAMILIES = ("ae", "vae", "vq", "fsq")
 WARM_UP = 3

@@ -25,22 +25,22 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dreamcart.arguments import Parser, game, whole
-from dreamcart.config import Params, load_params
+from dreamcart.core.arguments import Parser, game, whole
+from dreamcart.core.errors import UserError, run_stage
+from dreamcart.core.files import read_array
+from dreamcart.core.paths import Paths
+from dreamcart.core.tables import print_table
 from dreamcart.data.processed import Split, load_split
 from dreamcart.dynamics.base import Dynamics
-from dreamcart.dynamics.registry import FAMILIES
 from dreamcart.dynamics.tokens.layout import find_layout
 from dreamcart.dynamics.tokens.model import TokenDynamics, config_for
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.dynamics.tokens.train import TELL_SHARE, bounded, frame_loss
 from dreamcart.dynamics.train import Windows, fresh_model
-from dreamcart.errors import UserError, run_stage
-from dreamcart.files import read_array
-from dreamcart.hardware import autocast, make_repeatable, pick_device
-from dreamcart.paths import Paths
-from dreamcart.representation.base import load_representation
-from dreamcart.tables import print_table
+from dreamcart.families import FAMILIES
+from dreamcart.params import Params, load_params
+from dreamcart.representation.registry import load_representation
+from dreamcart.training.device import autocast, make_repeatable, pick_device
 
 WARM_UP = 2
 GRID = (16, 10, 10)

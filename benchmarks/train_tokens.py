@@ -23,14 +23,14 @@ sys.path.insert(0, os.environ.get("CODE", str(ROOT)))
 
 import numpy as np
 
-from dreamcart import training
-from dreamcart.arguments import Parser, existing, whole
-from dreamcart.config import load_params
+from dreamcart.core.arguments import Parser, existing, whole
+from dreamcart.core.errors import UserError, run_stage
+from dreamcart.core.tables import print_table
 from dreamcart.data.processed import load_split
 from dreamcart.dynamics.tokens.train import train_tokens
-from dreamcart.errors import UserError, run_stage
-from dreamcart.representation.base import load_representation
-from dreamcart.tables import print_table
+from dreamcart.params import load_params
+from dreamcart.representation.registry import load_representation
+from dreamcart.training import loop
 
 STEPS = 10  # in a round; the last of them also validates
 WARM_UP = 3  # rounds
@@ -60,7 +60,7 @@ class Turns:
 
 def work(rounds: int) -> None:
     """Train with the code of the environment's CODE, a round for each line that is read."""
-    training.tqdm = Turns
+    loop.tqdm = Turns
     params = load_params()
     own = replace(params.dynamics, steps=rounds * STEPS, validate_every=STEPS, checkpoint_every=rounds * STEPS)
     data = ROOT / "data" / params.game

@@ -20,18 +20,18 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dreamcart.arguments import Parser, path, text, whole
-from dreamcart.cart import load_cart
-from dreamcart.config import load_params
-from dreamcart.errors import UserError, run_stage
+from dreamcart.core.arguments import Parser, path, text, whole
+from dreamcart.core.errors import UserError, run_stage
+from dreamcart.core.files import read_json, write_json
+from dreamcart.core.paths import Paths
+from dreamcart.core.tables import print_table
+from dreamcart.core.tensors import load_tensors
 from dreamcart.evaluation import ablate
 from dreamcart.evaluation.ablate import Bench, Row
 from dreamcart.evaluation.ablation_table import HEADER, markdown, table
-from dreamcart.files import read_json, write_json
-from dreamcart.hardware import make_repeatable, pick_device
-from dreamcart.paths import Paths
-from dreamcart.tables import print_table
-from dreamcart.tensors import load_tensors
+from dreamcart.params import load_params
+from dreamcart.training.device import make_repeatable, pick_device
+from dreamcart.world.cart import load_cart
 
 STARTS = 400
 GAME = Row("game", (), "the game's own screens, judged as the dreams' are")

@@ -20,16 +20,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the tests
 
 import torch
 
-from dreamcart.arguments import Parser, text
-from dreamcart.cart import FOLDER, load_cart
-from dreamcart.config import load_params
+from dreamcart.core.arguments import Parser, text
+from dreamcart.core.errors import UserError, run_stage
+from dreamcart.core.files import read_json, write_json
+from dreamcart.core.paths import ROOT
+from dreamcart.core.tables import print_table
+from dreamcart.core.tensors import load_tensors
 from dreamcart.data.collect import record
-from dreamcart.errors import ROOT, UserError, run_stage
 from dreamcart.evaluation.pins import add_pin, digests, exact_windows, frames_of, machine
-from dreamcart.files import read_json, write_json
 from dreamcart.games.catalog import load_game
-from dreamcart.tables import print_table
-from dreamcart.tensors import load_tensors
+from dreamcart.params import load_params
+from dreamcart.world.cart import FOLDER, load_cart
 
 GOLDEN = ROOT / "tests" / "golden" / "carts"
 PINS = GOLDEN / "pins.json"

@@ -10,14 +10,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dreamcart.arguments import Parser, add_force, game, new_file
-from dreamcart.cart import load_cart, model_print, save_cart
-from dreamcart.config import load_params
-from dreamcart.errors import run_stage
-from dreamcart.hardware import pick_device
-from dreamcart.paths import Paths
-from dreamcart.reports import read_report
-from dreamcart.tracked import spare
+from dreamcart.core.arguments import Parser, add_force, game, new_file
+from dreamcart.core.errors import run_stage
+from dreamcart.core.paths import Paths
+from dreamcart.core.reports import read_report
+from dreamcart.core.tracked import spare
+from dreamcart.params import load_params
+from dreamcart.training.device import pick_device
+from dreamcart.world.cart import load_cart, model_print, save_cart
 
 
 def parser() -> Parser:

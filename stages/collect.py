@@ -9,20 +9,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dreamcart.arguments import from_params
-from dreamcart.config import load_params
+from dreamcart.core.arguments import from_params
+from dreamcart.core.errors import UserError, run_stage
+from dreamcart.core.paths import Paths
+from dreamcart.core.reports import pick, write_report
+from dreamcart.core.tables import print_table
 from dreamcart.data.collect import record
 from dreamcart.data.imports import import_recordings, report_lines
 from dreamcart.data.recordings import add_recordings, find_recordings
-from dreamcart.errors import UserError, run_stage
 from dreamcart.games.catalog import load_game
-from dreamcart.paths import Paths
-from dreamcart.reports import pick, write_report
-from dreamcart.tables import print_table
+from dreamcart.params import load_params
+from dreamcart.world.cart_pin import check_start
 
 
 def main() -> None:
     params = load_params()
+    check_start(params)  # a training that cannot begin is said before minutes of work
     paths = Paths(params.game)
     spec = load_game(params.game)
     if params.preprocess.tile and spec.images == "webp":

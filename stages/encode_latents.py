@@ -8,13 +8,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dreamcart.arguments import from_params
-from dreamcart.config import load_params
+from dreamcart.core.arguments import from_params
+from dreamcart.core.errors import run_stage
+from dreamcart.core.paths import Paths
 from dreamcart.data.processed import load_split
-from dreamcart.errors import run_stage
-from dreamcart.paths import Paths
-from dreamcart.representation.base import load_representation
+from dreamcart.params import load_params
 from dreamcart.representation.encode import encode_frames
+from dreamcart.representation.registry import load_representation
 
 
 def main() -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dreamcart.arguments import from_params
-from dreamcart.config import load_params
-from dreamcart.errors import run_stage
-from dreamcart.files import write_json
+from dreamcart.core.arguments import from_params
+from dreamcart.core.errors import run_stage
+from dreamcart.core.files import write_json
+from dreamcart.core.paths import Paths
 from dreamcart.games.catalog import game_contents, load_game
-from dreamcart.paths import Paths
+from dreamcart.params import load_params
 
 
 def main() -> None:

@@ -15,20 +15,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dreamcart.arguments import SCALE, SEED, Parser, add_force, game, new_file, number, text, whole
-from dreamcart.cart import carts
-from dreamcart.cart_source import cart_path
-from dreamcart.config import load_params
-from dreamcart.errors import ROOT, UserError, run_stage
+from dreamcart.core.arguments import SCALE, SEED, Parser, add_force, game, new_file, number, text, whole
+from dreamcart.core.errors import UserError, run_stage
+from dreamcart.core.paths import ROOT, Paths
+from dreamcart.core.tracked import spare
+from dreamcart.games.action_lists import MAX_STEPS, parse_actions
 from dreamcart.games.catalog import load_game
-from dreamcart.hardware import pick_device
-from dreamcart.paths import Paths
-from dreamcart.play.actions import MAX_STEPS, parse_actions
+from dreamcart.params import load_params
 from dreamcart.play.library import Title, find, titles
 from dreamcart.play.loop import Script, run
 from dreamcart.play.menu import choose
 from dreamcart.play.sources import WARMEST, Dream, Real, SideBySide
-from dreamcart.tracked import spare
+from dreamcart.training.device import pick_device
+from dreamcart.world.cart import carts
+from dreamcart.world.cart_source import cart_path
 
 
 def parser() -> Parser:

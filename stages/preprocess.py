@@ -9,19 +9,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dreamcart.arguments import from_params
-from dreamcart.config import load_params
+from dreamcart.core.arguments import from_params
+from dreamcart.core.errors import run_stage
+from dreamcart.core.paths import Paths
+from dreamcart.core.reports import pick, write_report
+from dreamcart.core.tables import print_table
 from dreamcart.data.preprocess import preprocess
 from dreamcart.data.processed import load_split
-from dreamcart.errors import run_stage
 from dreamcart.evaluation.pictures import pairs_picture
-from dreamcart.paths import Paths
-from dreamcart.reports import pick, write_report
-from dreamcart.tables import print_table
+from dreamcart.params import load_params
+from dreamcart.world.cart_pin import check_start
 
 
 def main() -> None:
     params = load_params()
+    check_start(params)  # a training that cannot begin is said before minutes of work
     paths = Paths(params.game)
     report = preprocess(paths.raw, paths.processed, params.preprocess, params.seed)
     print_table("Processed", ["split", *report["train"]], [[name, *r.values()] for name, r in report.items()])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dreamcart.arguments import Parser
-from dreamcart.errors import run_stage
+from dreamcart.core.arguments import Parser
+from dreamcart.core.errors import run_stage
 
 # Command → its module in dreamcart.record (with `add(parser)` and `run(args)`) and what it does.
 COMMANDS: dict[str, tuple[str, str]] = {

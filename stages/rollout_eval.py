@@ -10,21 +10,21 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dreamcart.arguments import from_params
-from dreamcart.cart import load_cart, model_print
-from dreamcart.config import load_params
-from dreamcart.errors import ROOT, UserError, run_stage
+from dreamcart.core.arguments import from_params
+from dreamcart.core.errors import UserError, run_stage
+from dreamcart.core.files import write_csv
+from dreamcart.core.paths import ROOT, Paths
+from dreamcart.core.reports import write_report
+from dreamcart.core.tables import print_table
+from dreamcart.core.tensors import load_tensors
 from dreamcart.evaluation.judge import judge, sources_of
 from dreamcart.evaluation.pictures import comparison_frames, filmstrip_picture, horizons_picture, save_gif
 from dreamcart.evaluation.report import headline, print_report
 from dreamcart.evaluation.rollout import curve_rows
-from dreamcart.files import write_csv
-from dreamcart.hardware import make_repeatable, pick_device
-from dreamcart.paths import Paths
-from dreamcart.reports import write_report
-from dreamcart.tables import print_table
-from dreamcart.tensors import load_tensors
-from dreamcart.world_model import load_world
+from dreamcart.params import load_params
+from dreamcart.training.device import make_repeatable, pick_device
+from dreamcart.world.cart import load_cart, model_print
+from dreamcart.world.model import load_world
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def print_beside_cart(game: str, table: dict[str, Any]) -> None:
         name = path.relative_to(ROOT).as_posix()
         print(
             f"{name} was judged by other test episodes, or at another size; "
-            f"`python experiments/judge.py {name}`, with preprocess as it is in that cart, judges it by these."
+            f"`python scripts/judge.py {name}`, with preprocess as it is in that cart, judges it by these."
         )
         return
     rows = []

@@ -12,20 +12,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from dreamcart.arguments import from_params
-from dreamcart.config import load_params
+from dreamcart.core.arguments import from_params
+from dreamcart.core.errors import run_stage
+from dreamcart.core.files import fingerprint, read_array, write_csv
+from dreamcart.core.paths import Paths
+from dreamcart.core.reports import pick, write_report
+from dreamcart.core.tables import print_table
 from dreamcart.data.processed import load_split, read_meta
-from dreamcart.errors import run_stage
 from dreamcart.evaluation.pictures import before_after_picture, curve_picture, tiles_picture
 from dreamcart.evaluation.representation import measure_representation
-from dreamcart.files import fingerprint, read_array, write_csv
-from dreamcart.paths import Paths
-from dreamcart.reports import pick, write_report
-from dreamcart.representation.base import save_representation
+from dreamcart.params import load_params
 from dreamcart.representation.encode import reconstruct
 from dreamcart.representation.perceptual import make_perceptual
+from dreamcart.representation.registry import save_representation
 from dreamcart.representation.train import judge_representation, representation_config, train_representation
-from dreamcart.tables import print_table
+from dreamcart.world.cart_pin import check_start
 
 GRID = 16  # frames in the picture of reconstructions
 HEADLINE = ("exact", "l1", "l1_changed", "ssim", "tiles", "digits", "probe_accuracy")  # what runs are compared by
@@ -33,6 +34,7 @@ HEADLINE = ("exact", "l1", "l1_changed", "ssim", "tiles", "digits", "probe_accur
 
 def main() -> None:
     params = load_params()
+    check_start(params)  # a training that cannot begin is said before minutes of work
     paths = Paths(params.game)
     train, val = load_split(paths.processed, "train"), load_split(paths.processed, "val")
     median = read_array(paths.processed / "median.npy")

@@ -10,22 +10,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dreamcart.arguments import from_params
-from dreamcart.config import load_params
+from dreamcart.core.arguments import from_params
+from dreamcart.core.errors import run_stage
+from dreamcart.core.files import fingerprint, read_array, write_csv
+from dreamcart.core.paths import Paths
+from dreamcart.core.reports import pick, write_report
+from dreamcart.core.tables import print_table
 from dreamcart.data.processed import load_split, start_frames
 from dreamcart.dynamics.base import save_dynamics
-from dreamcart.dynamics.tokens.train import train_tokens
-from dreamcart.dynamics.train import train_dynamics
-from dreamcart.errors import run_stage
 from dreamcart.evaluation.pictures import curve_picture
 from dreamcart.evaluation.single_step import single_step_report
-from dreamcart.files import fingerprint, read_array, write_csv
-from dreamcart.hardware import pick_device
-from dreamcart.paths import Paths
-from dreamcart.reports import pick, write_report
-from dreamcart.representation.base import load_representation
-from dreamcart.tables import print_table
-from dreamcart.world_model import load_world, save_world
+from dreamcart.families import FAMILIES, imported
+from dreamcart.params import load_params
+from dreamcart.representation.registry import load_representation
+from dreamcart.training.device import pick_device
+from dreamcart.world.cart import load_start
+from dreamcart.world.model import load_world, save_world
 
 
 def main() -> None:
@@ -38,12 +38,9 @@ def main() -> None:
     key = fingerprint(params.dynamics_kind, params.dynamics.__dict__, params.seed, *files)
     checkpoint = paths.checkpoint("train_dynamics", key)
     representation = load_representation(paths.models / "representation.safetensors")
-    if params.dynamics_kind == "tokens":
-        model, config, curve = train_tokens(params, train, val, latents, representation.pictures, checkpoint)
-        unit = "share of frames not exact"
-    else:
-        model, config, curve = train_dynamics(params, train, val, latents, checkpoint, representation.vocabulary or 0)
-        unit = model.error_is
+    pictures = representation.pictures if representation.vocabulary else None
+    fit = imported(FAMILIES[params.dynamics_kind].trainer)
+    model, config, curve = fit(params, train, val, latents, pictures, checkpoint, load_start(params))
     save_dynamics(paths.models / "dynamics.safetensors", model, config)
     median = read_array(paths.processed / "median.npy").copy()
     starts = start_frames(paths.processed, {"train": train, "val": val})
@@ -56,8 +53,8 @@ def main() -> None:
         [[name, r["count"], r["model_l1"], r["persistence_l1"]] for name, r in report.items()],
     )
     write_csv(paths.plots / "train_dynamics.csv", curve)
-    curve_picture(curve, unit, "Dynamics", paths.plots / "train_dynamics.png")
-    report = {"val": round(min(p["val"] for p in curve), 6), "val_is": unit, **report}
+    curve_picture(curve, model.error_is, "Dynamics", paths.plots / "train_dynamics.png")
+    report = {"val": round(min(p["val"] for p in curve), 6), "val_is": model.error_is, **report}
     write_report(paths.metrics / "train_dynamics.json", report, pick(report, ("val", "changed.model_l1")))
     checkpoint.unlink(missing_ok=True)
 

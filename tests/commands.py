@@ -17,8 +17,9 @@ from types import SimpleNamespace
 import pytest
 from synthetic import make_rows, make_spec, make_tiles_world, write_raw
 
-from dreamcart.cart import save_cart
-from dreamcart.errors import ROOT, run_stage
+from dreamcart.core.errors import run_stage
+from dreamcart.core.paths import ROOT
+from dreamcart.world.cart import save_cart
 
 Words = dict[str, list[str]]  # option, or name of a positional → its words
 Main = Callable[[], None]
@@ -82,7 +83,7 @@ def record(word: str, needs: Words, *work: str, empty: tuple[str, ...] = ()) -> 
 
 
 CART, DATASET = ["toy.cart"], ["toy"]  # as `make_world` makes them
-RUNS = ("dreamcart.experiments.runner.Runner.run_all",)
+RUNS = ("dreamcart.lab.runner.Runner.run_all",)
 DREAM = {"--cart": CART, "--headless": [], "--frames": ["2"]}
 UNSEEN = ("stages.play.Real", "stages.play.choose")
 PLAY = {"game": ["breakout"], "--headless": [], "--actions": ["FIRE"]}
@@ -98,14 +99,16 @@ COMMANDS = [
     record("pull", {"repo_id": ["me/toy"]}, "pull"),
     record("push", {"dataset": DATASET, "repo_id": ["me/toy"]}, "push"),
     record("watch", {"source": DATASET, "--frames": ["2"]}, "_in_window"),
-    script("experiments.judge", {"cart": CART}, "load_tensors"),
-    script("experiments.minute", {"--cart": CART}, "held"),
-    script("experiments.mistakes", {"--cart": CART}, "load_split"),
-    script("experiments.renew", {"cart": CART}, "load_split"),
-    Command("experiments.roadmap", {"what": ["run"]}, RUNS),
-    Command("experiments.run", {"list": ["list.yaml"]}, RUNS),
-    script("experiments.unattended", {"--cart": CART}, "load_reader"),
-    script("experiments.validate", {"--cart": CART}, "load_split"),
+    Command("scripts.ablate", {"cart": CART}, ("dreamcart.evaluation.ablate.rows_of",)),
+    Command("scripts.pin_carts", {}, ("scripts.pin_carts.read_json",)),
+    script("scripts.judge", {"cart": CART}, "load_tensors"),
+    script("scripts.minute", {"--cart": CART}, "held"),
+    script("scripts.mistakes", {"--cart": CART}, "load_split"),
+    script("scripts.renew", {"cart": CART}, "load_split"),
+    Command("scripts.roadmap", {"what": ["run"]}, RUNS),
+    Command("scripts.run", {"list": ["list.yaml"]}, RUNS),
+    script("scripts.unattended", {"--cart": CART}, "load_reader"),
+    script("scripts.validate", {"--cart": CART}, "load_split"),
 ]
 BY_ID = {command.id: command for command in COMMANDS}
 STAGES = ["game", "collect", "preprocess", "train_ae", "encode_latents", "train_dynamics"]
@@ -211,7 +214,7 @@ def make_world(place: Path, patch: pytest.MonkeyPatch) -> Path:
 
 
 def raises(kind: Callable[[str], object], value: str) -> bool:
-    """Whether a type of `dreamcart.arguments` refuses a value."""
+    """Whether a type of `dreamcart.core.arguments` refuses a value."""
     try:
         kind(value)
     except argparse.ArgumentTypeError:

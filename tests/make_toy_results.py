@@ -8,9 +8,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dreamcart.errors import ROOT, UserError, run_stage
-from dreamcart.experiments.plan import expand, load_plan
-from dreamcart.experiments.runner import Runner
+from dreamcart.core.errors import UserError, run_stage
+from dreamcart.core.paths import ROOT
+from dreamcart.lab.plan import expand, load_plan
+from dreamcart.lab.runner import Runner
 
 
 def main() -> None:

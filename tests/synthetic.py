@@ -10,18 +10,18 @@ import yaml
 from safetensors.torch import save_file
 from torch import nn
 
-from dreamcart.config import Params, PreprocessConfig, build
+from dreamcart.core.files import write_json
+from dreamcart.core.paths import ROOT
 from dreamcart.data.preprocess import preprocess
 from dreamcart.data.processed import Split, index_dtype, load_split
 from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION, ShardWriter
 from dreamcart.dynamics.base import make_dynamics, save_dynamics
-from dreamcart.dynamics.registry import FAMILIES
-from dreamcart.errors import ROOT
-from dreamcart.files import write_json
+from dreamcart.families import FAMILIES
 from dreamcart.games.spec import GameSpec
-from dreamcart.representation.base import make_representation, save_representation
+from dreamcart.params import Params, PreprocessConfig, build
+from dreamcart.representation.registry import make_representation, save_representation
 from dreamcart.representation.train import representation_config
-from dreamcart.world_model import save_world
+from dreamcart.world.model import save_world
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 BUTTONS = ["A", "B", "SELECT", "START", "UP", "DOWN", "LEFT", "RIGHT"]

@@ -23,10 +23,10 @@ from synthetic import (
     write_raw,
 )
 
-from dreamcart.cart import FOLDER, load_cart, save_cart
+from dreamcart.core.errors import UserError, run_stage
+from dreamcart.core.tensors import load_tensors, save_tensors
 from dreamcart.data.processed import Split, index_dtype
 from dreamcart.dynamics.tokens.switches import SWITCHES, switch_off, switches_of
-from dreamcart.errors import UserError, run_stage
 from dreamcart.evaluation import ablate, ablation_table
 from dreamcart.evaluation.ablate import (
     Bench,
@@ -39,8 +39,8 @@ from dreamcart.evaluation.ablate import (
     share_of,
 )
 from dreamcart.evaluation.ablation_table import markdown, percent
-from dreamcart.tensors import load_tensors, save_tensors
-from dreamcart.world_model import WorldModel, load_world
+from dreamcart.world.cart import FOLDER, load_cart, save_cart
+from dreamcart.world.model import WorldModel, load_world
 from scripts import ablate as script
 
 CPU = torch.device("cpu")
@@ -334,7 +334,7 @@ def test_the_table_says_what_is_off_and_what_goes_along():
 @pytest.fixture
 def command(tmp_path, monkeypatch, capsys, tiny):
     """command(*arguments) → (exit code, printed, complained); .cart to name, .measured rows."""
-    monkeypatch.setattr("dreamcart.paths.ROOT", tmp_path)
+    monkeypatch.setattr("dreamcart.core.paths.ROOT", tmp_path)
     for module in (ablate, ablation_table):
         monkeypatch.setattr(module, "HORIZONS", (2, 4, 6))
     monkeypatch.setattr(ablate, "game_contents", lambda name: {name: "as it is"})
@@ -433,7 +433,7 @@ def test_test_episodes_are_recorded_once_where_there_are_none(tmp_path, monkeypa
         calls.append((config.test_episodes, config.frames, seed))
         save_dreamed(test, *dreamed_episode(tiny, 8))
 
-    monkeypatch.setattr("dreamcart.paths.ROOT", tmp_path)
+    monkeypatch.setattr("dreamcart.core.paths.ROOT", tmp_path)
     monkeypatch.setattr(ablate, "record", record)
     monkeypatch.setattr(ablate, "load_game", lambda name: make_spec())
     monkeypatch.setattr(ablate, "game_contents", lambda name: {})

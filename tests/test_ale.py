@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from synthetic import assert_sentence
 
-from dreamcart.config import CollectConfig
+from dreamcart.core.errors import UserError
 from dreamcart.data.collect import record
 from dreamcart.data.images import decode_image
 from dreamcart.data.reader import dataset_spec, read_episodes
 from dreamcart.data.schema import INFO_NAME
 from dreamcart.data.scripts import make_policy
-from dreamcart.errors import UserError
 from dreamcart.games.ale import JOYSTICK, AleEmulator, buttons_of
 from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
 from dreamcart.games.spec import GameSpec
+from dreamcart.params import CollectConfig
 
 pytest.importorskip("ale_py")
 

@@ -7,10 +7,10 @@ import pytest
 from commands import make_world, raises, run_command
 from synthetic import assert_sentence, make_spec
 
-from dreamcart import arguments
-from dreamcart.arguments import existing, existing_file, new_file, new_folder, number, whole
-from dreamcart.errors import UserError
-from dreamcart.play.actions import parse_actions
+from dreamcart.core import arguments
+from dreamcart.core.arguments import existing, existing_file, new_file, new_folder, number, whole
+from dreamcart.core.errors import UserError
+from dreamcart.games.action_lists import parse_actions
 
 LONG = "n" * 300
 OTHERS = ["new", ".gif", "a.png", "folder", "file.txt/a.gif", f"{LONG}.gif", "loop/a.gif", "/"]

@@ -19,8 +19,8 @@ from commands import (
     scripts_in,
 )
 
-from dreamcart.arguments import from_params
-from dreamcart.errors import ROOT
+from dreamcart.core.arguments import from_params
+from dreamcart.core.paths import ROOT
 
 COMMON = ["nan", "inf", "-inf", "-1", "0"]
 NUMBERS = ["1e400", str(10**30), "9" * 5000, "1,5", "0x10"]
@@ -45,7 +45,7 @@ def world(tmp_path, monkeypatch):
 def test_no_command_is_left_out():
     """A new one belongs into the lists of tests/commands.py."""
     listed = {command.module for command in COMMANDS} | {f"stages.{name}" for name in STAGES}
-    assert listed == set(scripts_in("stages", "experiments"))
+    assert listed == set(scripts_in("stages", "scripts"))
     known = importlib.import_module("stages.record").COMMANDS
     assert {command.word for command in COMMANDS} - {""} == set(known)
 
@@ -96,15 +96,16 @@ stages.record.verify: --workers 0 | --workers nan | --pictures file.txt
 stages.record.convert: --first-episode -1 | --game ../x | --revision= | --columns mine
 stages.record.watch: --fps nan | --fps inf | --fps 0 | --revision= | --frames 0 | --scale 1000
 stages.record.watch: --gif README.md
-experiments.judge: --starts 0 | --filmstrip x.gif | --starts 3 --write
-experiments.minute: --dreams 0 | --dreams -1 | --seconds nan | --seconds -1 | --cart gone.cart
-experiments.mistakes: --every 0 | --split test | --by
-experiments.renew: --movers -1 | --out README.md
-experiments.roadmap: --jobs 0 | --seeds 0 | nothing
-experiments.run: --jobs 4096 | --jobs nan | nothing
-experiments.unattended: --minutes nan | --minutes -1 | --minutes 0 | --minutes inf | --dreams 0
-experiments.unattended: --seed -1
-experiments.validate: --starts 0 | --pictures file.txt
+scripts.ablate: --starts 0 | --starts nan
+scripts.judge: --starts 0 | --filmstrip x.gif | --starts 3 --write
+scripts.minute: --dreams 0 | --dreams -1 | --seconds nan | --seconds -1 | --cart gone.cart
+scripts.mistakes: --every 0 | --split test | --by
+scripts.renew: --movers -1 | --out README.md
+scripts.roadmap: --jobs 0 | --seeds 0 | nothing
+scripts.run: --jobs 4096 | --jobs nan | nothing
+scripts.unattended: --minutes nan | --minutes -1 | --minutes 0 | --minutes inf | --dreams 0
+scripts.unattended: --seed -1
+scripts.validate: --starts 0 | --pictures file.txt
 """
 LINES = [line.split(": ", 1) for line in REFUSED.strip().splitlines()]
 
@@ -176,7 +177,7 @@ def with_seed_twice(path: Path) -> None:
     path.write_text((ROOT / "params.yaml").read_text() + "\nseed: 7\n")
 
 
-@pytest.mark.parametrize("name", ["stages.cart", "stages.play", "experiments.minute"])
+@pytest.mark.parametrize("name", ["stages.cart", "stages.play", "scripts.minute"])
 @pytest.mark.parametrize(
     ("damage", "named"),
     [(as_folder, "is a folder"), (with_seed_twice, "the key 'seed' twice")],
@@ -184,7 +185,7 @@ def with_seed_twice(path: Path) -> None:
 def test_params_that_cannot_be_meant_are_refused(name, damage, named, tmp_path, monkeypatch):
     """The first of two seeds would be lost without a word."""
     damage(tmp_path / "params.yaml")
-    monkeypatch.setattr("dreamcart.config.ROOT", tmp_path)
+    monkeypatch.setattr("dreamcart.params.ROOT", tmp_path)
     code, told = run_command(BY_ID[name].main, [name], monkeypatch)
     assert (code, told.startswith("error: "), told.count("\n")) == (2, True, 1)
     assert named in told

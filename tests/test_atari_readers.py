@@ -9,7 +9,6 @@ import pytest
 from reads import score_rollout
 from synthetic import write_raw
 
-from dreamcart.config import PreprocessConfig
 from dreamcart.data.preprocess import process_frame
 from dreamcart.data.scripts import make_policy
 from dreamcart.evaluation.readback import judge, load_reader
@@ -17,6 +16,7 @@ from dreamcart.evaluation.rollout import load_test
 from dreamcart.evaluation.screens import Screens, load_infos
 from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
+from dreamcart.params import PreprocessConfig
 
 pytest.importorskip("ale_py")
 

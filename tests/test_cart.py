@@ -13,12 +13,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from synthetic import GOLDEN, assert_sentence, empty, foreign, garbage, make_spec, make_tiles_world, truncate
 
-from dreamcart.cart import FORMAT, MOST_BYTES, OLDEST, load_cart, model_print, save_cart, write_cart
-from dreamcart.errors import UserError, run_stage
+from dreamcart.core.errors import UserError, run_stage
+from dreamcart.core.tensors import load_tensors, save_tensors
 from dreamcart.play.library import Title, find, titles
 from dreamcart.play.loop import Input
-from dreamcart.tensors import load_tensors, save_tensors
-from dreamcart.world_model import WorldModel, load_world
+from dreamcart.world.cart import FORMAT, MOST_BYTES, OLDEST, load_cart, model_print, save_cart, write_cart
+from dreamcart.world.model import WorldModel, load_world
 
 CPU = torch.device("cpu")
 METRICS = {"model": {"1": {"exact": 1.0, "changed_l1": None}}}
@@ -27,9 +27,9 @@ METRICS = {"model": {"1": {"exact": 1.0, "changed_l1": None}}}
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A checkout of its own as far as models and carts go: models/blockfall is there, and no cart."""
-    for name in ("dreamcart.paths.ROOT", "dreamcart.play.library.ROOT"):
+    for name in ("dreamcart.core.paths.ROOT", "dreamcart.play.library.ROOT"):
         monkeypatch.setattr(name, tmp_path)
-    monkeypatch.setattr("dreamcart.cart.FOLDER", tmp_path / "carts")
+    monkeypatch.setattr("dreamcart.world.cart.FOLDER", tmp_path / "carts")
     make_tiles_world(tmp_path / "models" / "blockfall", make_spec(name="blockfall", title="Blockfall"))
     return tmp_path
 
@@ -82,7 +82,7 @@ def test_a_former_model_goes_on_a_cart(tmp_path):
 def test_a_cart_of_the_format_before_plays(home, monkeypatch):
     """It has no regions, and is as good without."""
     with monkeypatch.context() as then:
-        then.setattr("dreamcart.cart.FORMAT", OLDEST)
+        then.setattr("dreamcart.world.cart.FORMAT", OLDEST)
         path = put(home)
     world, meta = load_cart(path, CPU)
     assert meta["cart"] == OLDEST < FORMAT

@@ -19,10 +19,12 @@ import numpy as np
 import pytest
 import torch
 
-from dreamcart.cart import FOLDER, MOST_BYTES, carts, load_cart
+from dreamcart.core.files import read_json
+from dreamcart.core.paths import ROOT
+from dreamcart.core.tensors import load_tensors
+from dreamcart.core.tracked import OWN
 from dreamcart.data.reader import read_episodes
 from dreamcart.dynamics.tokens.switches import SWITCHES, switch_off
-from dreamcart.errors import ROOT
 from dreamcart.evaluation.pins import (
     FIRST_STEPS,
     MARK,
@@ -36,10 +38,8 @@ from dreamcart.evaluation.pins import (
     play,
     pressed_by,
 )
-from dreamcart.files import read_json
-from dreamcart.tensors import load_tensors
-from dreamcart.tracked import OWN
-from dreamcart.world_model import WorldModel
+from dreamcart.world.cart import FOLDER, MOST_BYTES, carts, load_cart
+from dreamcart.world.model import WorldModel
 
 CPU = torch.device("cpu")
 GOLDEN = ROOT / "tests" / "golden" / "carts"

@@ -14,13 +14,14 @@ import yaml
 from PIL import Image
 from synthetic import assert_sentence, make_frame, make_params, make_spec
 
-from dreamcart.config import CollectConfig
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import ROOT
 from dreamcart.data.collect import record
 from dreamcart.data.images import PngEncoder, WebpEncoder, decode_image, frame_key
 from dreamcart.data.infos import infos_json
 from dreamcart.data.reader import read_episodes
-from dreamcart.errors import ROOT, UserError
 from dreamcart.games.catalog import load_game
+from dreamcart.params import CollectConfig
 
 SIZES = [(24, 32), (210, 160), (9, 5), (8, 1), (1, 7)]
 

@@ -11,15 +11,16 @@ from synthetic import BUTTONS, assert_sentence, make_rows, make_spec, write_raw
 from test_external import IMAGE, encoded, later_rows, recorder_rows, write_recorder, write_rows
 from test_images import EPS
 
+from dreamcart.core.errors import UserError
+from dreamcart.core.files import read_json, write_json
+from dreamcart.core.hub import hub_api
+from dreamcart.core.paths import ROOT
 from dreamcart.data.actions import CONSOLES
 from dreamcart.data.images import decode_image
 from dreamcart.data.imports import report_lines
 from dreamcart.data.reader import dataset_spec, read_episodes
 from dreamcart.data.schema import INFO_NAME
-from dreamcart.errors import ROOT, UserError
-from dreamcart.files import read_json, write_json
 from dreamcart.games.catalog import load_game
-from dreamcart.huggingface import hub_api
 from dreamcart.record.convert import convert
 from dreamcart.record.recorder_columns import ale_name
 

@@ -17,14 +17,15 @@ import torch
 from PIL import Image
 from synthetic import BUTTONS, GOLDEN, SEEN_AS, assert_sentence, make_processed, make_rows, make_spec, make_split, write_raw
 
-from dreamcart.config import PreprocessConfig
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import ROOT
 from dreamcart.data.images import PngEncoder, decode_image
 from dreamcart.data.preprocess import SplitWriter, preprocess, process_frame, split_episodes
 from dreamcart.data.processed import history, load_split, start_frames
 from dreamcart.data.reader import count_rows, dataset_spec, read_episodes
 from dreamcart.data.schema import INFO_NAME, ShardWriter
 from dreamcart.dynamics.train import Windows
-from dreamcart.errors import ROOT, UserError
+from dreamcart.params import PreprocessConfig
 
 RAW_V1 = GOLDEN / "raw_v1"
 SHARD = "play-00000.parquet"
@@ -524,7 +525,7 @@ PEAK = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from dreamcart.config import PreprocessConfig
+from dreamcart.params import PreprocessConfig
 from dreamcart.data.preprocess import preprocess
 preprocess(Path(sys.argv[2]), Path(sys.argv[3]), PreprocessConfig(160, 160, "gray", "area", 0.2, int(sys.argv[4])), 0)
 print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])

@@ -8,7 +8,7 @@ import torch
 from synthetic import BUTTONS, make_spec
 from test_tokens import make_model, plain_layout, some_state
 
-from dreamcart.dynamics.tokens.dials import MIDDLE, Dial, dials_of, positions_of, turned
+from dreamcart.dynamics.tokens.dials import MIDDLE, Dial, positions_of, turned
 from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
 
@@ -16,14 +16,14 @@ BATS = {"pong": "player_y", "breakout": "player_x"}  # RAM variables
 
 
 def test_paddle_games_have_one_and_others_none():
-    (dial,) = dials_of(load_game("pong"))
+    ((back, on, step),) = load_game("pong").paddles
     buttons = load_game("pong").buttons
-    assert (buttons[dial.back], buttons[dial.on]) == ("RIGHT", "LEFT")
-    assert 16 < 1 / dial.step < 17  # steps of two frames from end to end
+    assert (buttons[back], buttons[on]) == ("RIGHT", "LEFT")
+    assert 16 < 1 / step < 17  # steps of two frames from end to end
     slow = dataclasses.replace(load_game("breakout"), frame_skip=4)
-    assert dials_of(slow)[0].step == pytest.approx(2 * dial.step)
-    assert len(dials_of(load_game("ALE/Kaboom-v5"))) == 1
-    assert dials_of(make_spec()) == dials_of(load_game("blockfall")) == dials_of(load_game("ms_pacman")) == []
+    assert slow.paddles[0][2] == pytest.approx(2 * step)
+    assert len(load_game("ALE/Kaboom-v5").paddles) == 1
+    assert make_spec().paddles == load_game("blockfall").paddles == load_game("ms_pacman").paddles == []
 
 
 def test_it_turns_by_steps_up_to_its_ends():
@@ -74,7 +74,7 @@ def test_the_bat_is_where_the_dial_points(name):
     """In the real game: wherever the bat has come to rest, to two pixels, though the buttons alone were looked at."""
     pytest.importorskip("ale_py")
     spec = load_game(name)
-    emulator, dials = open_emulator(spec), dials_of(spec)
+    emulator, dials = open_emulator(spec), [Dial(*paddle) for paddle in spec.paddles]
     emulator.reset("Start", 0)
     rng = np.random.default_rng(0)
     at, points = torch.full((1, 1), MIDDLE), []

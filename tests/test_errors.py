@@ -10,12 +10,13 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from dreamcart.errors import PIPE_GONE, ROOT, UserError, run_stage
-from dreamcart.files import write_array
-from dreamcart.hardware import pick_device
-from dreamcart.tensors import load_tensors, save_tensors
+from dreamcart.core.errors import PIPE_GONE, UserError, run_stage
+from dreamcart.core.files import write_array
+from dreamcart.core.paths import ROOT
+from dreamcart.core.tensors import load_tensors, save_tensors
+from dreamcart.training.device import pick_device
 
-PROGRAM = "from dreamcart.errors import run_stage\nrun_stage(lambda: [print('x' * 1000) for _ in range(1000)])"
+PROGRAM = "from dreamcart.core.errors import run_stage\nrun_stage(lambda: [print('x' * 1000) for _ in range(1000)])"
 
 
 def test_output_that_nobody_reads_ends_a_command_quietly():
@@ -101,7 +102,7 @@ def full_disk(tensors, path, meta):
 
 def test_a_full_disk_leaves_the_model_that_was_there(tmp_path, monkeypatch):
     save_tensors(tmp_path / "m.safetensors", {"a": torch.ones(3)})
-    monkeypatch.setattr("dreamcart.tensors.save_file", full_disk)
+    monkeypatch.setattr("dreamcart.core.tensors.save_file", full_disk)
     with pytest.raises(OSError, match=r"m\.safetensors") as caught:
         save_tensors(tmp_path / "m.safetensors", {"a": torch.zeros(3)})
     assert caught.value.errno == 28

@@ -12,13 +12,13 @@ import torch
 from skimage.metrics import structural_similarity
 from synthetic import assert_sentence, make_rows, make_spec, make_split, write_raw
 
-from dreamcart.config import PreprocessConfig, RolloutConfig
+from dreamcart.core.errors import UserError
+from dreamcart.core.pretrained import load_features
 from dreamcart.data.images import decode_image
 from dreamcart.data.preprocess import process_frame
 from dreamcart.data.processed import Split, index_dtype
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.scripts import make_policy
-from dreamcart.errors import UserError
 from dreamcart.evaluation import metrics, rollout
 from dreamcart.evaluation.control import controllability
 from dreamcart.evaluation.draws import Draws
@@ -30,7 +30,7 @@ from dreamcart.evaluation.screens import Screens, load_infos
 from dreamcart.evaluation.single_step import single_step_report
 from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
-from dreamcart.pretrained import load_features
+from dreamcart.params import PreprocessConfig, RolloutConfig
 
 SIZE = 16
 SPEC = make_spec()
@@ -56,8 +56,7 @@ class World:
 
     def __init__(self, perfect: bool) -> None:
         self.perfect, self.spec, self.device = perfect, SPEC, torch.device("cpu")
-        self.representation = SimpleNamespace(latent_dtype=torch.float32)
-        self.dynamics = SimpleNamespace(history_frames=2, history_actions=3)
+        self.dynamics = SimpleNamespace(history_frames=2, history_actions=3, takes_truth=False)
         self.temperature = 0.0
 
     def start(self, frames: np.ndarray, actions: np.ndarray) -> np.ndarray:
@@ -477,10 +476,10 @@ def test_curve_rows_hold_the_table():
 class Chance(World):
     """A dream of a game of chance: where the block goes is drawn, or told. It notes how it was asked."""
 
-    def __init__(self, latent_dtype: torch.dtype = torch.int16) -> None:
+    def __init__(self, takes_truth: bool = True) -> None:
         super().__init__(perfect=False)
         self.spec, self.temperature = make_spec(seed_variable="rng"), 1.0
-        self.representation = SimpleNamespace(latent_dtype=latent_dtype)
+        self.dynamics.takes_truth = takes_truth
         self.asked, self.told = [], []
 
     def step(self, state, action, temperature=0.0, generator=None, truth=None, told=None):
@@ -546,7 +545,7 @@ def test_only_the_games_own_draws_are_given():
 @pytest.mark.usefixtures("no_lpips")
 def test_latents_without_tokens_are_told_nothing():
     """An autoencoder's dream has no doubts that could be settled one by one, so there is no such row."""
-    table, _ = evaluate_rollouts(Chance(torch.float32), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0)
+    table, _ = evaluate_rollouts(Chance(takes_truth=False), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0)
     assert list(table) == list(SOURCES)
 
 

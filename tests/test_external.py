@@ -17,7 +17,8 @@ from PIL import Image
 from synthetic import BUTTONS, SEEN_AS, assert_sentence, make_frame, make_rows, make_spec, write_raw
 from test_images import EPS
 
-from dreamcart.config import CollectConfig
+from dreamcart.core.errors import UserError
+from dreamcart.core.files import read_json, write_json
 from dreamcart.data.actions import ALE_ACTIONS, CONSOLES, bind
 from dreamcart.data.external import ExternalDataset
 from dreamcart.data.images import decode_image
@@ -26,9 +27,8 @@ from dreamcart.data.preprocess import preprocess
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.schema import COLUMNS, INFO_NAME
 from dreamcart.data.sources import MOST_BYTES
-from dreamcart.errors import UserError
-from dreamcart.files import read_json, write_json
 from dreamcart.games.catalog import load_game
+from dreamcart.params import CollectConfig
 
 datasets = pytest.importorskip("datasets")
 

@@ -9,15 +9,15 @@ import torch
 from synthetic import BUTTONS, assert_sentence, make_params, make_spec
 from torch import nn
 
-from dreamcart.config import Params
+from dreamcart.core.errors import UserError
 from dreamcart.data.processed import Split, index_dtype
 from dreamcart.dynamics.base import load_dynamics, make_dynamics, save_dynamics
 from dreamcart.dynamics.gaussian import divergence
-from dreamcart.dynamics.registry import FAMILIES, fitting
 from dreamcart.dynamics.tokens.layout import find_layout
 from dreamcart.dynamics.train import Windows, dynamics_config, train_dynamics
-from dreamcart.dynamics.transformer import choose, sizes, streak
-from dreamcart.errors import UserError
+from dreamcart.dynamics.transformer import TransformerDynamics, choose, streak
+from dreamcart.families import FAMILIES, fitting
+from dreamcart.params import Params
 
 CPU = torch.device("cpu")
 SHAPES = {"vector": (6,), "grid": (3, 4, 4), "tokens": (5, 6)}
@@ -363,7 +363,7 @@ def fit_game(folder: Path, kind: str, latents: str, steps: int, **changes):
     settings = {"steps": steps, "batch_size": 32, "validate_every": steps // 2, "checkpoint_every": 10, "learning_rate": 0.005}
     params = small_params(kind, latents, **settings | {"history_frames": 2, "history_actions": 2} | changes)
     both = {"train": pictures, "val": pictures}
-    return train_dynamics(params, train, val, both, folder / "checkpoint.safetensors", VOCABULARY), val, pictures
+    return train_dynamics(params, train, val, both, torch.zeros(VOCABULARY, 1), folder / "checkpoint.safetensors"), val, pictures
 
 
 LEARN = {
@@ -497,7 +497,10 @@ def test_the_layouts_sizes_make_a_model():
     """What the data says of a game's screen is all that a transformer needs beside the params."""
     split, pictures = make_game("tokens")
     layout = find_layout(pictures, split.index["frame"], split.transitions)
-    assert sizes(layout, VOCABULARY) == {"vocabulary": VOCABULARY, "cells": 8, "backdrops": 1}
+    sizes, buffers = TransformerDynamics.survey(pictures, split.index["frame"], split.transitions, VOCABULARY)
+    assert sizes == {"vocabulary": VOCABULARY, "cells": 8, "backdrops": 1}
+    assert torch.equal(buffers["cells"], layout.cells[layout.mask])
+    assert torch.equal(buffers["backdrops"], layout.backdrops)
 
 
 def test_a_foreign_family_is_refused():

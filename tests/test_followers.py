@@ -31,7 +31,7 @@ from dreamcart.dynamics.tokens.movers.followers import (
 from dreamcart.dynamics.tokens.movers.kinds import PAST
 from dreamcart.dynamics.tokens.movers.train import told_anew, train_movers
 from dreamcart.dynamics.tokens.samples import Samples
-from dreamcart.training import Plan
+from dreamcart.training.loop import Plan
 
 DIALS = [Dial(0, 1, 0.06)]
 FRAMES, EPISODES, LENGTH = 2, 150, 200

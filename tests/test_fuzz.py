@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from synthetic import assert_sentence, make_spec, make_tiles_world
 
-from dreamcart import paths
-from dreamcart.cart import load_cart, save_cart, write_cart
+from dreamcart.core import paths
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import ROOT
+from dreamcart.core.tensors import load_tensors
 from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION, read_info
-from dreamcart.errors import ROOT, UserError
 from dreamcart.games.catalog import load_game
 from dreamcart.play.sources import Dream
-from dreamcart.tensors import load_tensors
+from dreamcart.world.cart import load_cart, save_cart, write_cart
 
 EXAMPLES = 100  # of each kind: fixed, so that a run is like the one before
 OURS = settings(

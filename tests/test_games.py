@@ -13,14 +13,14 @@ import pygame
 import pytest
 from synthetic import assert_sentence, copy_checkout
 
-from dreamcart import paths
+from dreamcart.core import paths
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import ROOT, Paths
 from dreamcart.data.scripts import make_policy
-from dreamcart.errors import ROOT, UserError
 from dreamcart.games.catalog import PLATFORMS, game_contents, game_files, game_module, game_names, load_game, near_names
 from dreamcart.games.emulator import open_emulator
 from dreamcart.games.keys import key_map
 from dreamcart.games.retro import has_rom
-from dreamcart.paths import Paths
 from dreamcart.play.window import OWN_KEYS
 from dreamcart.record import games, roms
 

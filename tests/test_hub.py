@@ -16,13 +16,14 @@ from PIL import Image
 from synthetic import assert_sentence, make_rows, make_spec, write_raw
 from test_external import recorder_rows, write_recorder
 
-from dreamcart.config import CollectConfig
+from dreamcart.core.errors import UserError
+from dreamcart.core.files import read_json, write_json
+from dreamcart.core.paths import ROOT
 from dreamcart.data.images import decode_image
 from dreamcart.data.imports import import_recordings
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.schema import COLUMNS, INFO_NAME
-from dreamcart.errors import ROOT, UserError
-from dreamcart.files import read_json, write_json
+from dreamcart.params import CollectConfig
 from dreamcart.record.card import card
 from dreamcart.record.convert import convert
 from dreamcart.record.manifest import describe

@@ -18,16 +18,16 @@ import torch
 from hub_stand_in import Fault, HubStandIn
 from synthetic import assert_sentence, make_rows, make_spec, make_tiles_world, write_raw
 
-from dreamcart.cart import load_cart, save_cart
-from dreamcart.cart_source import cart_path
-from dreamcart.config import CollectConfig
+from dreamcart.core.errors import UserError
 from dreamcart.data.imports import import_recordings
 from dreamcart.data.schema import INFO_NAME
-from dreamcart.errors import UserError
+from dreamcart.params import CollectConfig
 from dreamcart.record.convert import convert, find_source
 from dreamcart.record.pull import pull
 from dreamcart.record.push import push
 from dreamcart.record.watch import Recording
+from dreamcart.world.cart import load_cart, save_cart
+from dreamcart.world.cart_source import cart_path
 
 pytest.importorskip("datasets")
 REPO, KEY = "me/toy", "datasets/me/toy"

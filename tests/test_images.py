@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 from synthetic import assert_sentence, make_frame
 
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import ROOT
 from dreamcart.data.images import MOST_PIXELS, decode_image, image_format
-from dreamcart.errors import ROOT, UserError
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(ran) (w) file closefile showpage\n"
 FRAME = make_frame(7)

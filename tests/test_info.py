@@ -11,6 +11,8 @@ import pytest
 from synthetic import SEEN_AS, assert_sentence, make_rows, make_spec, write_raw
 from toy_emulator import VERSIONS, ToyEmulator
 
+from dreamcart.core.errors import UserError
+from dreamcart.core.files import read_json
 from dreamcart.data.external import ExternalDataset
 from dreamcart.data.infos import START, parse_infos, start_state
 from dreamcart.data.preprocess import EdgeCases, preprocess
@@ -18,9 +20,7 @@ from dreamcart.data.processed import load_split
 from dreamcart.data.reader import dataset_spec, read_episodes
 from dreamcart.data.schema import INFO_NAME, checked_info, read_info
 from dreamcart.data.variables import load_variables
-from dreamcart.errors import UserError
 from dreamcart.evaluation.screens import Screens, load_infos
-from dreamcart.files import read_json
 from dreamcart.record.live import LiveRecording
 from dreamcart.record.replay import replay
 from dreamcart.record.verify import verify

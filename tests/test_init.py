@@ -9,23 +9,23 @@ import torch
 from synthetic import SEEN_AS, assert_sentence, make_params, make_spec
 from test_tokens import make_model, plain_layout, walk
 
-from dreamcart.cart import save_cart
-from dreamcart.config import load_params
-from dreamcart.dynamics.base import load_dynamics, make_dynamics, save_dynamics
+from dreamcart.core.errors import UserError
+from dreamcart.core.tensors import read_metadata
+from dreamcart.dynamics.base import Trained, load_dynamics, make_dynamics, save_dynamics
 from dreamcart.dynamics.tokens.dials import Dial
 from dreamcart.dynamics.tokens.grow import SELDOM, renumber
 from dreamcart.dynamics.tokens.history import Summary
-from dreamcart.dynamics.tokens.init import fit_layout, load_trained, take_weights
+from dreamcart.dynamics.tokens.init import fit_layout, take_over, take_weights
 from dreamcart.dynamics.tokens.layout import MOST_BACKDROPS, Layout, find_layout
 from dreamcart.dynamics.tokens.model import config_for
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.dynamics.tokens.train import train_tokens
-from dreamcart.errors import UserError
-from dreamcart.representation.base import save_representation
+from dreamcart.params import load_params
+from dreamcart.representation.registry import save_representation
 from dreamcart.representation.tiles import Tiles
-from dreamcart.start_cart import PIN
-from dreamcart.tensors import read_metadata
-from dreamcart.world_model import save_world
+from dreamcart.world.cart import load_cart, load_start, save_cart
+from dreamcart.world.cart_pin import PIN, check_start
+from dreamcart.world.model import save_world
 
 SHAPE = (12, 12, 1)
 SPEC = make_spec()
@@ -41,6 +41,12 @@ def tiles() -> torch.Tensor:
 def pinned(path: str) -> str:
     """A cart with its fingerprint, as in dynamics.init_from."""
     return f"{path}@{read_metadata(Path(path), '')['fingerprint'][:PIN]}" if path else ""
+
+
+def opened(path: Path) -> Trained:
+    """A cart as training begins from it."""
+    world, _ = load_cart(path, torch.device("cpu"))
+    return Trained(str(path), world.dynamics, world.spec.buttons, world.representation.pictures)
 
 
 def train(folder: Path, steps: int, rate: float = 0.01, init_from: str = "", flipped: bool = False, more: int = 0):
@@ -63,7 +69,8 @@ def train(folder: Path, steps: int, rate: float = 0.01, init_from: str = "", fli
     if more:  # before those that are known
         tokens, val_tokens = tokens + more, val_tokens + more
         pictures = torch.cat([torch.arange(150, 150 + more)[:, None, None, None].expand(-1, 2, 2, 1).to(torch.uint8), pictures])
-    return train_tokens(params, split, val, {"train": tokens, "val": val_tokens}, pictures, folder / "checkpoint.safetensors")
+    start, both = load_start(params), {"train": tokens, "val": val_tokens}
+    return train_tokens(params, split, val, both, pictures, folder / "checkpoint.safetensors", start)
 
 
 def make_cart(folder: Path, model, config, pictures: torch.Tensor | None = None, spec=SPEC) -> Path:
@@ -102,7 +109,7 @@ def test_training_goes_on_where_the_cart_stood(trained, tmp_path):
 def test_a_fresh_network_believes_what_the_trained_one_does(trained):
     """All tables and weights are taken over; looks, which the trained tables hold already, add nothing."""
     path, model, _ = trained
-    found = load_trained(path, tiles(), SPEC.buttons)
+    found = take_over(opened(path), tiles(), SPEC.buttons)
     own = SimpleNamespace(channels=16, blocks=1, history_frames=2, memory=32)
     fresh = make_dynamics(config_for(model.layout, 2, len(SPEC.buttons), own) | {"pictures": tiles()}).eval()
     fresh.set_layout(model.layout)
@@ -222,7 +229,7 @@ def wake(model) -> None:
 
 def begun_from(path: Path, layout: Layout, pictures: torch.Tensor):
     """What training on these recordings begins with, and its config."""
-    trained = load_trained(path, pictures, SPEC.buttons)
+    trained = take_over(opened(path), pictures, SPEC.buttons)
     layout = fit_layout(layout, trained, path)
     config = config_for(layout, len(pictures), len(SPEC.buttons), OWN, codes=trained.network.codes)
     model = make_dynamics(config).eval()
@@ -305,7 +312,7 @@ def test_a_lost_tile_of_a_backdrop_becomes_the_nearest(tmp_path):
     """The cart's scenes keep their numbers though recordings do not show one of their tiles any more."""
     layout = Layout(torch.tensor([[0, 1]]), torch.ones(1, 2, dtype=torch.bool), torch.full((1, 6, 6), 5, dtype=torch.int16))
     path, _ = cart_of(tmp_path, layout, grey(6))
-    assert load_trained(path, grey(5).flip(0), SPEC.buttons).backdrops.unique().tolist() == [0]
+    assert take_over(opened(path), grey(5).flip(0), SPEC.buttons).backdrops.unique().tolist() == [0]
 
 
 def part(rows: slice, columns: slice, backdrops: int = 1) -> Layout:
@@ -404,18 +411,17 @@ def refused(what: str, call, *arguments) -> None:
 
 def test_a_cart_of_other_tiles_or_buttons_is_refused(trained):
     path = trained[0]
-    refused("other tiles", load_trained, path, tiles() + 1, SPEC.buttons)
-    refused("other tiles", load_trained, path, torch.cat([tiles()[:1], tiles() + 1]), SPEC.buttons)
-    refused("other tiles", load_trained, path, torch.zeros(2, 4, 4, 1, dtype=torch.uint8), SPEC.buttons)
-    refused("buttons", load_trained, path, tiles(), [*SPEC.buttons[1:], SPEC.buttons[0]])
-    refused("no cart", load_trained, path.with_name("none.cart"), tiles(), SPEC.buttons)
+    refused("other tiles", take_over, opened(path), tiles() + 1, SPEC.buttons)
+    refused("other tiles", take_over, opened(path), torch.cat([tiles()[:1], tiles() + 1]), SPEC.buttons)
+    refused("other tiles", take_over, opened(path), torch.zeros(2, 4, 4, 1, dtype=torch.uint8), SPEC.buttons)
+    refused("buttons", take_over, opened(path), tiles(), [*SPEC.buttons[1:], SPEC.buttons[0]])
 
 
 @pytest.mark.parametrize(("known", "shown"), [(60, 70), (70, 60)])
 def test_few_tiles_do_not_become_many(tmp_path, known, shown):
     """Few are summed each for itself, and many by random sums."""
     path, _ = cart_of(tmp_path, plain_layout(6, 6), grey(known))
-    refused(f"knows {known} tiles .* {shown}, .* another size", load_trained, path, grey(shown), SPEC.buttons)
+    refused(f"knows {known} tiles .* {shown}, .* another size", take_over, opened(path), grey(shown), SPEC.buttons)
 
 
 def test_a_cart_of_another_window_or_size_is_refused(trained):
@@ -454,4 +460,4 @@ def test_backdrops_keep_the_carts_numbers():
 def test_params_say_at_once_what_cannot_begin(change, what):
     """Before any stage has worked for minutes."""
     assert load_params().dynamics.init_from == ""
-    refused(what, lambda: make_params(**change))
+    refused(what, lambda: check_start(make_params(**change)))

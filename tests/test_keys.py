@@ -9,7 +9,8 @@ import pytest
 import yaml
 from synthetic import BUTTONS, assert_sentence, make_spec
 
-from dreamcart.errors import ROOT, UserError
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import ROOT
 from dreamcart.games.catalog import load_game
 from dreamcart.games.keys import key_map, pad_map
 from dreamcart.play.bindings import bind, read_own_keys
@@ -45,7 +46,7 @@ def own(tmp_path, monkeypatch):
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """checkout(name, values): a game.yaml in a checkout of its own."""
-    for module in ("games.catalog", "paths"):
+    for module in ("games.catalog", "core.paths"):
         monkeypatch.setattr(f"dreamcart.{module}.ROOT", tmp_path)
 
     def write(name: str, values: dict) -> None:

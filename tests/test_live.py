@@ -708,7 +708,7 @@ def test_a_dream_keeps_to_it(model, temperature, tmp_path):
 
 @torch.inference_mode()
 def test_a_state_made_of_a_record_is_looked_at(model):
-    """It does not tell what is live (`experiments/mistakes.py`)."""
+    """It does not tell what is live (`scripts/mistakes.py`)."""
     tokens, index, transitions, _ = played()
     split = Split(np.zeros((len(tokens), 1, 1, 1), np.uint8), index, make_spec())
     state, action, *_ = Samples(split, tokens, model).get(transitions[:4])

@@ -7,13 +7,13 @@ import pytest
 import torch
 from synthetic import assert_sentence, make_params, make_processed, make_rows
 
-from dreamcart.config import PreprocessConfig
+from dreamcart.core.errors import UserError
 from dreamcart.data.variables import LEAST, ask, load_variables
-from dreamcart.errors import UserError
 from dreamcart.evaluation.digits import learn_digits, legibility, read_digits
 from dreamcart.evaluation.fidelity import LOST, Fidelity, bleeding, gradient_energy, hue_error
 from dreamcart.evaluation.probe import alikeness, linear_probe, neighbourhood
 from dreamcart.evaluation.representation import code_use, measure_representation
+from dreamcart.params import PreprocessConfig
 from dreamcart.representation.train import train_representation
 
 RNG = np.random.default_rng(0)
@@ -269,7 +269,7 @@ def test_the_stage_writes_what_it_measured(tmp_path, monkeypatch, capsys, kind, 
     """train_ae's report holds the pixel errors, the measures and the network that the perceptual
     term looked through: VGG16 where its weights are here. Its metrics hold the few that runs are
     compared by."""
-    from dreamcart import pretrained
+    from dreamcart.core import pretrained
     from dreamcart.representation import perceptual
     from stages import train_ae as stage
 
@@ -281,7 +281,7 @@ def test_the_stage_writes_what_it_measured(tmp_path, monkeypatch, capsys, kind, 
     small = {"channels": [4, 8], "codes": 12, "code_size": 4, "steps": 10, "batch_size": 8, "perceptual_weight": 0.1}
     params = make_params(representation__kind=kind, **{f"representation__{name}": value for name, value in small.items()})
     monkeypatch.setattr(stage, "load_params", lambda: params)
-    monkeypatch.setattr("dreamcart.paths.ROOT", tmp_path)
+    monkeypatch.setattr("dreamcart.core.paths.ROOT", tmp_path)
     stage.main()
     metrics = tmp_path / "metrics" / "blockfall"
     report, headline = (json.loads((metrics / f"train_ae{part}.json").read_text()) for part in ("_details", ""))

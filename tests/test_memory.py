@@ -19,7 +19,7 @@ from dreamcart.dynamics.tokens.movers.memory import LONG, lately, scaled, ways_o
 from dreamcart.dynamics.tokens.movers.recorded import things_of
 from dreamcart.dynamics.tokens.movers.train import Practice, train_movers
 from dreamcart.dynamics.tokens.samples import Samples
-from dreamcart.training import Plan
+from dreamcart.training.loop import Plan
 
 EVERY = PAST + 2  # steps: a longer while than a thing's past ways tell
 

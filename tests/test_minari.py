@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from synthetic import assert_sentence, make_rows, write_raw
 
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import ROOT
 from dreamcart.data.images import decode_image
 from dreamcart.data.reader import read_episodes
-from dreamcart.errors import ROOT, UserError
 from dreamcart.record.minari import INSTALL, export
 
 

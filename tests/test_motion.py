@@ -13,7 +13,7 @@ from dreamcart.data.processed import Split
 from dreamcart.dynamics.base import History
 from dreamcart.evaluation.diversity import HORIZONS, SAMPLES, STARTS, choose_moments, diversity, pairwise, rows_of
 from dreamcart.evaluation.motion import SPAN, Motion, change
-from dreamcart.world_model import load_world
+from dreamcart.world.model import load_world
 
 CPU = torch.device("cpu")
 

@@ -30,7 +30,7 @@ from dreamcart.dynamics.tokens.paint import keep
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.dynamics.tokens.state import MOVING
 from dreamcart.dynamics.tokens.train import move
-from dreamcart.training import Plan
+from dreamcart.training.loop import Plan
 
 
 def thing(y: int, x: int, colour: int = 1) -> Thing:

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from dreamcart.experiments.partings import Partings
+from dreamcart.lab.partings import Partings
 
 
 class Reader:

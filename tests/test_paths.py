@@ -1,4 +1,4 @@
-"""Names become paths in dreamcart/paths.py alone; every file is written beside its place first."""
+"""Names become paths in dreamcart/core/paths.py alone; every file is written beside its place first."""
 
 import ast
 from collections.abc import Iterator
@@ -6,25 +6,27 @@ from pathlib import Path
 
 import pytest
 
-from dreamcart.errors import ROOT, UserError
-from dreamcart.paths import Paths, below, game_name, hub_folder, inside
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import ROOT, Paths, below, game_name, hub_folder, inside
 
-FOLDERS = [ROOT / name for name in ("dreamcart", "stages", "experiments")]
+FOLDERS = [ROOT / name for name in ("dreamcart", "stages", "scripts")]
 CODE = [path for folder in FOLDERS for path in sorted(folder.rglob("*.py"))]
 # Joins of a name to a folder of the checkout that are meant, with the reason.
 NAMED = "what a person names to be read, wherever it is kept"
 JOINS = {
-    "config.py: ROOT / (self.init_from.rpartition('@')[0] or self.init_from)": NAMED,
+    "params.py: ROOT / (self.init_from.rpartition('@')[0] or self.init_from)": NAMED,
     "recordings.py: ROOT / Path(name).expanduser()": NAMED,
     "ablate.py: ROOT / name": "files of the code, named there",
+    "pin_carts.py: FOLDER / f'{name}.cart'": "names of pins.json alone are taken",
+    "pin_carts.py: GOLDEN / name": "names of pins.json alone are taken",
 }
 # Files that write in place, with the reason.
 WRITES = {
-    "dreamcart/files.py": "it makes sure of room on the disk",
-    "dreamcart/hub_client.py": "it fills a temporary file that `pull` names",
-    "dreamcart/experiments/runner.py": "the lock that all runners share must be one file",
-    "dreamcart/experiments/clone.py": "a log that grows while a command runs",
-    "dreamcart/training.py": "it calls save_tensors",
+    "dreamcart/core/files.py": "it makes sure of room on the disk",
+    "dreamcart/core/hub_client.py": "it fills a temporary file that `pull` names",
+    "dreamcart/lab/runner.py": "the lock that all runners share must be one file",
+    "dreamcart/lab/clone.py": "a log that grows while a command runs",
+    "dreamcart/training/loop.py": "it calls save_tensors",
     "dreamcart/record/live.py": "a reserve of room, deleted at the end",
     "dreamcart/record/roms.py": "a scratch folder of tempfile",
     "dreamcart/record/push.py": "a scratch folder of tempfile",

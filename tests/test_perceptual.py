@@ -5,7 +5,7 @@ import pytest
 import torch
 from synthetic import make_processed, make_rows
 
-from dreamcart import pretrained
+from dreamcart.core import pretrained
 from dreamcart.representation import perceptual
 from dreamcart.representation.perceptual import LightNetwork, Perceptual, make_perceptual
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from synthetic import make_rows, make_spec, make_split
 
+from dreamcart.core.paths import ROOT
 from dreamcart.data.preprocess import EdgeCases
-from dreamcart.errors import ROOT
 from dreamcart.evaluation import pictures
 from dreamcart.evaluation.pictures import before_after_picture, comparison_frames, filmstrip_picture, pairs_picture, save_gif
 
@@ -114,9 +114,9 @@ NO_ROOM = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from dreamcart.errors import run_stage
+from dreamcart.core.errors import run_stage
 from dreamcart.evaluation.pictures import curve_picture, filmstrip_picture, save_gif, save_png, tiles_picture
-from dreamcart.experiments.results import save_picture
+from dreamcart.lab.results import save_picture
 frames = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
 place = Path(sys.argv[1])
 save_png(frames[0], place / "there.png")

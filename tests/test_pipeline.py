@@ -21,8 +21,8 @@ import pytest
 import yaml
 from synthetic import copy_checkout
 
-from dreamcart.errors import ROOT
-from dreamcart.tensors import load_tensors
+from dreamcart.core.paths import ROOT
+from dreamcart.core.tensors import load_tensors
 
 pytest.importorskip("stable_retro")
 pytest.importorskip("dvc")
@@ -337,7 +337,7 @@ for script, *arguments in json.loads(sys.argv[1]):
 @pytest.fixture
 def workshop(by_hand):
     """The checkout with a trained model, and with what measures it."""
-    for folder in ("experiments", "benchmarks"):
+    for folder in ("scripts", "experiments", "benchmarks"):
         shutil.copytree(ROOT / folder, by_hand.checkout / folder, ignore=shutil.ignore_patterns("results"), dirs_exist_ok=True)
     return by_hand.checkout
 
@@ -347,13 +347,13 @@ def test_what_measures_dreams_runs_from_a_trained_model(tmp_path, env, workshop)
     place, cart, renewed = workshop, str(tmp_path / "toy.cart"), str(tmp_path / "renewed.cart")
     calls = [
         ["stages/cart.py", "--out", cart],
-        ["experiments/renew.py", cart, "--out", renewed],
-        ["experiments/judge.py", renewed, "--starts", "3", "--filmstrip", str(tmp_path / "film.png")],
-        ["experiments/judge.py", renewed, "--write"],
-        ["experiments/validate.py", "--cart", renewed, "--starts", "3"],
-        ["experiments/unattended.py", "--cart", renewed, "--dreams", "2", "--minutes", "0.05"],
-        ["experiments/unattended.py", "--cart", renewed, "--dreams", "1", "--minutes", "0.05", "--seed", "7"],
-        ["experiments/mistakes.py", "--cart", renewed],
+        ["scripts/renew.py", cart, "--out", renewed],
+        ["scripts/judge.py", renewed, "--starts", "3", "--filmstrip", str(tmp_path / "film.png")],
+        ["scripts/judge.py", renewed, "--write"],
+        ["scripts/validate.py", "--cart", renewed, "--starts", "3"],
+        ["scripts/unattended.py", "--cart", renewed, "--dreams", "2", "--minutes", "0.05"],
+        ["scripts/unattended.py", "--cart", renewed, "--dreams", "1", "--minutes", "0.05", "--seed", "7"],
+        ["scripts/mistakes.py", "--cart", renewed],
         ["benchmarks/play.py", "--cart", renewed, "--steps", "20"],
     ]
     told = json.dumps([[str(place / script), *rest] for script, *rest in calls])

@@ -12,14 +12,15 @@ import torch
 from PIL import Image
 from synthetic import GOLDEN, assert_sentence, copy_checkout, make_random_world, make_spec, make_tiles_world
 
-from dreamcart.cart import load_cart
-from dreamcart.errors import ROOT, UserError, run_stage
+from dreamcart.core.errors import UserError, run_stage
+from dreamcart.core.paths import ROOT
+from dreamcart.games.action_lists import parse_actions
 from dreamcart.games.catalog import load_game
-from dreamcart.play.actions import parse_actions
 from dreamcart.play.loop import Input, Script, run
 from dreamcart.play.sources import Dream, Real, SideBySide
 from dreamcart.play.window import MARGIN, OWN_KEYS, Window
-from dreamcart.world_model import load_world
+from dreamcart.world.cart import load_cart
+from dreamcart.world.model import load_world
 
 SPEC = make_spec()
 WORLD_V1 = GOLDEN / "world_v1"
@@ -506,9 +507,9 @@ def play(tmp_path, monkeypatch, capsys):
     from stages import play as stage
 
     shutil.copytree(WORLD_V1, tmp_path / "models" / "blockfall")
-    for name in ("dreamcart.paths.ROOT", "dreamcart.play.library.ROOT"):
+    for name in ("dreamcart.core.paths.ROOT", "dreamcart.play.library.ROOT"):
         monkeypatch.setattr(name, tmp_path)
-    monkeypatch.setattr("dreamcart.cart.FOLDER", tmp_path / "carts")
+    monkeypatch.setattr("dreamcart.world.cart.FOLDER", tmp_path / "carts")
 
     def run_it(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["play.py", *arguments])

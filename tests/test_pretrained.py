@@ -17,10 +17,11 @@ import torch
 import torchvision
 from synthetic import assert_sentence
 
-from dreamcart import pretrained
-from dreamcart.errors import ROOT, UserError
-from dreamcart.pretrained import NETWORKS, Source, bring, convert, fetch, hash_of, keep, load_features, read_arrays, take
-from dreamcart.tensors import load_tensors, save_tensors
+from dreamcart.core import pretrained
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import ROOT
+from dreamcart.core.pretrained import NETWORKS, Source, bring, convert, fetch, hash_of, keep, load_features, read_arrays, take
+from dreamcart.core.tensors import load_tensors, save_tensors
 
 CONVOLUTIONS = {"alexnet": [(64, 3, 11), (192, 64, 5), (384, 192, 3), (256, 384, 3), (256, 256, 3)]}
 
@@ -258,7 +259,7 @@ def test_without_a_network_it_says_what_goes_without_the_weights(tmp_path):
     status tells scripts."""
     nowhere = {f"{kind}_proxy": "http://127.0.0.1:9" for kind in ("http", "https")}
     env = os.environ | nowhere | {"UV_OFFLINE": "1", "TORCH_HOME": str(tmp_path / "torch"), "PYTHONPATH": str(ROOT)}
-    call = f"from dreamcart import pretrained as p; p.HOME = p.Path({str(tmp_path / 'home')!r}); p.run_stage(p.main)"
+    call = f"from dreamcart.core import pretrained as p; p.HOME = p.Path({str(tmp_path / 'home')!r}); p.run_stage(p.main)"
     done = subprocess.run([sys.executable, "-c", call], cwd=tmp_path, env=env, capture_output=True, text=True)
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert (done.returncode, len(errors)) == (2, 1), done.stderr

@@ -20,14 +20,15 @@ import xxhash
 from synthetic import assert_sentence, make_rows, make_spec
 from toy_emulator import VERSIONS, ToyEmulator
 
+from dreamcart.core.errors import UserError
+from dreamcart.core.files import write_json
+from dreamcart.core.paths import ROOT
 from dreamcart.data.images import decode_image
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.schema import INFO_NAME, read_info
-from dreamcart.errors import ROOT, UserError
-from dreamcart.files import write_json
+from dreamcart.games.action_lists import parse_actions
 from dreamcart.games.catalog import game_names
 from dreamcart.games.keys import key_map
-from dreamcart.play.actions import parse_actions
 from dreamcart.play.window import MARGIN, Window
 from dreamcart.record import live, person
 from dreamcart.record.live import LiveRecording

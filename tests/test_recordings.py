@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic import SEEN_AS, assert_sentence, make_rows, make_spec, write_raw
 
+from dreamcart.core.errors import UserError
+from dreamcart.core.files import write_json
+from dreamcart.core.paths import ROOT
 from dreamcart.data.images import decode_image
 from dreamcart.data.preprocess import preprocess
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.recordings import add_recordings, find_recordings, recording_fingerprint
 from dreamcart.data.schema import INFO_NAME
-from dreamcart.errors import ROOT, UserError
-from dreamcart.files import write_json
 from dreamcart.record import live
 from dreamcart.record.live import LiveRecording
 
@@ -205,7 +206,7 @@ def test_a_damaged_recording_adds_nothing(tmp_path, damage):
 def test_a_recording_where_scripted_play_goes_is_refused(tmp_path, monkeypatch, name):
     """It would be deleted when that is recorded anew."""
     monkeypatch.setattr("dreamcart.data.recordings.ROOT", tmp_path)
-    monkeypatch.setattr("dreamcart.paths.ROOT", tmp_path)
+    monkeypatch.setattr("dreamcart.core.paths.ROOT", tmp_path)
     pin = record(tmp_path / name, [3]).rpartition("@")[2]
     with pytest.raises(UserError, match=r"collect\.recordings") as caught:
         find_recordings([f"{name}@{pin}"], SPEC)

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dreamcart.cart import model_print
-from dreamcart.errors import ROOT
-from dreamcart.paths import Paths
-from dreamcart.reports import details_of, pick, read_report, write_report
+from dreamcart.core.paths import ROOT, Paths
+from dreamcart.core.reports import details_of, pick, read_report, write_report
+from dreamcart.world.cart import model_print
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 WIDTH = 100  # columns of a terminal
@@ -57,7 +56,7 @@ def test_a_cart_takes_the_whole_report(tmp_path, monkeypatch):
     headline."""
     from stages.cart import metrics_of
 
-    monkeypatch.setattr("dreamcart.paths.ROOT", tmp_path)
+    monkeypatch.setattr("dreamcart.core.paths.ROOT", tmp_path)
     paths = Paths("blockfall")
     for part in ("representation", "dynamics"):
         paths.models.mkdir(parents=True, exist_ok=True)
@@ -87,7 +86,7 @@ from pathlib import Path
 import yaml
 sys.path.insert(0, {root!r})
 from dreamcart.evaluation.report import headline
-from dreamcart.reports import write_report
+from dreamcart.core.reports import write_report
 x = yaml.safe_load(Path("params.yaml").read_text())["x"]
 scores = dict(l1=x / 10, psnr=30.0, ssim=1 - x / 10, exact=x / 7, changed_l1=0.2, lpips=x / 3, skill=1 - x / 9)
 sources = ("model", "persistence", "median", "reconstruction")

@@ -9,15 +9,16 @@ import torch
 from synthetic import SEEN_AS, assert_sentence, make_params, make_processed, make_rows
 from torch import nn
 
+from dreamcart.core.errors import UserError
 from dreamcart.dynamics.base import save_dynamics
 from dreamcart.dynamics.tokens.train import train_tokens
-from dreamcart.errors import UserError
-from dreamcart.representation.base import Representation, load_representation, make_representation, save_representation
+from dreamcart.representation.base import Representation
 from dreamcart.representation.encode import encode_frames
+from dreamcart.representation.registry import load_representation, make_representation, save_representation
 from dreamcart.representation.train import judge_representation, representation_config, train_representation
 from dreamcart.representation.vae import kl
 from dreamcart.representation.vq import DEAD, VectorQuantised
-from dreamcart.world_model import load_world, save_world
+from dreamcart.world.model import load_world, save_world
 
 FAMILIES = ["ae", "ae grid", "vae", "vae grid", "vq", "fsq"]
 TOKENS = ["vq", "fsq"]

@@ -19,15 +19,16 @@ import yaml
 from PIL import Image
 from synthetic import assert_sentence, make_processed, make_rows
 
-from dreamcart.config import PreprocessConfig
-from dreamcart.dynamics.registry import FAMILIES
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import ROOT
 from dreamcart.dynamics.train import Windows
-from dreamcart.errors import ROOT, UserError
-from dreamcart.experiments.code import played, used, without_others
-from dreamcart.experiments.page import estimates, number, scoreboard, words
-from dreamcart.experiments.plan import changed_params, expand, holds, load_plan, runs_of
-from dreamcart.experiments.results import find, judge, load_results, result_path, save_picture
-from dreamcart.experiments.runner import Runner, began, curve, said_last
+from dreamcart.families import FAMILIES
+from dreamcart.lab.code import played, used, without_others
+from dreamcart.lab.page import estimates, number, scoreboard, words
+from dreamcart.lab.plan import changed_params, expand, holds, load_plan, runs_of
+from dreamcart.lab.results import find, judge, load_results, result_path, save_picture
+from dreamcart.lab.runner import Runner, began, curve, said_last
+from dreamcart.params import PreprocessConfig
 from dreamcart.representation.convolutional import to_planes
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -580,7 +581,7 @@ def test_quick_results_are_kept_apart(repository):
     "arguments", [["run", "nothing"], ["run", "--seeds", "0"], ["run", "--jobs", "0"], ["run", "--jobs", "4096"]]
 )
 def test_wrong_arguments_are_one_line(arguments):
-    done = subprocess.run([sys.executable, ROOT / "experiments" / "roadmap.py", *arguments], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, ROOT / "scripts" / "roadmap.py", *arguments], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.strip().splitlines()) == 1
@@ -598,9 +599,9 @@ def test_a_family_does_not_depend_on_the_others():
     needed = set().union(*(used(kind, ROOT) for kind in FAMILIES))
     aside = "dreamcart/dynamics/tokens/switches.py"  # for ablations, which no run makes
     assert needed == {path for path in every if not path.endswith("__init__.py")} - {aside}
-    tree = "\n".join(f"100644 blob 0\t{path}" for path in sorted({*every, "dreamcart/muon.py"}))
+    tree = "\n".join(f"100644 blob 0\t{path}" for path in sorted({*every, "dreamcart/training/muon.py"}))
     left = {line.split("\t")[1] for line in without_others(tree, "mlp", "blockfall", ROOT).splitlines()}
-    assert left == {*mlp, "dreamcart/muon.py"}
+    assert left == {*mlp, "dreamcart/training/muon.py"}
 
 
 def test_a_run_does_not_depend_on_other_games():
@@ -616,5 +617,5 @@ def test_a_run_does_not_depend_on_other_games():
 
 def test_a_run_depends_on_what_its_checks_play_with():
     """The minute of play is played by dreamcart/play, which no stage needs."""
-    assert {"dreamcart/play/loop.py", "dreamcart/play/sources.py"} <= played(["experiments/minute.py"], ROOT)
-    assert "dreamcart/play/window.py" not in played(["experiments/minute.py"], ROOT)
+    assert {"dreamcart/play/loop.py", "dreamcart/play/sources.py"} <= played(["scripts/minute.py"], ROOT)
+    assert "dreamcart/play/window.py" not in played(["scripts/minute.py"], ROOT)

@@ -23,14 +23,14 @@ from synthetic import (
 )
 from test_external import recorder_rows, write_recorder
 
-from dreamcart.config import PreprocessConfig
+from dreamcart.core.errors import UserError, explain_system
 from dreamcart.data import whole
 from dreamcart.data.recordings import add_recordings, find_recordings, recording_fingerprint
 from dreamcart.data.tiled import ArrayStream
-from dreamcart.errors import UserError, explain_system
+from dreamcart.params import PreprocessConfig
 from dreamcart.record.live import LiveRecording
-from dreamcart.representation.base import make_representation, save_representation
 from dreamcart.representation.encode import encode_frames
+from dreamcart.representation.registry import make_representation, save_representation
 from dreamcart.representation.train import representation_config
 
 resource = pytest.importorskip("resource", reason="limits on files are POSIX's")

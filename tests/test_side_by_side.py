@@ -12,20 +12,19 @@ import pytest
 import test_roadmap as roadmap
 from test_roadmap import runner_of, small, started
 
-import dreamcart.experiments.runner as runner_module
-from dreamcart.errors import ROOT
-from dreamcart.experiments.plan import expand
-from dreamcart.experiments.results import load_results
-from dreamcart.paths import Paths
+import dreamcart.lab.runner as runner_module
+from dreamcart.core.paths import ROOT, Paths
+from dreamcart.lab.plan import expand
+from dreamcart.lab.results import load_results
 
 repository = roadmap.repository  # a fixture
 SCRIPT = """
 import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background has it off
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/tests"]
 from pathlib import Path
-import dreamcart.experiments.runner
+import dreamcart.lab.runner
 import test_roadmap as t
-dreamcart.experiments.runner.cores = lambda: 4
+dreamcart.lab.runner.cores = lambda: 4
 runner = t.runner_of(Path(sys.argv[2]), t.small(), jobs=2)
 runner.run_all(t.expand(runner.plan, "p", [], False))
 """

@@ -9,7 +9,8 @@ import pytest
 import torch
 from synthetic import SEEN_AS, assert_sentence, make_processed, make_rows, make_split, write_raw
 
-from dreamcart.config import PreprocessConfig
+from dreamcart.core.errors import UserError
+from dreamcart.core.files import read_json
 from dreamcart.data import tiled
 from dreamcart.data.images import decode_image
 from dreamcart.data.preprocess import preprocess, process_frame
@@ -17,11 +18,10 @@ from dreamcart.data.processed import Split, load_split, open_frames
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.tiled import TiledFrames, TiledWriter, renumber, write_tiles
 from dreamcart.dynamics.train import rarity
-from dreamcart.errors import UserError
 from dreamcart.evaluation.pictures import pairs_picture
 from dreamcart.evaluation.rollout import load_test
-from dreamcart.experiments.plan import changed_params
-from dreamcart.files import read_json
+from dreamcart.lab.plan import changed_params
+from dreamcart.params import PreprocessConfig
 from dreamcart.representation.base import Representation
 from dreamcart.representation.encode import encode_frames, reconstruct
 

@@ -5,13 +5,13 @@ import pytest
 import torch
 from synthetic import make_params, make_rows, make_split, write_raw
 
-from dreamcart.config import Params, PreprocessConfig
 from dreamcart.data.preprocess import preprocess
 from dreamcart.data.processed import Split, load_split
 from dreamcart.data.tiled import TiledFrames
+from dreamcart.params import Params, PreprocessConfig
 from dreamcart.representation import train as training
-from dreamcart.representation.base import load_representation, make_representation, save_representation
 from dreamcart.representation.encode import encode_frames
+from dreamcart.representation.registry import load_representation, make_representation, save_representation
 from dreamcart.representation.tiles import Tiles
 from dreamcart.representation.train import collect_tiles, judge_representation, representation_config, train_representation
 from stages.train_ae import print_tiles
@@ -199,7 +199,7 @@ def test_the_stage_says_whether_it_is_lossless(tmp_path, monkeypatch, capsys, lo
 
     recorded(tmp_path / "data" / "blockfall", lossless)
     monkeypatch.setattr(stage, "load_params", lambda: tiles_params(game="blockfall"))
-    monkeypatch.setattr("dreamcart.paths.ROOT", tmp_path)
+    monkeypatch.setattr("dreamcart.core.paths.ROOT", tmp_path)
     stage.main()
     line = next(line for line in capsys.readouterr().out.splitlines() if "lossless" in line)
     assert said in line

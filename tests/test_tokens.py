@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from synthetic import BUTTONS, make_params, make_spec
 from torch import nn
 
+from dreamcart.core.tensors import load_weights
 from dreamcart.data.processed import Split, history, index_dtype
 from dreamcart.dynamics.base import UNTOLD
 from dreamcart.dynamics.tokens import layout as layouts
@@ -25,7 +26,6 @@ from dreamcart.dynamics.tokens.network import Network
 from dreamcart.dynamics.tokens.samples import MOST_WEIGHT, REFRESH, Samples
 from dreamcart.dynamics.tokens.state import State, advance, delay
 from dreamcart.dynamics.tokens.train import MOST_PULL, TELL_SHARE_RANDOM, bounded, tell, train_tokens
-from dreamcart.representation.base import load_weights
 
 A, LEFT, RIGHT = (BUTTONS.index(name) for name in ("A", "LEFT", "RIGHT"))
 

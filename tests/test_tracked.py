@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from commands import BY_ID, COMMANDS, Command, leave_out_work, make_world, raises, run_command
 
-from dreamcart.errors import UserError
-from dreamcart.tracked import spare
+from dreamcart.core.errors import UserError
+from dreamcart.core.tracked import spare
 
 ENDINGS = (".gif", ".png", ".cart")
 
@@ -59,7 +59,7 @@ def test_what_git_tracks_wants_force(repository, monkeypatch):
 
 @pytest.mark.parametrize(("name", "more"), [("judge", ["--write"]), ("renew", [])])
 def test_a_tracked_cart_is_not_written_into_unasked(name, more, repository, monkeypatch):
-    command = BY_ID[f"experiments.{name}"]
+    command = BY_ID[f"scripts.{name}"]
     leave_out_work(command, monkeypatch)
     for words, status in (["tracked.cart"], 2), (["toy.cart"], 0), (["tracked.cart", "--force"], 0):
         assert run_command(command.main, [name, *words, *more], monkeypatch)[0] == status
@@ -71,7 +71,7 @@ def test_in_a_download_the_carts_that_came_along_are_spared(around, tmp_path, mo
     checkout = tmp_path / "dreamcart-main"
     if around:
         subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
-    monkeypatch.setattr("dreamcart.tracked.ROOT", checkout)
+    monkeypatch.setattr("dreamcart.core.tracked.ROOT", checkout)
     shipped = ["carts/blockfall.cart", "carts/ALE/Pong-v5.cart"]
     own = ["carts/my_blockfall.cart", "mine/blockfall.cart"]
     for name in (*shipped, *own):
@@ -87,7 +87,7 @@ def test_in_a_download_the_carts_that_came_along_are_spared(around, tmp_path, mo
 
 def test_without_git_the_carts_that_came_along_are_spared(repository, monkeypatch):
     """An answer that git cannot give is no leave to overwrite."""
-    monkeypatch.setattr("dreamcart.tracked.ROOT", repository)
+    monkeypatch.setattr("dreamcart.core.tracked.ROOT", repository)
     cart = repository / "carts" / "a.cart"
     cart.parent.mkdir()
     cart.write_bytes(b"a cart")

@@ -29,15 +29,16 @@ from synthetic import (
 )
 from torch import nn
 
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import ROOT
 from dreamcart.data.processed import history
 from dreamcart.dynamics.base import load_dynamics, make_dynamics, save_dynamics
 from dreamcart.dynamics.train import dynamics_config
-from dreamcart.errors import ROOT, UserError
-from dreamcart.muon import Muon, orthogonal
-from dreamcart.representation.base import load_representation, make_representation, save_representation
+from dreamcart.representation.registry import load_representation, make_representation, save_representation
 from dreamcart.representation.train import representation_config
-from dreamcart.training import MOST_WARM_UP, Plan, fit, learning_rate_at, step_rng
-from dreamcart.world_model import load_world, save_world
+from dreamcart.training.loop import MOST_WARM_UP, Plan, fit, learning_rate_at, step_rng
+from dreamcart.training.muon import Muon, orthogonal
+from dreamcart.world.model import load_world, save_world
 
 WORLD_V1 = GOLDEN / "world_v1"
 CPU = torch.device("cpu")
@@ -234,7 +235,7 @@ def test_muon_trains_convolutions_as_matrices():
 HELD = """
 import ctypes, sys
 import torch
-from dreamcart.hardware import keep_memory
+from dreamcart.training.device import keep_memory
 NAMES = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
 class Held(ctypes.Structure):  # struct mallinfo2 of glibc
     _fields_ = [(name, ctypes.c_size_t) for name in NAMES.split()]
@@ -435,7 +436,7 @@ def make_golden() -> None:
 def full_precision():
     """No bfloat16, which only some machines compute in: the golden frames must be the same on all."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dreamcart.world_model.autocast", lambda device: contextlib.nullcontext())
+        patch.setattr("dreamcart.world.model.autocast", lambda device: contextlib.nullcontext())
         yield
 
 

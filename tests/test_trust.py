@@ -11,15 +11,16 @@ import pytest
 import torch
 from synthetic import assert_sentence, make_rows, make_spec, make_tiles_world, write_raw
 
-from dreamcart.cart import load_cart, save_cart, write_cart
-from dreamcart.config import PreprocessConfig
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import ROOT
+from dreamcart.core.tensors import load_tensors
 from dreamcart.data.schema import INFO_NAME, read_info
-from dreamcart.errors import ROOT, UserError
 from dreamcart.games.catalog import integration_of, load_game
 from dreamcart.games.emulator import open_emulator
 from dreamcart.games.spec import GameSpec
-from dreamcart.tensors import load_tensors
-from dreamcart.world_model import save_world
+from dreamcart.params import PreprocessConfig
+from dreamcart.world.cart import load_cart, save_cart, write_cart
+from dreamcart.world.model import save_world
 
 pytest.importorskip("stable_retro")
 LEAD_AWAY = ["../data/hub/evil__x", "/somewhere/victim", "a/../../b", "..", "a\\..\\b", "~/x", "a\0b"]

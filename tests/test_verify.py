@@ -15,12 +15,12 @@ from PIL import Image
 from synthetic import BUTTONS, assert_sentence, make_frame, make_spec
 from toy_emulator import VERSIONS, ToyEmulator
 
+from dreamcart.core.errors import UserError, explain_system
+from dreamcart.core.paths import ROOT, Paths
 from dreamcart.data.images import PngEncoder, decode_image
 from dreamcart.data.reader import missing_episodes, read_episodes
 from dreamcart.data.schema import INFO_NAME
-from dreamcart.errors import ROOT, UserError, explain_system
-from dreamcart.paths import Paths
-from dreamcart.play.actions import parse_actions
+from dreamcart.games.action_lists import parse_actions
 from dreamcart.record import live, verify
 from dreamcart.record.live import LiveRecording
 from dreamcart.record.person import Scripted, record_session

@@ -9,15 +9,15 @@ import pytest
 from synthetic import assert_sentence
 from test_record import pressed, sit_down
 
-from dreamcart.config import CollectConfig
+from dreamcart.core.errors import UserError
 from dreamcart.data.actions import bind
 from dreamcart.data.collect import record
 from dreamcart.data.images import decode_image
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.scripts import make_policy
-from dreamcart.errors import UserError
 from dreamcart.games.catalog import PLATFORMS, load_game
 from dreamcart.games.emulator import open_emulator
+from dreamcart.params import CollectConfig
 from dreamcart.record.verify import verify
 
 vizdoom = pytest.importorskip("vizdoom", reason="vizdoom is optional: pip install --no-deps -r requirements-vizdoom.txt")

@@ -11,12 +11,13 @@ from PIL import Image
 from synthetic import assert_sentence, make_frame, make_rows, make_tiles_world, write_raw
 from test_external import recorder_rows, write_recorder
 
-from dreamcart.cart import save_cart
-from dreamcart.cart_source import cart_path
-from dreamcart.errors import ROOT, UserError
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import ROOT
 from dreamcart.record.convert import convert
 from dreamcart.record.push import push
 from dreamcart.record.watch import Recording
+from dreamcart.world.cart import save_cart
+from dreamcart.world.cart_source import cart_path
 
 pytest.importorskip("datasets")
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from synthetic import BUTTONS, make_frame
 
-from dreamcart.errors import UserError
+from dreamcart.core.errors import UserError
 
 VERSIONS = {"emulator": "toy", "emulator_version": "1", "rom_sha1": "a" * 40}
 

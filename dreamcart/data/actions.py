@@ -8,7 +8,7 @@ a time, or have a list of 0 and 1; with a mouse both are in a dictionary, {"bina
 from dataclasses import dataclass, field
 from typing import Any
 
-from dreamcart.errors import UserError, shown
+from dreamcart.core.errors import UserError, shown
 from dreamcart.games.spec import GameSpec
 
 # Console, as in stable-retro's names of games → its order of buttons; None is a place without a button.

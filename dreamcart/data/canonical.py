@@ -5,8 +5,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from dreamcart.core.errors import UserError, shown
 from dreamcart.data.infos import parse_infos, start_state
-from dreamcart.errors import UserError, shown
 
 LARGEST = 2**63 - 1  # what the column of seeds holds
 HIGHEST_REWARD = 3.4e38  # what a float32 holds

@@ -12,15 +12,15 @@ import numpy as np
 import xxhash
 from tqdm import tqdm
 
-from dreamcart.config import CollectConfig
+from dreamcart.core.errors import UserError
+from dreamcart.core.files import write_json
 from dreamcart.data.images import frame_key
 from dreamcart.data.schema import INFO_NAME, ShardWriter, dataset_info
 from dreamcart.data.scripts import Policy, make_policy
 from dreamcart.data.whole import fresh
-from dreamcart.errors import UserError
-from dreamcart.files import write_json
 from dreamcart.games.emulator import Emulator, open_emulator
 from dreamcart.games.spec import GameSpec, Script
+from dreamcart.params import CollectConfig
 
 EPISODES_IN_SHARD = 2  # few enough that no worker is left with a large last one
 TEST_SEEDS = 1_000_000  # test episodes count their seeds from here, far from any training seed

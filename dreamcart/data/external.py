@@ -12,14 +12,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dreamcart.core.errors import UserError, shown
+from dreamcart.core.files import read_json
 from dreamcart.data.actions import AUTO, Binding, bind, held_part
 from dreamcart.data.canonical import canonical_rows, episode_name, is_null
 from dreamcart.data.images import image_format
 from dreamcart.data.reader import missing_episodes
 from dreamcart.data.schema import INFO_NAME, checked_info
 from dreamcart.data.sources import image_file, local_folder, open_rows
-from dreamcart.errors import UserError, shown
-from dreamcart.files import read_json
 from dreamcart.games.spec import GameSpec
 
 # Canonical column → the names that it goes by; the first three are needed.
@@ -212,7 +212,7 @@ def _read_info(source: str, folder: Path | None, revision: str) -> dict[str, Any
 def _from_hub(source: str, revision: str) -> Path | None:
     from huggingface_hub.errors import RemoteEntryNotFoundError
 
-    from dreamcart.huggingface import hub_api, patiently
+    from dreamcart.core.hub import hub_api, patiently
 
     def ask() -> Path | None:
         try:

@@ -14,7 +14,7 @@ import numpy as np
 import xxhash
 from PIL import Image
 
-from dreamcart.errors import UserError
+from dreamcart.core.errors import UserError
 
 ROWS_IN_STRIP = 8  # of pixels: the height of a tile on most consoles
 MOST_PIXELS = 4096  # on each side: a decoder takes memory for what the first bytes of a file claim

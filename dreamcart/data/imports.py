@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from dreamcart.config import CollectConfig
+from dreamcart.core.errors import UserError
+from dreamcart.core.files import fingerprint, write_json
 from dreamcart.data.external import ExternalDataset
 from dreamcart.data.images import decode_image
 from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION, ShardWriter
 from dreamcart.data.sources import check_apart, local_folder
 from dreamcart.data.whole import fresh
-from dreamcart.errors import UserError
-from dreamcart.files import fingerprint, write_json
 from dreamcart.games.spec import GameSpec
+from dreamcart.params import CollectConfig
 
 ROWS_IN_SHARD = 20_000  # about: a shard ends with an episode
 CONVERT = "bring its shard back, or keep what is left by `python stages/record.py convert`"

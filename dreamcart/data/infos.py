@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dreamcart.errors import UserError, shown
+from dreamcart.core.errors import UserError, shown
 from dreamcart.games.spec import PLAIN
 
 START = "Start"  # what an episode that does not name its start state began from

@@ -8,16 +8,16 @@ import numpy as np
 import xxhash
 from tqdm import tqdm
 
-from dreamcart.config import PreprocessConfig
+from dreamcart.core.errors import UserError, shown
+from dreamcart.core.files import save_array, write_json
 from dreamcart.data.images import decode_image
 from dreamcart.data.infos import parse_infos, start_state
 from dreamcart.data.processed import index_dtype, open_frames
 from dreamcart.data.reader import count_rows, dataset_spec, read_episodes
 from dreamcart.data.tiled import ArrayStream, TiledFrames, TiledWriter, write_tiles
 from dreamcart.data.whole import fresh
-from dreamcart.errors import UserError, shown
-from dreamcart.files import save_array, write_json
 from dreamcart.games.spec import GameSpec
+from dreamcart.params import PreprocessConfig
 
 _RESIZE = {"area": cv2.INTER_AREA, "nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR}
 MEDIAN_SAMPLE = 1000  # frames from which the median frame is made: a bound on memory

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from dreamcart.core.errors import UserError
+from dreamcart.core.files import read_array, read_json
 from dreamcart.data.tiled import TiledFrames
-from dreamcart.errors import UserError
-from dreamcart.files import read_array, read_json
 from dreamcart.games.spec import GameSpec
 
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from dreamcart.core.errors import UserError, number_of, shown
 from dreamcart.data.schema import COLUMNS, SCHEMA, read_info
-from dreamcart.errors import UserError, number_of, shown
 from dreamcart.games.spec import GameSpec
 
 UNREADABLE = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.EIO, errno.ESTALE)

@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
+from dreamcart.core.errors import UserError, shown
+from dreamcart.core.files import fingerprint, write_json, writing
+from dreamcart.core.paths import ROOT, Paths
 from dreamcart.data.images import decode_image
 from dreamcart.data.reader import read_episodes, read_rows, read_shard, shard_paths
 from dreamcart.data.schema import INFO_NAME, SCHEMA, open_shard, read_info
 from dreamcart.data.sources import check_apart
-from dreamcart.errors import ROOT, UserError, shown
-from dreamcart.files import fingerprint, write_json, writing
 from dreamcart.games.spec import GameSpec
-from dreamcart.paths import Paths
 
 # What makes two recordings play the same game in the same steps.
 SAME = ("backend", "env", "buttons", "frame_skip", "crop", "seed_variable", "continuing")

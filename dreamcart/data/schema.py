@@ -16,12 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dreamcart.core.errors import UserError, shown
+from dreamcart.core.files import read_json, writing
+from dreamcart.core.typed import Pattern, build
 from dreamcart.data.images import ENCODERS, frame_key
 from dreamcart.data.infos import infos_json
-from dreamcart.errors import UserError, shown
-from dreamcart.files import read_json, writing
 from dreamcart.games.spec import GameSpec
-from dreamcart.typed import Pattern, build
 
 SCHEMA_VERSION = 1
 INFO_NAME = "dataset_info.json"

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dreamcart.core.errors import UserError, number_of, shown
+from dreamcart.core.files import read_json
+from dreamcart.core.hub import explain
+from dreamcart.core.paths import inside
 from dreamcart.data.reader import UNREADABLE
-from dreamcart.errors import UserError, number_of, shown
-from dreamcart.files import read_json
-from dreamcart.huggingface import explain
-from dreamcart.paths import inside
 
 ROWS_AT_ONCE = 256  # a bound on memory
 MOST_BYTES = 2**27  # of an image's file: more than the largest frame takes without compression

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from dreamcart.errors import UserError
-from dreamcart.files import save_array, writing
+from dreamcart.core.errors import UserError
+from dreamcart.core.files import save_array, writing
 
 MOST_TILES = 65_535  # what cells.npy's uint16 can count
 # What does it instead, as in experiments/doom.yaml; one of these settings alone would be refused.

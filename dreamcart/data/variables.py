@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from dreamcart.core.errors import UserError
 from dreamcart.data.infos import parse_infos
 from dreamcart.data.processed import Split
-from dreamcart.errors import UserError
 
 MOST_VALUES = 16  # a variable that takes more of them is asked for by its decimal digits
 LARGEST = 2**53  # a variable with larger numbers is none that a screen shows

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from dreamcart.errors import UserError, number_of
+from dreamcart.core.errors import UserError, number_of
 
 
 @contextlib.contextmanager

@@ -1,18 +1,16 @@
-"""The Dynamics seam: from past latents and buttons to the next latent. One file a family, one line in `registry`."""
+"""The Dynamics seam: from past latents and buttons to the next latent. One file a family, one line in `families`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from dreamcart.dynamics.registry import FAMILIES
-from dreamcart.errors import UserError
-from dreamcart.representation.base import load_weights
-from dreamcart.tensors import load_tensors, save_tensors
+from dreamcart.core.tensors import load_tensors, load_weights, save_tensors
+from dreamcart.families import FAMILIES, build
 
 UNTOLD = -1  # a token that no frame has: an oracle's rows of it tell nothing
 
@@ -28,6 +26,19 @@ class History:
     actions: torch.Tensor
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A dream that training may begin from.
+
+    source: what messages call it; buttons: by name; pictures: uint8 [vocabulary, ...], what its tokens look like.
+    """
+
+    source: str
+    dynamics: "Dynamics"
+    buttons: list[str]
+    pictures: torch.Tensor
+
+
 class Dynamics(nn.Module):
     """Base of families that see a window of F past latents and A past button states.
 
@@ -36,12 +47,14 @@ class Dynamics(nn.Module):
     at temperature 0 and draw from what they have learned at 1. `error_is` names what validation measures (`error`).
 
     Attributes:
-        kind: its name in `registry.FAMILIES`; random: whether different futures can be drawn. Set by `make_dynamics`.
+        kind: its name in `families.FAMILIES`; random: whether different futures can be drawn. Set by `make_dynamics`.
+        takes_truth: whether `step` takes an `oracle`, the true next latents, for where it is in doubt.
         judged: transitions that a validation looks at, at most.
     """
 
     kind = ""
     random = False
+    takes_truth = False
     error_is = "MSE of the latent"
     judged = 4096
 
@@ -51,6 +64,18 @@ class Dynamics(nn.Module):
         self.buttons = buttons
         self.history_frames = history_frames
         self.history_actions = history_actions
+
+    @staticmethod
+    def survey(
+        latents: np.ndarray, frame: np.ndarray, transitions: np.ndarray, vocabulary: int
+    ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        """Find in the training data what a fresh model needs of it: arguments of the constructor, and buffers by name.
+
+        Args:
+            latents: those of the distinct frames [U, *latent_shape]; frame: int [N], which of them each record shows.
+            transitions: int [T], the records that have a next one; vocabulary: number of tokens, 0 where there are none.
+        """
+        return {}, {}
 
     def start(self, latents: torch.Tensor, actions: torch.Tensor, real: torch.Tensor | None = None) -> History:
         """The state after a real context.
@@ -115,16 +140,13 @@ class Dynamics(nn.Module):
 
 
 def make_dynamics(config: dict[str, Any], source: object = "its config") -> Dynamics:
-    """A fresh model of the family `config["kind"]`; the other keys are that family's arguments."""
-    arguments = {key: value for key, value in config.items() if key != "kind"}
-    try:
-        family = FAMILIES[config["kind"]]
-        module, name = family.where.split(":")
-        model = getattr(import_module(f"dreamcart.dynamics.{module}"), name)(**arguments)
-        model.kind, model.random = config["kind"], family.random
-        return model
-    except (KeyError, TypeError):
-        raise UserError(f"The model in {source} is foreign or of another Dreamcart; run `dvc repro` to train it again.") from None
+    """Build an untrained model of the family `config["kind"]`; the other keys are that family's arguments.
+
+    Raises UserError, naming `source`, where there is no such family or it does not take them.
+    """
+    model = build(FAMILIES, config, source)
+    model.kind, model.random = config["kind"], FAMILIES[config["kind"]].random
+    return model
 
 
 def save_dynamics(path: Path, model: Dynamics, config: dict[str, Any]) -> None:

@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from dreamcart.config import Params
+from dreamcart.core.errors import UserError
 from dreamcart.data.processed import Split, history
-from dreamcart.dynamics.base import Dynamics, make_dynamics
-from dreamcart.dynamics.registry import FAMILIES
-from dreamcart.dynamics.tokens.layout import find_layout
-from dreamcart.dynamics.transformer import sizes
-from dreamcart.hardware import autocast, keep_memory, make_repeatable, pick_device
-from dreamcart.training import Plan, fit, step_rng
+from dreamcart.dynamics.base import Dynamics, Trained, make_dynamics
+from dreamcart.families import FAMILIES, imported
+from dreamcart.params import Params
+from dreamcart.training.device import autocast, keep_memory, make_repeatable, pick_device
+from dreamcart.training.loop import Plan, fit, step_rng
 
 VAL_BATCH = 256
 SELF_FED_FROM, SELF_FED_FULL = 0.4, 0.8  # shares of the training between which self-feeding grows
@@ -141,7 +140,7 @@ def rarity(split: Split, at: np.ndarray) -> np.ndarray:
     return np.where(things, 1 / np.maximum(things.mean(0), 1e-9), 1.0).max(1)
 
 
-def dynamics_config(params: Params, latent_shape: tuple[int, ...], buttons: int, **sizes: int) -> dict[str, Any]:
+def dynamics_config(params: Params, latent_shape: tuple[int, ...], buttons: int, **sizes: Any) -> dict[str, Any]:
     """The self-describing config of the dynamics that `params` asks for; `sizes` are what a family finds in the data."""
     family = FAMILIES[params.dynamics_kind]
     settings = {name: getattr(params.dynamics, name) for name in family.settings}
@@ -150,34 +149,40 @@ def dynamics_config(params: Params, latent_shape: tuple[int, ...], buttons: int,
 
 def fresh_model(params: Params, train: Split, latents: np.ndarray, vocabulary: int) -> tuple[Dynamics, dict[str, Any]]:
     """An untrained model for the training split, and its config."""
-    shape, buttons = latents.shape[1:], len(train.spec.buttons)
-    if params.dynamics_kind != "transformer":
-        config = dynamics_config(params, shape, buttons)
-        return make_dynamics(config), config
-    layout = find_layout(latents, train.index["frame"], train.transitions)
-    config = dynamics_config(params, shape, buttons, **sizes(layout, vocabulary))
+    survey = imported(FAMILIES[params.dynamics_kind].where).survey
+    sizes, buffers = survey(latents, train.index["frame"], train.transitions, vocabulary)
+    config = dynamics_config(params, latents.shape[1:], len(train.spec.buttons), **sizes)
     model = make_dynamics(config)
-    model.set_layout(layout)
+    model.load_state_dict(buffers, strict=False)
     return model, config
 
 
 def train_dynamics(
-    params: Params, train: Split, val: Split, latents: dict[str, np.ndarray], checkpoint: Path, vocabulary: int = 0
+    params: Params,
+    train: Split,
+    val: Split,
+    latents: dict[str, np.ndarray],
+    pictures: torch.Tensor | None,
+    checkpoint: Path,
+    start: Trained | None = None,
 ) -> tuple[Dynamics, dict[str, Any], list[dict[str, float]]]:
     """Train on (past latents, past buttons) → next latent with the family's own loss; keep the best by validation.
 
     Args:
         latents: "train" and "val": those of the distinct frames, float32 or int16 [U, *latent_shape].
-        vocabulary: number of tokens, where latents are tokens.
+        pictures: uint8 [vocabulary, ...], what tokens look like; None where latents are none.
+        start: for families that can begin from another dream; this trainer's cannot.
 
     Returns the model (on the CPU, eval mode), its config and the loss curve. Its `val` is the model's `error`, at the
     data's own frequencies.
     """
+    if start is not None:
+        raise UserError(f"dynamics.kind {params.dynamics_kind!r} cannot begin from {start.source}; leave dynamics.init_from empty.")
     own = params.dynamics
     keep_memory()
     make_repeatable(params.seed)
     device = pick_device()
-    model, config = fresh_model(params, train, latents["train"], vocabulary)
+    model, config = fresh_model(params, train, latents["train"], 0 if pictures is None else len(pictures))
     model = model.to(device, memory_format=torch.channels_last)
     windows = {
         name: Windows(split, latents[name], model.history_frames, model.history_actions, own.rare_power)

@@ -14,6 +14,7 @@ et al. 2018): where nothing is left to chance it is right, and a frame takes one
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -21,7 +22,7 @@ from torch.nn import functional as F
 from dreamcart.dynamics.attention import Block, Cache
 from dreamcart.dynamics.base import UNTOLD, Dynamics, History
 from dreamcart.dynamics.tokens.history import ages
-from dreamcart.dynamics.tokens.layout import Layout
+from dreamcart.dynamics.tokens.layout import Layout, find_layout
 
 SURE = 0.9  # a token at least this probable is not left to chance: hundreds of cells a frame would break it somewhere
 MOST_PASSES = 32  # drafts of a frame; what is open then is taken as the last one says
@@ -43,6 +44,7 @@ class TransformerDynamics(Dynamics):
     """
 
     error_is = "share of frames not exact"
+    takes_truth = True
     judged = 1024  # each costs as much as hundreds of another family's
 
     def __init__(
@@ -88,9 +90,19 @@ class TransformerDynamics(Dynamics):
         return Layout(self.cells[None], torch.ones_like(self.cells[None], dtype=torch.bool), self.backdrops)
 
     def set_layout(self, layout: Layout) -> None:
-        """Copy a layout that fits the sizes given at construction; see `sizes`."""
+        """Copy a layout that fits the sizes given at construction; see `survey`."""
         self.cells.copy_(layout.cells[layout.mask])
         self.backdrops.copy_(layout.backdrops)
+
+    @staticmethod
+    def survey(
+        latents: np.ndarray, frame: np.ndarray, transitions: np.ndarray, vocabulary: int
+    ) -> tuple[dict[str, int], dict[str, torch.Tensor]]:
+        """Find the cells that ever change and the backdrops behind them; see `Dynamics.survey`."""
+        layout = find_layout(latents, frame, transitions)
+        cells = layout.cells[layout.mask]
+        sizes = {"vocabulary": vocabulary, "cells": len(cells), "backdrops": len(layout.backdrops)}
+        return sizes, {"cells": cells, "backdrops": layout.backdrops}
 
     def matrices(self) -> Any:
         return (module.weight for module in self.blocks.modules() if isinstance(module, nn.Linear))
@@ -266,8 +278,3 @@ def choose(logits: torch.Tensor, noise: torch.Tensor | None, truth: torch.Tensor
 def streak(same: torch.Tensor) -> torch.Tensor:
     """bool [B, T, n] → int64 [B, n]: for how many of the last steps, up to the end, it has been true without a break."""
     return same.flip(1).long().cumprod(1).sum(1)
-
-
-def sizes(layout: Layout, vocabulary: int) -> dict[str, int]:
-    """The arguments of `TransformerDynamics` that a layout decides."""
-    return {"vocabulary": vocabulary, "cells": int(layout.mask.sum()), "backdrops": len(layout.backdrops)}

@@ -16,27 +16,28 @@ import torch
 from scipy.stats import binomtest
 from tqdm import tqdm
 
-from dreamcart.config import Params
+from dreamcart.core.errors import UserError
+from dreamcart.core.files import fingerprint
+from dreamcart.core.imports import reached
+from dreamcart.core.paths import ROOT, Paths
 from dreamcart.data.collect import record
 from dreamcart.data.processed import Split
 from dreamcart.data.reader import read_info
 from dreamcart.data.recordings import check_same_game, recording_fingerprint
 from dreamcart.dynamics.tokens.switches import switch_off, switches_of
-from dreamcart.errors import ROOT, UserError
 from dreamcart.evaluation.control import controllability
 from dreamcart.evaluation.draws import Draws
 from dreamcart.evaluation.readback import Reader, load_reader
 from dreamcart.evaluation.rollout import choose_starts, load_test
 from dreamcart.evaluation.screens import load_infos
 from dreamcart.evaluation.single_step import start_at
-from dreamcart.experiments.code import FOLDER, reached
-from dreamcart.files import fingerprint
 from dreamcart.games.catalog import game_contents, load_game
 from dreamcart.games.emulator import Emulator, open_emulator
-from dreamcart.paths import Paths
-from dreamcart.world_model import WorldModel
+from dreamcart.params import Params
+from dreamcart.world.model import WorldModel
 
 HORIZONS = (10, 60, 300)
+DYNAMICS = "dreamcart/dynamics"
 # Modules of this package that decide a figure, beside those of the dynamics.
 DECIDES = ("ablate", "control", "draws", "readback", "single_step")
 
@@ -250,9 +251,9 @@ def stamp_of(cart: str, raw: Path, bench: Bench, game: str) -> dict[str, Any]:
     Args:
         cart: its fingerprint.
     """
-    plays = sorted(reached([f"{FOLDER}/tokens/switches.py"], ROOT, FOLDER))
+    plays = sorted(reached([f"{DYNAMICS}/tokens/switches.py"], ROOT, DYNAMICS))
     judges = [f"dreamcart/evaluation/{name}.py" for name in DECIDES]
-    files = [ROOT / name for name in (*plays, *judges, "dreamcart/world_model.py")]
+    files = [ROOT / name for name in (*plays, *judges, "dreamcart/world/model.py")]
     episodes = fingerprint(recording_fingerprint(raw), bench.starts.tolist())
     stamp = {"cart": cart, "code": fingerprint(*files, game_contents(game)), "episodes": episodes}
     return stamp | {"starts": len(bench.starts), "states": bench.states}

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from dreamcart.config import PreprocessConfig
 from dreamcart.data.preprocess import process_frame
 from dreamcart.data.scripts import make_policy
 from dreamcart.games.emulator import Emulator
 from dreamcart.games.spec import GameSpec
-from dreamcart.world_model import WorldModel
+from dreamcart.params import PreprocessConfig
+from dreamcart.world.model import WorldModel
 
 HOLD = 3  # steps a button is held
 THRESHOLD = 24  # levels of 255 by which a pixel must differ: above a decoder's shimmer, below a piece's edge

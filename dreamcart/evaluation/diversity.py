@@ -13,7 +13,7 @@ from tqdm import tqdm
 from dreamcart.data.processed import Split
 from dreamcart.evaluation.motion import change
 from dreamcart.evaluation.single_step import start_at
-from dreamcart.world_model import WorldModel
+from dreamcart.world.model import WorldModel
 
 SAMPLES = 10
 STARTS = 16

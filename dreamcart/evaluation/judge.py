@@ -1,6 +1,6 @@
 """One dream against the test episodes, from all sides: rollouts, screens, draws, motion, diversity, controllability.
 
-What `stages/rollout_eval.py` does for the trained model and `experiments/judge.py` for a cart.
+What `stages/rollout_eval.py` does for the trained model and `scripts/judge.py` for a cart.
 """
 
 import tempfile
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from dreamcart.config import Params, RolloutConfig
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import Paths
 from dreamcart.data.reader import read_info
-from dreamcart.errors import UserError
 from dreamcart.evaluation.control import controllability
 from dreamcart.evaluation.diversity import diversity
 from dreamcart.evaluation.draws import Draws
@@ -22,8 +22,8 @@ from dreamcart.evaluation.rollout import Rollouts, evaluate_rollouts, load_test
 from dreamcart.evaluation.screens import Screens, load_infos
 from dreamcart.games.emulator import Emulator, open_emulator
 from dreamcart.games.spec import GameSpec
-from dreamcart.paths import Paths
-from dreamcart.world_model import WorldModel
+from dreamcart.params import Params, RolloutConfig
+from dreamcart.world.model import WorldModel
 
 TABLES = ("motion", "diversity", "screens", "until_draw", "controllability")  # in a report beside the rollouts' sources
 

@@ -7,8 +7,8 @@ import torch
 from skimage.metrics import structural_similarity
 from torch import nn
 
+from dreamcart.core.pretrained import load_features
 from dreamcart.evaluation.fidelity import gradient_energy
-from dreamcart.pretrained import load_features
 
 LPIPS_BATCH = 16  # frames looked at at once: of more, the layers do not fit the processor's cache
 LPIPS_PIXELS = 64  # of the shorter side, at least

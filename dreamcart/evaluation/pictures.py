@@ -13,8 +13,8 @@ from PIL import Image
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from dreamcart.core.files import writing
 from dreamcart.data.processed import Split
-from dreamcart.files import writing
 
 INK = {"savefig.bbox": "tight", "savefig.dpi": 100, "font.size": 9, "savefig.facecolor": "white"}
 

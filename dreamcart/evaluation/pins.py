@@ -18,8 +18,8 @@ from dreamcart.evaluation.draws import Draws
 from dreamcart.evaluation.rollout import load_test
 from dreamcart.evaluation.screens import load_infos
 from dreamcart.evaluation.single_step import start_at
-from dreamcart.play.actions import parse_actions
-from dreamcart.world_model import WorldModel
+from dreamcart.games.action_lists import parse_actions
+from dreamcart.world.model import WorldModel
 
 STEPS = 300
 EACH_START = 60  # steps from each start state
@@ -42,7 +42,7 @@ def frames_of(world: WorldModel, actions: str) -> dict[str, np.ndarray]:
     """Play by fixed buttons from the first start state, and shortly from every one.
 
     Args:
-        actions: text, see `play.actions`, begun again until STEPS are played.
+        actions: text, see `games.action_lists`, begun again until STEPS are played.
 
     Returns:
         uint8 [N, H, W, C] each: "temperature 0", "temperature 1", "every start".

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from dreamcart.errors import UserError
+from dreamcart.core.errors import UserError
 from dreamcart.games.catalog import game_module
 from dreamcart.games.spec import GameSpec
 

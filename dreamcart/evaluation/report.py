@@ -4,10 +4,10 @@ from typing import Any
 
 from scipy.stats import binomtest
 
+from dreamcart.core.pretrained import COMMAND
+from dreamcart.core.tables import print_table
 from dreamcart.evaluation.judge import sources_of
 from dreamcart.evaluation.rollout import curve_rows
-from dreamcart.pretrained import COMMAND
-from dreamcart.tables import print_table
 
 HEADLINE = ("exact", "ssim", "lpips", "l1", "skill")
 STEPS = (1, 5, 10, 30, 60, 300)  # of the headline, where they were measured

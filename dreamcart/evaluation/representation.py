@@ -12,8 +12,9 @@ from dreamcart.data.variables import ask, load_variables
 from dreamcart.evaluation.digits import learn_digits, legibility, read_digits
 from dreamcart.evaluation.fidelity import Fidelity
 from dreamcart.evaluation.probe import linear_probe, neighbourhood
-from dreamcart.hardware import autocast
-from dreamcart.representation.base import Representation, make_representation
+from dreamcart.representation.base import Representation
+from dreamcart.representation.registry import make_representation
+from dreamcart.training.device import autocast
 
 TRAIN_SAMPLE, VAL_SAMPLE = 2000, 1000  # states, spread evenly over the distinct frames
 BATCH = 64

@@ -13,18 +13,18 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dreamcart.config import PreprocessConfig, RolloutConfig
+from dreamcart.core.errors import UserError
 from dreamcart.data.preprocess import SplitWriter
 from dreamcart.data.processed import Split, open_frames
 from dreamcart.data.reader import dataset_spec, read_episodes
 from dreamcart.data.tiled import write_tiles
-from dreamcart.errors import UserError
 from dreamcart.evaluation.draws import Draws
 from dreamcart.evaluation.metrics import frame_metrics, make_lpips
 from dreamcart.evaluation.motion import Motion
 from dreamcart.evaluation.screens import Screens
 from dreamcart.evaluation.single_step import start_at
-from dreamcart.world_model import WorldModel
+from dreamcart.params import PreprocessConfig, RolloutConfig
+from dreamcart.world.model import WorldModel
 
 SHOWN = 60  # steps of a rollout that are kept for pictures
 BASELINES = ("persistence", "median")
@@ -98,7 +98,7 @@ def evaluate_rollouts(
     starts = choose_starts(test, config.starts, horizons[-1], seed)
     starts = np.random.default_rng([seed, 8]).permutation(starts)
     lpips = make_lpips()
-    random = world.spec.random and world.representation.latent_dtype == torch.int16
+    random = world.spec.random and world.dynamics.takes_truth
     helped = ("given" if draws else "told") if random else None
     sources = (*SOURCES, helped) if helped else SOURCES
     field = screens.reader.field if screens else None

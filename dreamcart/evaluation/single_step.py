@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from dreamcart.data.processed import Split, history
-from dreamcart.world_model import WorldModel
+from dreamcart.world.model import WorldModel
 
 SAMPLE = 100
 # Past frames that a prediction here begins from, at most: every one is replayed, which with the 1,024 of the rollouts took

@@ -14,11 +14,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dreamcart.errors import ROOT, UserError, shown
-from dreamcart.files import fingerprint, read_yaml
+from dreamcart.core.errors import UserError, shown
+from dreamcart.core.files import fingerprint, read_yaml
+from dreamcart.core.paths import ROOT, game_folder, games_folder, inside
 from dreamcart.games.keys import key_map
 from dreamcart.games.spec import GameSpec
-from dreamcart.paths import game_folder, games_folder, inside
 
 IN_EXPERIMENT = ".dvc/tmp/exps" in ROOT.as_posix()  # `dvc exp run --temp` and --queue check out what git knows
 

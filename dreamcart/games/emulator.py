@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dreamcart.errors import UserError
+from dreamcart.core.errors import UserError
 from dreamcart.games.catalog import local_game
 from dreamcart.games.spec import GameSpec
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from dreamcart.errors import ROOT, UserError, shown
+from dreamcart.core.errors import UserError, shown
+from dreamcart.core.paths import ROOT
 from dreamcart.games.catalog import integration_of
 from dreamcart.games.emulator import cropped
 from dreamcart.games.spec import GameSpec

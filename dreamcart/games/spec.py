@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from dreamcart.errors import UserError, shown
-from dreamcart.paths import LONGEST_NAME, game_name
-from dreamcart.typed import Pattern, build
+from dreamcart.core.errors import UserError, shown
+from dreamcart.core.paths import LONGEST_NAME, game_name
+from dreamcart.core.typed import Pattern, build
 
 PLAIN = Pattern(rf"\w[\w.-]{{0,{LONGEST_NAME}}}", "letters, digits and . _ -, a letter first")
 Address = Annotated[int, (0, 127)]  # in the Atari's 128 bytes of RAM
@@ -86,6 +86,16 @@ class GameSpec:
     def temperature(self) -> float:
         """At which a dream of it is played unless the player says otherwise."""
         return 1.0 if self.random else 0.0
+
+    @property
+    def paddles(self) -> list[tuple[int, int, float]]:
+        """Knobs that buttons turn and no picture shows: of each the numbers of the buttons that turn it back and on, and
+        the share of its whole way that a step turns it."""
+        if self.backend != "ale":
+            return []
+        from dreamcart.games.ale import paddles_of  # which imports this module
+
+        return paddles_of(self)
 
     def vector(self, pressed: set[str]) -> list[int]:
         """Button names -> multi-hot list in `buttons` order. Raises UserError for an unknown name."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dreamcart.errors import UserError
+from dreamcart.core.errors import UserError
 from dreamcart.games.emulator import cropped
 from dreamcart.games.spec import GameSpec
 

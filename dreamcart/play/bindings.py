@@ -21,14 +21,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from dreamcart.errors import ROOT, UserError, shown
-from dreamcart.files import read_yaml
+from dreamcart.core.errors import UserError, shown
+from dreamcart.core.files import read_yaml
+from dreamcart.core.paths import ROOT, game_name
+from dreamcart.core.typed import build
 from dreamcart.games.catalog import PLATFORMS, game_names, load_game
 from dreamcart.games.keys import key_map, pad_map
 from dreamcart.games.spec import Button, GameSpec, Text
-from dreamcart.paths import game_name
 from dreamcart.play.gamepad import CONTROLS
-from dreamcart.typed import build
 
 FILE = ROOT / "keys.yaml"
 Keys = Annotated[dict[Button, Text], (0, 1000)]

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from dreamcart.errors import UserError
+from dreamcart.core.errors import UserError
 
 SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 

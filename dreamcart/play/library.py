@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from dreamcart.cart import carts, load_cart
-from dreamcart.errors import ROOT, UserError
-from dreamcart.paths import Paths
-from dreamcart.world_model import WorldModel, load_world
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import ROOT, Paths
+from dreamcart.world.cart import carts, load_cart
+from dreamcart.world.model import WorldModel, load_world
 
 
 @dataclass(frozen=True)

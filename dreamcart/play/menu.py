@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from dreamcart.errors import UserError
+from dreamcart.core.errors import UserError
 from dreamcart.play.display import require_display
 from dreamcart.play.library import Title
 

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import torch
 
-from dreamcart.config import PreprocessConfig
+from dreamcart.core.errors import UserError
 from dreamcart.data.preprocess import process_frame
-from dreamcart.dynamics.registry import FAMILIES
-from dreamcart.errors import UserError
+from dreamcart.families import FAMILIES
 from dreamcart.games.emulator import open_emulator
 from dreamcart.games.spec import GameSpec
-from dreamcart.world_model import WorldModel
+from dreamcart.params import PreprocessConfig
+from dreamcart.world.model import WorldModel
 
 WARMEST, NOTCH = 2.0, 0.1  # of the temperature in play
 

@@ -5,7 +5,7 @@ from collections import deque
 
 import numpy as np
 
-from dreamcart.errors import UserError
+from dreamcart.core.errors import UserError
 from dreamcart.games.spec import GameSpec
 from dreamcart.play.bindings import bind
 from dreamcart.play.display import require_display

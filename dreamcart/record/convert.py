@@ -6,17 +6,17 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dreamcart.arguments import game, new_folder, text, whole
+from dreamcart.core.arguments import game, new_folder, text, whole
+from dreamcart.core.errors import UserError
+from dreamcart.core.files import write_json
+from dreamcart.core.hub import hub_api, patiently
 from dreamcart.data.actions import AUTO
 from dreamcart.data.external import ExternalDataset
 from dreamcart.data.imports import EpisodeWriter, imported_info, report_lines
 from dreamcart.data.schema import INFO_NAME
 from dreamcart.data.whole import check_free, making
-from dreamcart.errors import UserError
-from dreamcart.files import write_json
 from dreamcart.games.catalog import load_game
 from dreamcart.games.spec import GameSpec
-from dreamcart.huggingface import hub_api, patiently
 from dreamcart.record.folders import find_folder
 from dreamcart.record.recorder_columns import write_recorder
 

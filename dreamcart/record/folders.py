@@ -3,9 +3,9 @@
 import contextlib
 from pathlib import Path
 
+from dreamcart.core.errors import UserError, shown
+from dreamcart.core.paths import Paths
 from dreamcart.data.sources import local_folder
-from dreamcart.errors import UserError, shown
-from dreamcart.paths import Paths
 
 
 def find_folder(name: str) -> Path | None:

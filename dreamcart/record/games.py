@@ -10,11 +10,11 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-from dreamcart.arguments import text
-from dreamcart.errors import UserError
+from dreamcart.core.arguments import text
+from dreamcart.core.errors import UserError
+from dreamcart.core.tables import print_table
 from dreamcart.games.catalog import PLATFORMS, game_names, integration_of, load_game, near_names
 from dreamcart.games.retro import has_rom
-from dreamcart.tables import print_table
 
 MOST = 110  # names printed of one platform: all of Atari's; Doom's maps by skill are hundreds
 

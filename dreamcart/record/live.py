@@ -18,11 +18,11 @@ from typing import Any
 import pyarrow as pa
 import xxhash
 
+from dreamcart.core.errors import UserError
+from dreamcart.core.files import write_json, writing
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.recordings import check_same_game
 from dreamcart.data.schema import INFO_NAME, SCHEMA, RowEncoder, dataset_info, open_shard, read_info
-from dreamcart.errors import UserError
-from dreamcart.files import write_json, writing
 from dreamcart.games.spec import GameSpec
 
 SAVE_EVERY = 0.8  # seconds: with the time to save, less than one is ever lost

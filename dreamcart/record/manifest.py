@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from dreamcart.core.errors import UserError
+from dreamcart.core.files import read_json
 from dreamcart.data.schema import COLUMNS, INFO_NAME, SCHEMA, checked_info, read_info
-from dreamcart.errors import UserError
-from dreamcart.files import read_json
 
 # Two recordings belong together where these of their game agree: what a frame and an action mean.
 SAME_GAME = ("backend", "env", "buttons", "frame_skip", "crop", "fps")

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from dreamcart.arguments import text
+from dreamcart.core.arguments import text
+from dreamcart.core.errors import UserError
 from dreamcart.data.images import decode_image
 from dreamcart.data.infos import parse_infos
 from dreamcart.data.reader import dataset_spec, read_episodes
-from dreamcart.errors import UserError
 from dreamcart.record.folders import dataset_folder
 
 INSTALL = 'pip install "minari[arrow]>=0.5.4"'

@@ -12,17 +12,17 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from dreamcart import arguments
+from dreamcart.core import arguments
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import ROOT, Paths
+from dreamcart.core.tables import print_table
 from dreamcart.data.collect import Coverage, Episode, play_episode
 from dreamcart.data.recordings import recording_fingerprint
-from dreamcart.errors import ROOT, UserError
+from dreamcart.games.action_lists import parse_actions
 from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import Emulator, open_emulator
 from dreamcart.games.spec import GameSpec, Script
-from dreamcart.paths import Paths
-from dreamcart.play.actions import parse_actions
 from dreamcart.record.live import LiveRecording
-from dreamcart.tables import print_table
 
 NO_LIMIT = 10**9  # steps in an episode
 LAST_SEED = 2 * 10**9  # of episode 0: those of the next ones stay below 2**31

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from tqdm.contrib.concurrent import thread_map
 
-from dreamcart.arguments import new_folder, text
+from dreamcart.core.arguments import new_folder, text
+from dreamcart.core.errors import UserError
+from dreamcart.core.files import writing
+from dreamcart.core.hub import check_repo_id, hub_api, patiently
+from dreamcart.core.paths import hub_folder, inside
 from dreamcart.data.schema import INFO_NAME
-from dreamcart.errors import UserError
-from dreamcart.files import writing
-from dreamcart.huggingface import check_repo_id, hub_api, patiently
-from dreamcart.paths import hub_folder, inside
 from dreamcart.record.manifest import remote_info
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _lacking(files: "dict[str, RepoFile]", out: Path, repo_id: str) -> list[str]
     Raises:
         UserError: a name leads out of `out`, or recordings that are there would be lost or mixed with others.
     """
-    from dreamcart.hub_client import has_hash, hash_of
+    from dreamcart.core.hub_client import has_hash, hash_of
 
     paths = {name: inside(out, name) for name in files}
     lacking = [name for name in files if not has_hash(paths[name], hash_of(files[name]))]

@@ -11,12 +11,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dreamcart.arguments import text
+from dreamcart.core.arguments import text
+from dreamcart.core.errors import UserError
+from dreamcart.core.files import write_json
+from dreamcart.core.hub import check_repo_id, hub_api, patiently
 from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION
-from dreamcart.errors import UserError
-from dreamcart.files import write_json
 from dreamcart.games.spec import GameSpec
-from dreamcart.huggingface import check_repo_id, hub_api, patiently
 from dreamcart.record.card import MARK, PREVIEW, card, counts_of, preview_frames
 from dreamcart.record.folders import dataset_folder
 from dreamcart.record.manifest import describe, new_shards, remote_info, with_shards
@@ -70,7 +70,7 @@ def _push_some(api: Any, folder: Path, repo_id: str, local: dict[str, Any], bar:
     """
     from huggingface_hub import CommitOperationAdd
 
-    from dreamcart.hub_client import commit_of
+    from dreamcart.core.hub_client import commit_of
 
     head, there, remote = _look(api, repo_id, local)
     fresh = new_shards(local, remote, repo_id)

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from dreamcart.core.files import writing
 from dreamcart.data.actions import ALE_ACTIONS, console_order, minimal_actions
 from dreamcart.data.schema import SCHEMA
-from dreamcart.files import writing
 from dreamcart.games.spec import GameSpec
 
 

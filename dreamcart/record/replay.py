@@ -16,10 +16,10 @@ import numpy as np
 import xxhash
 from PIL import Image
 
+from dreamcart.core.errors import UserError, shown
+from dreamcart.core.files import writing
 from dreamcart.data.images import decode_image
 from dreamcart.data.infos import infos_json, parse_infos, start_state
-from dreamcart.errors import UserError, shown
-from dreamcart.files import writing
 from dreamcart.games.emulator import Emulator
 
 OURS = ("start_state", "actions_hash")  # in infos, but no variables of the emulator

@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
-from dreamcart.arguments import existing
-from dreamcart.errors import UserError
+from dreamcart.core.arguments import existing
+from dreamcart.core.errors import UserError
 from dreamcart.games.catalog import game_names, integration_of
 
 

@@ -12,16 +12,16 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dreamcart.arguments import new_folder, text, whole
+from dreamcart.core.arguments import new_folder, text, whole
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import Paths, below, plain_name
+from dreamcart.core.tables import print_table
 from dreamcart.data.collect import worker_emulator, worker_versions
 from dreamcart.data.reader import count_rows, missing_episodes, read_rows, shard_paths
 from dreamcart.data.schema import COLUMNS, read_info
-from dreamcart.errors import UserError
 from dreamcart.games.spec import GameSpec
-from dreamcart.paths import Paths, below, plain_name
 from dreamcart.record.folders import dataset_folder
 from dreamcart.record.replay import Verdict, replay
-from dreamcart.tables import print_table
 
 PICTURE = re.compile(r"episode-\d{5,}\.png", re.ASCII)  # the names that `replay` gives
 MOST_MISSING = 1000  # of the missing episodes so many are listed, whatever a dataset claims

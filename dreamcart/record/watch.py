@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from dreamcart.arguments import SCALE, add_force, new_file, number, text, whole
+from dreamcart.core.arguments import SCALE, add_force, new_file, number, text, whole
+from dreamcart.core.errors import UserError
+from dreamcart.core.paths import Paths, plain_name
+from dreamcart.core.tracked import spare
 from dreamcart.data.external import ExternalDataset, image_bytes
 from dreamcart.data.images import decode_image
-from dreamcart.errors import UserError
+from dreamcart.games.action_lists import MAX_STEPS
 from dreamcart.games.spec import GameSpec
-from dreamcart.paths import Paths, plain_name
-from dreamcart.play.actions import MAX_STEPS
 from dreamcart.play.loop import Script
 from dreamcart.play.loop import run as play
 from dreamcart.record.convert import find_source
-from dreamcart.tracked import spare
 
 
 def add(parser: argparse.ArgumentParser) -> None:

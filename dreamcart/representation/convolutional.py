@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dreamcart.errors import UserError
+from dreamcart.core.errors import UserError
 from dreamcart.representation.base import Representation
 
 Layers = list[nn.Module]

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from dreamcart.core.files import write_array, writing
 from dreamcart.data.tiled import TiledFrames
-from dreamcart.files import write_array, writing
-from dreamcart.hardware import autocast, pick_device
 from dreamcart.representation.base import Representation
 from dreamcart.representation.tiles import Tiles
+from dreamcart.training.device import autocast, pick_device
 
 BATCH = 128
 

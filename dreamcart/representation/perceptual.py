@@ -16,14 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from dreamcart.core.files import fingerprint
+from dreamcart.core.pretrained import load_features
+from dreamcart.core.tensors import load_tensors, save_tensors
 from dreamcart.data.processed import Split
 from dreamcart.data.variables import ask, load_variables
-from dreamcart.files import fingerprint
-from dreamcart.hardware import autocast, make_repeatable, pick_device
-from dreamcart.pretrained import load_features
 from dreamcart.representation.convolutional import to_planes
-from dreamcart.tensors import load_tensors, save_tensors
-from dreamcart.training import Plan, fit, step_rng
+from dreamcart.training.device import autocast, make_repeatable, pick_device
+from dreamcart.training.loop import Plan, fit, step_rng
 
 VGG_CUTS = (4, 9, 16)  # after relu1_2, relu2_2 and relu3_3
 # What VGG16 looks at in a step on a CPU: eight frames of 80 x 80, a second. A whole batch takes ten

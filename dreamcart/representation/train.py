@@ -7,15 +7,16 @@ import numpy as np
 import torch
 from skimage.metrics import structural_similarity
 
-from dreamcart.config import Params
 from dreamcart.data.processed import Split
 from dreamcart.data.tiled import TiledFrames
-from dreamcart.hardware import autocast, keep_memory, make_repeatable, pick_device
-from dreamcart.representation.base import Representation, make_representation
+from dreamcart.params import Params
+from dreamcart.representation.base import Representation
 from dreamcart.representation.encode import BATCH, reconstruct
 from dreamcart.representation.perceptual import Perceptual
+from dreamcart.representation.registry import make_representation
 from dreamcart.representation.tiles import MOST_TILES, Tiles
-from dreamcart.training import Plan, fit, step_rng
+from dreamcart.training.device import autocast, keep_memory, make_repeatable, pick_device
+from dreamcart.training.loop import Plan, fit, step_rng
 
 TITLES = {"ae": "autoencoder", "vae": "variational autoencoder", "vq": "VQ codebook", "fsq": "FSQ"}
 SSIM_SAMPLE = 500

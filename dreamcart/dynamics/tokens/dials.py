@@ -1,8 +1,8 @@
 """Dials: what a console remembers of two buttons, and no picture shows.
 
-An Atari paddle is a knob. ALE turns it for a player by a fixed step a frame, up to its two ends, and the game's bat follows it
+A paddle is a knob that two buttons turn by a fixed step, up to its two ends (`GameSpec.paddles`), and the game's bat follows it
 late and rounded: where the bat goes next depends on how far the knob was turned, which may be out of sight beyond the screen's
-edge. That is known exactly from the buttons alone (Breakout, Kaboom and Pong: docs/lab), so a dream is given it with its past.
+edge. That is known exactly from the buttons alone (docs/lab), so a dream is given it with its past.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from dreamcart.games.spec import GameSpec
-
-# Of the resistance that ALE reports to the game (src/ale/emucore, `ALEState`): its ends, and the step of one frame. A game
-# begins in the middle.
-PADDLE_ENDS, PADDLE_STEP = (27_450, 790_196), 23_000
-PADDLE_GAMES = ("Breakout", "Kaboom", "Pong")
-MIDDLE = 0.5
+MIDDLE = 0.5  # where a dial stands when a game begins
 OCTAVES = 8
 
 
@@ -28,15 +22,6 @@ class Dial(NamedTuple):
     back: int
     on: int
     step: float
-
-
-def dials_of(spec: GameSpec) -> list[Dial]:
-    """The dials of a game: one of an Atari game that is played with a paddle, none of others."""
-    name = spec.env.removeprefix("ALE/").removesuffix("-v5")
-    if spec.backend != "ale" or name not in PADDLE_GAMES or not {"LEFT", "RIGHT"} <= set(spec.buttons):
-        return []
-    step = PADDLE_STEP * spec.frame_skip / (PADDLE_ENDS[1] - PADDLE_ENDS[0])
-    return [Dial(spec.buttons.index("RIGHT"), spec.buttons.index("LEFT"), step)]
 
 
 def turned(positions: torch.Tensor, action: torch.Tensor, dials: Sequence[Dial]) -> torch.Tensor:

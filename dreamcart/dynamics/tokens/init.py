@@ -5,34 +5,32 @@ they may have other numbers (by how often each is seen), and new ones, new rows 
 begin as what is nearest to them (`grow.py`).
 """
 
-from pathlib import Path
-
 import torch
 from torch import nn
 
-from dreamcart.cart import load_cart
+from dreamcart.core.errors import UserError
+from dreamcart.dynamics.base import Trained
 from dreamcart.dynamics.tokens.grow import joint_window, renumber, unlike, widen
 from dreamcart.dynamics.tokens.history import Summary
 from dreamcart.dynamics.tokens.layout import MOST_BACKDROPS, Layout
 from dreamcart.dynamics.tokens.model import TokenDynamics
-from dreamcart.errors import UserError
 
 
-def load_trained(path: Path, pictures: torch.Tensor, buttons: list[str]) -> TokenDynamics:
-    """The dynamics of a cart, trained on these buttons and on half of these tokens or more, its tokens numbered as here.
+def take_over(start: Trained, pictures: torch.Tensor, buttons: list[str]) -> TokenDynamics:
+    """The dynamics of another dream, trained on these buttons and on half of these tokens or more, its tokens numbered as here.
 
     Args:
         pictures: uint8 [vocabulary, ...], what the tokens look like; buttons: by name.
 
     Raises:
-        UserError: no such cart, or it has other buttons, or hardly any of these tokens, or sums them in another way.
+        UserError: it has other buttons, or hardly any of these tokens, or sums them in another way.
     """
-    world, _ = load_cart(path, torch.device("cpu"))
-    if not isinstance(world.dynamics, TokenDynamics):
+    path = start.source
+    if not isinstance(start.dynamics, TokenDynamics):
         raise UserError(f"{path} is no dream of tokens, so dynamics.init_from cannot begin from it; choose another cart.")
-    if list(world.spec.buttons) != list(buttons):
-        raise _misfit(path, f"has the buttons {', '.join(world.spec.buttons)}, and this game {', '.join(buttons)}")
-    known = world.representation.pictures
+    if list(start.buttons) != list(buttons):
+        raise _misfit(path, f"has the buttons {', '.join(start.buttons)}, and this game {', '.join(buttons)}")
+    known = start.pictures
     if not torch.equal(known, pictures):
         gaps = unlike(pictures, known) if known.shape[1:] == pictures.shape[1:] else torch.ones(len(pictures), len(known))
         if (gaps == 0).any(1).sum() < len(pictures) / 2:  # another game
@@ -40,11 +38,11 @@ def load_trained(path: Path, pictures: torch.Tensor, buttons: list[str]) -> Toke
         if (len(known) > Summary.LIMIT) != (len(pictures) > Summary.LIMIT):  # two kinds of `Summary`
             sizes = f"knows {len(known)} tiles and these recordings show {len(pictures)}"
             raise _misfit(path, f"{sizes}, which makes a network of another size where only one is above {Summary.LIMIT}")
-        renumber(world.dynamics, gaps.argmin(1), gaps.argmin(0))
-    return world.dynamics
+        renumber(start.dynamics, gaps.argmin(1), gaps.argmin(0))
+    return start.dynamics
 
 
-def fit_layout(layout: Layout, trained: TokenDynamics, path: Path) -> Layout:
+def fit_layout(layout: Layout, trained: TokenDynamics, path: str) -> Layout:
     """`layout` and the trained dynamics' own in one: a window for both, its backdrops in the numbers that it has for them, and
     after them those that it does not know (as many as a layout may have).
 
@@ -67,7 +65,7 @@ def fit_layout(layout: Layout, trained: TokenDynamics, path: Path) -> Layout:
     return Layout(cells, mask, torch.cat([known.backdrops, layout.backdrops[fresh]])[:MOST_BACKDROPS])
 
 
-def take_weights(model: TokenDynamics, trained: TokenDynamics, path: Path) -> None:
+def take_weights(model: TokenDynamics, trained: TokenDynamics, path: str) -> None:
     """Copy the trained network, grown to the fresh one's layout (see `fit_layout`), into the fresh one, whose looks begin at
     nothing: the trained tables hold theirs already. Where an older one has no glance, dials or inertia, the fresh one tells
     nothing of them yet; where it has no `Deed`, or knows less of its dials' past, it says what that said.
@@ -96,5 +94,5 @@ def take_weights(model: TokenDynamics, trained: TokenDynamics, path: Path) -> No
         nn.init.zeros_(model.network.looks.read.weight)
 
 
-def _misfit(path: Path, why: str) -> UserError:
+def _misfit(path: str, why: str) -> UserError:
     return UserError(f"{path} {why}; begin from another cart, or from nothing (dynamics.init_from: '').")

@@ -45,6 +45,9 @@ CONTEXT = 1024  # frames: what the clock of `history` counts may lie before a pa
 class TokenDynamics(Moving, Ruled):
     """Latents are frames of tokens, int [B, H, W]; the state is `state.State`."""
 
+    error_is = "share of frames not exact"
+    takes_truth = True
+
     def __init__(
         self,
         latent_shape: list[int],

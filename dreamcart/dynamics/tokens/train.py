@@ -8,21 +8,21 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from dreamcart.config import Params
 from dreamcart.data.processed import Split
+from dreamcart.dynamics.base import Trained
 from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, choices
 from dreamcart.dynamics.tokens.budget import Budget, Stopwatch
 from dreamcart.dynamics.tokens.chains import Chains, find_chains
 from dreamcart.dynamics.tokens.controls import Controls
 from dreamcart.dynamics.tokens.course import Course
-from dreamcart.dynamics.tokens.dials import dials_of
+from dreamcart.dynamics.tokens.dials import Dial
 from dreamcart.dynamics.tokens.find_controls import find_controls
 from dreamcart.dynamics.tokens.find_lines import find_lines
 from dreamcart.dynamics.tokens.find_live import find_live
 from dreamcart.dynamics.tokens.find_pace import find_pace
 from dreamcart.dynamics.tokens.find_turns import find_turns
 from dreamcart.dynamics.tokens.inertia import colours, has_inertia
-from dreamcart.dynamics.tokens.init import fit_layout, load_trained, take_weights
+from dreamcart.dynamics.tokens.init import fit_layout, take_over, take_weights
 from dreamcart.dynamics.tokens.layout import Layout, find_layout
 from dreamcart.dynamics.tokens.lines import Lines
 from dreamcart.dynamics.tokens.live import Live
@@ -38,8 +38,9 @@ from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.dynamics.tokens.scenes import find_scenes
 from dreamcart.dynamics.tokens.state import State, delay
 from dreamcart.dynamics.tokens.turns import Turns
-from dreamcart.hardware import autocast, keep_memory, make_repeatable, pick_device
-from dreamcart.training import Plan, fit, step_rng
+from dreamcart.params import Params
+from dreamcart.training.device import autocast, keep_memory, make_repeatable, pick_device
+from dreamcart.training.loop import Plan, fit, step_rng
 
 # Of the changing samples, those with some of the cells in doubt told in advance: where nothing is random little stays in doubt.
 TELL_SHARE, TELL_SHARE_RANDOM = 0.1, 0.5
@@ -147,13 +148,20 @@ def wrong(model: TokenDynamics, state: State, action: torch.Tensor, window: torc
 
 
 def train_tokens(
-    params: Params, train: Split, val: Split, tokens: dict[str, np.ndarray], pictures: torch.Tensor, checkpoint: Path
+    params: Params,
+    train: Split,
+    val: Split,
+    tokens: dict[str, np.ndarray],
+    pictures: torch.Tensor,
+    checkpoint: Path,
+    start: Trained | None = None,
 ) -> tuple[TokenDynamics, dict[str, Any], list[dict[str, float]]]:
     """Train on single steps; keep the weights that get the fewest validation frames wrong.
 
     Args:
         tokens: "train" and "val": int [U, H, W].
         pictures: uint8 [vocabulary, ...], what the tokens look like.
+        start: the dream whose weights it begins from, where it does not begin from nothing.
 
     Returns the model (CPU, eval mode), its config and the curve; its `val` is the share of frames not exact.
     """
@@ -163,19 +171,20 @@ def train_tokens(
     shown = tokens["train"], train.index["frame"], train.transitions
     layout = reach(find_layout(*shown), *shown)
     tiles = colours(pictures)
-    device, start = pick_device(), own.start_cart
+    device = pick_device()
     if start:
-        trained = load_trained(start, pictures, train.spec.buttons)
-        layout = fit_layout(layout, trained, start)
+        trained = take_over(start, pictures, train.spec.buttons)
+        layout = fit_layout(layout, trained, start.source)
+    dials = [Dial(*paddle) for paddle in train.spec.paddles]
     side = tiles.shape[1] if has_inertia(tiles, *shown) else 0
     codes = bool(start) and trained.network.codes
-    config = config_for(layout, len(pictures), len(train.spec.buttons), own, dials_of(train.spec), side, codes)
+    config = config_for(layout, len(pictures), len(train.spec.buttons), own, dials, side, codes)
     model = TokenDynamics(**{key: value for key, value in config.items() if key != "kind"}, pictures=pictures)
     model.set_layout(layout)
     if side:
         model.tiles.copy_(torch.from_numpy(tiles))
     if start:
-        take_weights(model, trained, start)
+        take_weights(model, trained, start.source)
     samples = {name: Samples(split, tokens[name], model) for name, split in (("train", train), ("val", val))}
     practice = samples["train"]
     share = TELL_SHARE_RANDOM if train.spec.random else TELL_SHARE

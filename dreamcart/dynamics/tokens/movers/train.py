@@ -20,8 +20,8 @@ from dreamcart.dynamics.tokens.movers.network import LOOKS, Mover, Views
 from dreamcart.dynamics.tokens.movers.recorded import Went, things_of
 from dreamcart.dynamics.tokens.movers.views import view
 from dreamcart.dynamics.tokens.samples import Samples
-from dreamcart.hardware import pick_device
-from dreamcart.training import Plan, fit, step_rng
+from dreamcart.training.device import pick_device
+from dreamcart.training.loop import Plan, fit, step_rng
 
 MOST_STEPS = 600_000  # recorded steps to learn from: what is found on each of their screens takes its time
 LEAST_SEEN = 5  # times that a way is gone

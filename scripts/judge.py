@@ -1,0 +1,97 @@
+"""Judge a cart by the test episodes that are here now: its own numbers are of those of its day.
+
+python scripts/judge.py carts/blockfall.cart [--starts N] [--write] [--filmstrip FILE] [--force]
+
+Prints the tables of `rollout_eval` for it, to set beside metrics/<game>/rollout.json, and how legal the game's own screens are
+that follow the same starts: a start state may show what no play leads to. With --write the cart keeps the tables as its
+metrics, which `rollout_eval` prints beside a run that was judged by the same test episodes.
+"""
+
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from dreamcart.core.arguments import Parser, add_force, new_file, path, whole
+from dreamcart.core.errors import UserError, run_stage
+from dreamcart.core.paths import Paths
+from dreamcart.core.tables import print_table
+from dreamcart.core.tensors import load_tensors
+from dreamcart.core.tracked import spare
+from dreamcart.evaluation.judge import judge
+from dreamcart.evaluation.pictures import filmstrip_picture
+from dreamcart.evaluation.readback import load_reader
+from dreamcart.evaluation.report import print_report
+from dreamcart.evaluation.rollout import choose_starts, load_test
+from dreamcart.evaluation.screens import STEPS, Screens, load_infos
+from dreamcart.params import Params, RolloutConfig, load_params
+from dreamcart.training.device import make_repeatable, pick_device
+from dreamcart.world.cart import load_cart, write_cart
+
+
+def parser() -> Parser:
+    made = Parser(description=__doc__)
+    made.add_argument("cart", type=path, help="the file")
+    made.add_argument(
+        "--starts",
+        type=whole(1, 10**6),
+        metavar="N",
+        help="rollouts, in place of rollout_eval.starts: more tell a share more closely",
+    )
+    made.add_argument("--write", action="store_true", help="put the result into the cart")
+    words = "draw one rollout: real, dreamed and difference"
+    made.add_argument("--filmstrip", type=new_file(".png"), metavar="FILE", help=words)
+    add_force(made)
+    return made
+
+
+def main() -> None:
+    args = parser().parse_args()
+    if args.starts and args.write:
+        raise UserError("--write keeps what is comparable with a run's own table; leave --starts out.")
+    for written in filter(None, (args.filmstrip, args.write and args.cart)):
+        spare(written, args.force)
+    params = load_params()
+    config = replace(params.rollout_eval, starts=args.starts) if args.starts else params.rollout_eval
+    make_repeatable(params.seed)
+    world, meta = load_cart(args.cart, pick_device())
+    tensors = load_tensors(args.cart)[0]
+    report, shown = judge(world, params, tensors["median"].numpy(), config)
+    print_report(f"{args.cart} against {world.spec.title}", report)
+    print_game(params, config)
+    if args.filmstrip:
+        near = [h for h in sorted(set(config.horizons)) if h <= shown.real.shape[1]]
+        at = [h - 1 for h in near]
+        filmstrip_picture(shown.real[0, at], shown.dream[0, at], near, args.filmstrip)
+    if args.write:
+        write_cart(args.cart, tensors, meta | {"metrics": report})
+
+
+def print_game(params: Params, config: RolloutConfig) -> None:
+    """How legal the game itself is after the same starts, read back and judged as the dream is."""
+    raw = Paths(params.game).raw_test
+    with tempfile.TemporaryDirectory() as scratch:
+        test = load_test(raw, params.preprocess, Path(scratch))
+        reader = load_reader(test.spec)
+        if reader is None or tuple(reader.shape) != test.frames.shape[1:]:
+            return
+        farthest = max(config.horizons)
+        starts, before = choose_starts(test, config.starts, farthest, params.seed), None
+        game = Screens(reader, test, load_infos(raw), [])
+        game.begin(starts)
+        for step in range(1, min(STEPS, farthest) + 1):
+            frames = test.frames[test.index["frame"][starts + step]]
+            game.see(step, frames, before)
+            before = frames
+        legal = game.report()["legality"]
+    print_table(
+        "Legality of the game itself",
+        ["illegal screens", "steps", "reasons"],
+        [[legal[k] for k in ("illegal", "steps", "reasons")]],
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)
