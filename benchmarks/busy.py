@@ -95,9 +95,8 @@ def training(run: Callable[..., object]) -> tuple[float, str]:
         raise UserError(f"{paths.latents} is missing, so no training can be timed; run `make` first.")
     often = {"steps": 10**6, "validate_every": 10**6, "checkpoint_every": 10**6}
     splits = [load_split(paths.processed, name) for name in ("train", "val")]
-    with tempfile.TemporaryDirectory() as scratch:
-        with suppress(Enough):
-            run(params, often, splits, Path(scratch) / "checkpoint.safetensors")
+    with tempfile.TemporaryDirectory() as scratch, suppress(Enough):
+        run(params, often, splits, Path(scratch) / "checkpoint.safetensors")
     return spent[0], "training steps/s"
 
 

@@ -1,10 +1,6 @@
-"""Settings for every test: the checkout importable, one thread, the CPU, and no network."""
+"""Settings for every test: one thread, the CPU, and no network."""
 
 import os
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["DREAMCART_DEVICE"] = "cpu"
@@ -28,9 +24,9 @@ def hub(tmp_path, monkeypatch):
     `hub.environment` is what a subprocess needs to see it, `hub.waits` the seconds that were waited.
     """
     import datasets.config
-    from hub_stand_in import TOKEN, HubStandIn
     from huggingface_hub import constants
     from huggingface_hub.utils import close_session
+    from toys.hub_stand_in import TOKEN, HubStandIn
 
     environment = {"HF_HUB_OFFLINE": "0", "HF_TOKEN": TOKEN, "HF_HOME": str(tmp_path / "hf")}
     environment |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_UPDATE_DOWNLOAD_COUNTS": "0"}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import (
+from toys.commands import (
     BY_ID,
     COMMANDS,
     STAGES,
@@ -43,7 +43,7 @@ def world(tmp_path, monkeypatch):
 
 
 def test_no_command_is_left_out():
-    """A new one belongs into the lists of tests/commands.py."""
+    """A new one belongs into the lists of tests/toys/commands.py."""
     listed = {command.module for command in COMMANDS} | {f"stages.{name}" for name in STAGES}
     assert listed == set(scripts_in("stages", "scripts"))
     known = importlib.import_module("stages.record").COMMANDS

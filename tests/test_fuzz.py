@@ -9,7 +9,7 @@ import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from synthetic import assert_sentence, make_spec, make_tiles_world
+from toys.synthetic import assert_sentence, make_spec, make_tiles_world
 
 from dreamcart.core import paths
 from dreamcart.core.errors import UserError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from synthetic import assert_sentence
+from toys.synthetic import assert_sentence
 
 from dreamcart.core.errors import UserError
 from dreamcart.core.paths import ROOT

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import yaml
-from synthetic import copy_checkout
+from toys.synthetic import copy_checkout
 
 from dreamcart.core.paths import ROOT
 from dreamcart.core.tensors import load_tensors

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from synthetic import (
+from toys.recordings import recorder_rows, write_recorder
+from toys.synthetic import (
     assert_sentence,
     copy_checkout,
     make_params,
@@ -21,7 +22,6 @@ from synthetic import (
     make_spec,
     write_raw,
 )
-from test_external import recorder_rows, write_recorder
 
 from dreamcart.core.errors import UserError, explain_system
 from dreamcart.data import whole

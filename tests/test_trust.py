@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from synthetic import assert_sentence, make_rows, make_spec, make_tiles_world, write_raw
+from toys.synthetic import assert_sentence, make_rows, make_spec, make_tiles_world, write_raw
 
 from dreamcart.core.errors import UserError
 from dreamcart.core.paths import ROOT

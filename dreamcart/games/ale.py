@@ -20,19 +20,6 @@ START = "Start"
 # Two at least, since Pong draws its first two in other colours.
 IDLE_FRAMES = range(2, 31)
 OWN_VARIABLES = ("lives", "lives_lost", "score")
-# Games that ALE plays with a paddle. Of the resistance that it reports to them (src/ale/emucore, `ALEState`): its ends,
-# and the step of one frame. A game begins in the middle.
-PADDLE_GAMES = ("Breakout", "Kaboom", "Pong")
-PADDLE_ENDS, PADDLE_STEP = (27_450, 790_196), 23_000
-
-
-def paddles_of(spec: GameSpec) -> list[tuple[int, int, float]]:
-    """Return the paddles of an Atari game; see `GameSpec.paddles`."""
-    name = spec.env.removeprefix("ALE/").removesuffix("-v5")
-    if name not in PADDLE_GAMES or not {"LEFT", "RIGHT"} <= set(spec.buttons):
-        return []
-    step = PADDLE_STEP * spec.frame_skip / (PADDLE_ENDS[1] - PADDLE_ENDS[0])
-    return [(spec.buttons.index("RIGHT"), spec.buttons.index("LEFT"), step)]
 
 
 class AleEmulator:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from dreamcart.core.errors import UserError, shown
 from dreamcart.core.paths import LONGEST_NAME, game_name
 from dreamcart.core.typed import Pattern, build
+from dreamcart.games.paddles import paddles_of
 
 PLAIN = Pattern(rf"\w[\w.-]{{0,{LONGEST_NAME}}}", "letters, digits and . _ -, a letter first")
 Address = Annotated[int, (0, 127)]  # in the Atari's 128 bytes of RAM
@@ -91,11 +92,7 @@ class GameSpec:
     def paddles(self) -> list[tuple[int, int, float]]:
         """Knobs that buttons turn and no picture shows: of each the numbers of the buttons that turn it back and on, and
         the share of its whole way that a step turns it."""
-        if self.backend != "ale":
-            return []
-        from dreamcart.games.ale import paddles_of  # which imports this module
-
-        return paddles_of(self)
+        return paddles_of(self.env, self.buttons, self.frame_skip) if self.backend == "ale" else []
 
     def vector(self, pressed: set[str]) -> list[int]:
         """Button names -> multi-hot list in `buttons` order. Raises UserError for an unknown name."""

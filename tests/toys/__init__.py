@@ -1,0 +1,1 @@
+"""What tests share: small games, models, datasets and stand-ins."""
