@@ -4,8 +4,8 @@ python benchmarks/busy.py [--tasks play batch …] [--busy 1 2] [--rounds N] [--
 
 Each measurement is a process of its own, as a stage is: alone, then beside the busy ones, round after
 round, so that all see the same machine. The table holds medians. The trainings need the processed
-frames and tokens of `game` (run `make` first). --threads sets torch's threads in place of those that
-the code chooses.
+frames and tokens of `game` (run `make` first). OMP_WAIT_POLICY=ACTIVE shows what threads that wait
+awake would cost (`dreamcart/__init__.py` lets them sleep).
 """
 
 import json
@@ -44,11 +44,10 @@ def dreams(batch: int) -> tuple[float, str]:
     """Step `batch` dreams of a cart by random buttons."""
     import torch
 
-    from dreamcart.training.device import make_repeatable, use_threads
+    from dreamcart.training.device import make_repeatable
     from dreamcart.world.cart import load_cart
 
     make_repeatable(0)
-    use_threads("play")
     world, _ = load_cart(CART, torch.device("cpu"))
     presses = np.random.default_rng(0).random((97, batch, len(world.spec.buttons))) < 0.1
     first = world.starts[world.first_start][None, None].repeat(batch, 0)
@@ -181,8 +180,8 @@ def busy(count: int) -> Iterator[None]:
 def measured(task: str, threads: int) -> tuple[float, str]:
     """Measure a task in a process of its own. Raises UserError with what that said where it fails."""
     words = [sys.executable, __file__, "--tasks", task, "--here"]
-    words += ["--threads", str(threads)] if threads else []
-    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+    chosen = {"OMP_NUM_THREADS": str(threads)} if threads else {}
+    done = subprocess.run(words, env=os.environ | chosen, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
         raise UserError(done.stderr.strip().splitlines()[-1].removeprefix("error: "))
     return tuple(json.loads(done.stdout.splitlines()[-1]))
@@ -194,7 +193,7 @@ def parser() -> Parser:
     words = "busy processes beside it (default: 1)"
     made.add_argument("--busy", type=whole(1, 64), nargs="+", default=[1], metavar="N", help=words)
     made.add_argument("--rounds", type=whole(1, 100), default=3, metavar="N", help="measurements of each (default: 3)")
-    words = "torch's threads (default: 0, as the code chooses)"
+    words = "torch's threads (default: 0, as many as cores)"
     made.add_argument("--threads", type=whole(0, 256), default=0, metavar="N", help=words)
     made.add_argument("--here", action="store_true", help="measure one task in this process, and print its speed as JSON")
     return made
@@ -203,8 +202,6 @@ def parser() -> Parser:
 def main() -> None:
     args = parser().parse_args()
     if args.here:
-        if args.threads:
-            os.environ["DREAMCART_THREADS"] = str(args.threads)
         print(json.dumps(TASKS[args.tasks[0]]()))
         return
     rows = []

@@ -49,7 +49,7 @@ class Plain(nn.Module):
     def __init__(self, kind: str, shape: tuple[int, int, int], params: Params, latent_dim: int) -> None:
         super().__init__()
         own = params.representation
-        self.kind, self.beta, self.commitment = kind, own.beta, own.commitment_weight
+        self.kind, self.beta, self.commitment = kind, own.vae.beta, own.vq.commitment_weight
         channels = own.channels
         down = zip([shape[2], *channels], channels, strict=False)
         up = zip(channels[::-1], [*channels[-2::-1], shape[2]], strict=True)
@@ -59,7 +59,7 @@ class Plain(nn.Module):
         self.decoder = nn.Sequential(*list(itertools.chain(*back))[:-2], nn.Sigmoid())
         inner = (channels[-1], *(side // 2 ** len(channels) for side in shape[:2]))
         size = int(np.prod(inner))
-        wide = {"ae": own.grid_channels, "vae": own.grid_channels, "vq": own.code_size, "fsq": len(own.levels)}[kind]
+        wide = {"ae": own.ae.grid_channels, "vae": own.vae.grid_channels, "vq": own.vq.code_size, "fsq": len(own.fsq.levels)}[kind]
         vector = latent_dim if kind in ("ae", "vae") else 0
 
         def narrow() -> nn.Module:
@@ -69,9 +69,9 @@ class Plain(nn.Module):
         widen = [nn.Linear(vector, size), nn.Unflatten(1, inner)] if vector else [nn.Conv2d(wide, inner[0], 3, 1, 1)]
         self.head = nn.Sequential(*widen, nn.BatchNorm2d(inner[0]), nn.ReLU())
         if kind == "vq":
-            self.codebook = nn.Parameter(torch.randn(own.codes, wide))
+            self.codebook = nn.Parameter(torch.randn(own.vq.codes, wide))
         if kind == "fsq":
-            self.levels = [torch.linspace(-1, 1, n) for n in own.levels]
+            self.levels = [torch.linspace(-1, 1, n) for n in own.fsq.levels]
 
     def forward(self, planes: torch.Tensor) -> torch.Tensor:
         """float [B, C, H, W] → the loss."""

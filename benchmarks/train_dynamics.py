@@ -13,8 +13,9 @@ families have and the references have not, are left out.
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -162,7 +163,7 @@ class PlainTokens(nn.Module):
 
 def plain_model(kind: str, ours: Dynamics, params: Params) -> nn.Module:
     """The reference of a family, of its sizes."""
-    own, shape = params.dynamics, ours.latent_shape
+    own, shape = getattr(params.dynamics, kind), ours.latent_shape
     told = ours.buttons * ours.history_actions
     if kind == "transformer":
         vocabulary = ours.tokens.out_features
@@ -221,12 +222,15 @@ def compare_default(params: Params, train: Split, tokens: np.ndarray, pictures: 
     """The row of the default family, which has a training of its own."""
     device, rng, own = pick_device(), np.random.default_rng(0), params.dynamics
     layout = find_layout(tokens, train.index["frame"], train.transitions)
-    config = config_for(layout, len(pictures), len(train.spec.buttons), own)
+    sizes = SimpleNamespace(history_frames=own.history_frames, **asdict(own.tokens))
+    config = config_for(layout, len(pictures), len(train.spec.buttons), sizes)
     ours = TokenDynamics(**{key: value for key, value in config.items() if key != "kind"}, pictures=pictures)
     ours.set_layout(layout)
     samples = Samples(train, tokens, ours)
     ours.to(device).train()
-    plain = PlainTokens(len(pictures), own.history_frames, len(train.spec.buttons) * own.history_actions, own.channels).to(device)
+    plain = PlainTokens(len(pictures), own.history_frames, len(train.spec.buttons) * own.history_actions, own.tokens.channels).to(
+        device
+    )
     windows = Windows(train, tokens, own.history_frames, own.history_actions)
 
     def our_loss() -> torch.Tensor:

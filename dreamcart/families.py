@@ -27,9 +27,12 @@ class Encoder:
 class Family:
     """A family of dynamics.
 
-    where: its "module:class" in dreamcart; latents: the kinds of latents that it predicts; settings: the keys of `dynamics`
-    in params.yaml that its constructor takes beside the shapes; random: it can draw different futures, and so has a
-    temperature; trainer: the "module:function" that trains it (see `dynamics.train.train_dynamics` for its arguments).
+    where: its "module:class" in dreamcart.
+    latents: the kinds of latents that it predicts.
+    settings: which of the keys that all families share in `dynamics` of params.yaml its constructor
+        takes, beside those of the family's own section.
+    random: it can draw different futures, and so has a temperature.
+    trainer: the "module:function" that trains it; for its arguments see `dynamics.train.train_dynamics`.
     """
 
     where: str
@@ -49,16 +52,12 @@ REPRESENTATIONS = {
 HISTORY = ("history_frames", "history_actions")
 FAMILIES = {
     "tokens": Family("dynamics.tokens.model:TokenDynamics", ("tokens",), random=True, trainer="dynamics.tokens.train:train_tokens"),
-    "mlp": Family("dynamics.mlp:MlpDynamics", ("vector",), ("hidden", *HISTORY)),
-    "conv": Family("dynamics.conv:ConvDynamics", ("grid",), ("channels", "dead_zone", *HISTORY)),
-    "gaussian": Family("dynamics.gaussian:GaussianDynamics", ("vector",), ("hidden", "beta", *HISTORY), random=True),
-    "gru": Family("dynamics.gru:GruDynamics", ("vector",), ("units", "history_frames")),
-    "flow": Family(
-        "dynamics.flow:FlowDynamics", ("vector", "grid"), ("hidden", "channels", "dead_zone", "flow_steps", *HISTORY), random=True
-    ),
-    "transformer": Family(
-        "dynamics.transformer:TransformerDynamics", ("tokens",), ("hidden", "blocks", "heads", "history_frames"), random=True
-    ),
+    "mlp": Family("dynamics.mlp:MlpDynamics", ("vector",), HISTORY),
+    "conv": Family("dynamics.conv:ConvDynamics", ("grid",), HISTORY),
+    "gaussian": Family("dynamics.gaussian:GaussianDynamics", ("vector",), HISTORY, random=True),
+    "gru": Family("dynamics.gru:GruDynamics", ("vector",), ("history_frames",)),
+    "flow": Family("dynamics.flow:FlowDynamics", ("vector", "grid"), HISTORY, random=True),
+    "transformer": Family("dynamics.transformer:TransformerDynamics", ("tokens",), ("history_frames",), random=True),
 }
 
 

@@ -6,9 +6,9 @@ the key, the value and what is allowed, before any stage does work.
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from dreamcart.core.errors import UserError
 from dreamcart.core.files import read_yaml
@@ -76,25 +76,53 @@ class PreprocessConfig:
 
 
 @dataclass(frozen=True)
-class RepresentationConfig:
-    kind: Literal[*REPRESENTATIONS]
-    channels: list[Positive]
+class AeConfig:
     grid_channels: Positive
+    noise_factor: Scale
+
+
+@dataclass(frozen=True)
+class VaeConfig(AeConfig):
     beta: Annotated[float, (0.0, 1000.0)]
+
+
+@dataclass(frozen=True)
+class VqConfig:
     codes: Annotated[int, (2, MOST_CODES)]
     code_size: Annotated[int, (1, 1024)]
     commitment_weight: Annotated[float, (0.0, 1000.0)]
+
+
+@dataclass(frozen=True)
+class FsqConfig:
     levels: list[Annotated[int, (3, 64)]]  # of 2, one would hardly ever be reached: the edge lies at 3.8 deviations
+
+    def __post_init__(self) -> None:
+        """Refuse more codes than tokens can count. Raises UserError."""
+        if not self.levels or math.prod(self.levels) > MOST_CODES:
+            raise UserError(
+                f"representation.fsq.levels is {self.levels}, which makes {math.prod(self.levels):,} codes; allowed: one entry or "
+                f"more, whose product is at most {MOST_CODES:,}."
+            )
+
+
+@dataclass(frozen=True)
+class RepresentationConfig:
+    kind: Literal[*REPRESENTATIONS]
+    channels: list[Positive]
     steps: Positive
     batch_size: Annotated[int, (2, 10**6)]
     learning_rate: Rate
     weight_decay: Scale
-    noise_factor: Scale
     l1_weight: Annotated[float, (0.0, 1000.0)]
     mse_weight: Annotated[float, (0.0, 1000.0)]
     perceptual_weight: Annotated[float, (0.0, 1000.0)]
     validate_every: Positive
     checkpoint_every: Positive
+    ae: AeConfig
+    vae: VaeConfig
+    vq: VqConfig
+    fsq: FsqConfig
 
     def __post_init__(self) -> None:
         """Refuse settings that the family cannot use, where they would change what is trained. Raises UserError."""
@@ -103,20 +131,10 @@ class RepresentationConfig:
                 f"representation.perceptual_weight is {self.perceptual_weight}, but 'tiles' trains nothing and loses nothing; "
                 "set it to 0, or representation.kind to 'ae', 'vae', 'vq' or 'fsq'."
             )
-        if self.noise_factor and self.kind not in ("ae", "vae"):
-            raise UserError(
-                f"representation.noise_factor is {self.noise_factor}, but the latents of {self.kind!r} are tokens, to which no "
-                "noise can be added; set it to 0, or representation.kind to 'ae' or 'vae'."
-            )
         if self.kind != "tiles" and not (self.l1_weight or self.mse_weight or self.perceptual_weight):
             raise UserError(
                 "representation.l1_weight, mse_weight and perceptual_weight are all 0, so there is nothing to learn from; "
                 "allowed: one of them above 0."
-            )
-        if not self.levels or math.prod(self.levels) > MOST_CODES:
-            raise UserError(
-                f"representation.levels is {self.levels}, which makes {math.prod(self.levels):,} codes; allowed: one entry or "
-                f"more, whose product is at most {MOST_CODES:,}."
             )
 
     @property
@@ -124,24 +142,73 @@ class RepresentationConfig:
         """Whether latents are grids of tokens, not of real numbers."""
         return REPRESENTATIONS[self.kind].tokens
 
+    @property
+    def own(self) -> dict[str, Any]:
+        """The settings of the chosen family alone."""
+        return {} if self.kind == "tiles" else asdict(getattr(self, self.kind))
+
+
+@dataclass(frozen=True)
+class TokensConfig:
+    channels: Positive
+    blocks: Annotated[int, (1, 64)]
+    memory: Positive
+
+
+@dataclass(frozen=True)
+class MlpConfig:
+    hidden: Positive
+
+
+@dataclass(frozen=True)
+class ConvConfig:
+    channels: Positive
+    dead_zone: Scale
+
+
+@dataclass(frozen=True)
+class GaussianConfig:
+    hidden: Positive
+    beta: Scale
+
+
+@dataclass(frozen=True)
+class GruConfig:
+    units: Positive
+
+
+@dataclass(frozen=True)
+class FlowConfig:
+    hidden: Positive
+    channels: Positive
+    dead_zone: Scale
+    flow_steps: Annotated[int, (1, 64)]
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    hidden: Positive
+    blocks: Annotated[int, (1, 64)]
+    heads: Positive
+
+    def __post_init__(self) -> None:
+        """Refuse vectors that the heads cannot share. Raises UserError."""
+        if self.hidden % self.heads:
+            near = max(self.heads, self.hidden // self.heads * self.heads)
+            raise UserError(
+                f"dynamics.transformer.hidden is {self.hidden}, but with dynamics.transformer.heads {self.heads} it must be a "
+                f"multiple of that, as {near} is."
+            )
+
 
 @dataclass(frozen=True)
 class DynamicsConfig:
     kind: Literal["auto", *FAMILIES]
-    hidden: Positive
-    channels: Positive
-    blocks: Annotated[int, (1, 64)]
-    heads: Positive
-    memory: Positive
-    units: Positive
-    beta: Scale
-    flow_steps: Annotated[int, (1, 64)]
     history_frames: Annotated[int, (1, 256)]
     history_actions: Annotated[int, (1, 256)]
     init_from: str
     steps: Positive
     batch_size: Annotated[int, (2, 10**6)]
-    dead_zone: Scale
     changed_share: Share
     rare_power: Annotated[float, (0.0, 2.0)]
     learning_rate: Rate
@@ -152,6 +219,13 @@ class DynamicsConfig:
     self_fed_probability: Share
     validate_every: Positive
     checkpoint_every: Positive
+    tokens: TokensConfig
+    mlp: MlpConfig
+    conv: ConvConfig
+    gaussian: GaussianConfig
+    gru: GruConfig
+    flow: FlowConfig
+    transformer: TransformerConfig
 
     @property
     def start_cart(self) -> Path | None:
@@ -236,11 +310,6 @@ class Params:
             raise UserError(
                 f"dynamics.input_noise is {own.input_noise}, but no noise can be added to tokens; set it to 0, or take a "
                 "representation of vectors or grids ('ae' or 'vae')."
-            )
-        if self.dynamics_kind == "transformer" and own.hidden % own.heads:
-            near = max(own.heads, own.hidden // own.heads * own.heads)
-            raise UserError(
-                f"dynamics.hidden is {own.hidden}, but with dynamics.heads {own.heads} it must be a multiple of that, as {near} is."
             )
 
 

@@ -5,6 +5,7 @@ python -m stages.train_ae  →  models/<game>/representation.safetensors, metric
 """
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def main() -> None:
     if params.representation.perceptual_weight:
         perceptual = make_perceptual(params.seed, train, paths.raw, paths.models / "perceptual.safetensors", paths.checkpoint)
     name = perceptual.name if perceptual else None
-    key = fingerprint(config, params.representation.__dict__, params.seed, name, *sorted(paths.processed.glob("**/*.npy")))
+    key = fingerprint(config, asdict(params.representation), params.seed, name, *sorted(paths.processed.glob("**/*.npy")))
     checkpoint = paths.checkpoint("train_ae", key)
     if params.representation.kind in ("vq", "fsq"):
         print(f"{params.representation.kind} has a grid of tokens, one in each cell: latent_dim does not apply.")

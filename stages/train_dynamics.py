@@ -6,6 +6,7 @@ python -m stages.train_dynamics  →  models/<game>/dynamics.safetensors + world
 """
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -35,7 +36,7 @@ def main() -> None:
     latents = {name: read_array(paths.latents / f"{name}.npy") for name in ("train", "val")}
     start = [params.dynamics.start_cart] if params.dynamics.start_cart else []
     files = [*start, *sorted(paths.processed.glob("*/index.npy")), *sorted(paths.latents.glob("*.npy"))]
-    key = fingerprint(params.dynamics_kind, params.dynamics.__dict__, params.seed, *files)
+    key = fingerprint(params.dynamics_kind, asdict(params.dynamics), params.seed, *files)
     checkpoint = paths.checkpoint("train_dynamics", key)
     representation = load_representation(paths.models / "representation.safetensors")
     pictures = representation.pictures if representation.vocabulary else None

@@ -1,6 +1,7 @@
 """params.yaml, its checks, and dvc.yaml's knowledge of it."""
 
 import ast
+import copy
 import re
 from pathlib import Path
 
@@ -15,7 +16,15 @@ from dreamcart.params import Params, load_params
 
 VALUES = yaml.safe_load((ROOT / "params.yaml").read_text())
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-KEYS = [f"{k}.{inner}" if isinstance(v, dict) else k for k, v in VALUES.items() for inner in (v if isinstance(v, dict) else [k])]
+
+
+def keys_of(values: dict, before: str = "") -> list[str]:
+    """Return the names of all settings, those in sections with dots."""
+    inner = ((f"{before}{key}", value) for key, value in values.items())
+    return [name for key, value in inner for name in (keys_of(value, f"{key}.") if isinstance(value, dict) else [key])]
+
+
+KEYS = keys_of(VALUES)
 
 PLUMBING = {
     f"dreamcart/{name}.py"
@@ -91,9 +100,11 @@ def test_deps_exist(stage):
 def test_every_key_has_its_sentence(key):
     """Whoever opens params.yaml finds what a key means right above it."""
     lines = (ROOT / "params.yaml").read_text().splitlines()
-    section, _, name = key.rpartition(".")
-    begin = lines.index(f"{section}:") if section else 0
-    at = next(i for i in range(begin, len(lines)) if re.match(rf"{'  ' if section else ''}{name}:", lines[i]))
+    *sections, name = key.split(".")
+    at = 0
+    for depth, section in enumerate(sections):
+        at = lines.index(f"{'  ' * depth}{section}:", at)
+    at = next(i for i in range(at, len(lines)) if re.match(rf"{'  ' * len(sections)}{name}:", lines[i]))
     assert re.fullmatch(r" *# .*\.", lines[at - 1])
 
 
@@ -103,9 +114,18 @@ def test_the_repositorys_own_params_are_valid():
 
 
 def with_value(key: str, value: object) -> dict:
-    changed = {k: dict(v) if isinstance(v, dict) else v for k, v in VALUES.items()}
-    section, _, name = key.rpartition(".")
-    (changed[section] if section else changed)[name] = value
+    return with_values({key: value})
+
+
+def with_values(changes: dict[str, object]) -> dict:
+    """Return the repository's params with some values changed, by their names with dots."""
+    changed = copy.deepcopy(VALUES)
+    for key, value in changes.items():
+        *sections, name = key.split(".")
+        place = changed
+        for section in sections:
+            place = place[section]
+        place[name] = value
     return changed
 
 
@@ -132,22 +152,22 @@ def with_value(key: str, value: object) -> dict:
         ("collect.recordings", ["a@1", 7], "a text"),
         ("preprocess.color", "grey", "'gray', 'rgb'"),
         ("representation.kind", "vqvae", "'tiles', 'ae', 'vae', 'vq', 'fsq'"),
-        ("representation.beta", -1.0, "0.0 to"),
-        ("representation.codes", 1, "2 to 32767"),
-        ("representation.codes", 40_000, "2 to 32767"),
-        ("representation.code_size", 0, "1 to"),
-        ("representation.commitment_weight", -0.1, "0.0 to"),
+        ("representation.vae.beta", -1.0, "0.0 to"),
+        ("representation.vq.codes", 1, "2 to 32767"),
+        ("representation.vq.codes", 40_000, "2 to 32767"),
+        ("representation.vq.code_size", 0, "1 to"),
+        ("representation.vq.commitment_weight", -0.1, "0.0 to"),
         ("representation.perceptual_weight", -0.1, "0.0 to"),
-        ("representation.levels", [8, 2], "3 to 64"),
-        ("representation.levels", 8, "a list"),
+        ("representation.fsq.levels", [8, 2], "3 to 64"),
+        ("representation.fsq.levels", 8, "a list"),
         ("dynamics.kind", "diffusion", "'auto', 'tokens', 'mlp', 'conv', 'gaussian', 'gru', 'flow', 'transformer'"),
         ("dynamics.training", "student", "'teacher', 'self_fed', 'k_step'"),
         ("dynamics.self_fed_probability", 1.5, "0.0 to 1.0"),
         ("dynamics.rollout_steps", 0, "1 to 256"),
-        ("dynamics.beta", -0.1, "0.0 to 10.0"),
-        ("dynamics.flow_steps", 0, "1 to 64"),
-        ("dynamics.heads", 0, "1 to"),
-        ("dynamics.units", 0, "1 to"),
+        ("dynamics.gaussian.beta", -0.1, "0.0 to 10.0"),
+        ("dynamics.flow.flow_steps", 0, "1 to 64"),
+        ("dynamics.transformer.heads", 0, "1 to"),
+        ("dynamics.gru.units", 0, "1 to"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(key, value, allowed):
@@ -191,7 +211,10 @@ def test_a_missing_key_is_named():
         ({"dynamics.input_noise": 0.1}, ["dynamics.input_noise", "'ae' or 'vae'"]),
         ({"collect.revision": "abc"}, ["collect.revision", "'emulator'"]),
         ({"collect.actions": "full"}, ["collect.actions", "'auto'"]),
-        ({"dynamics.kind": "transformer", "dynamics.heads": 3}, ["dynamics.hidden", "128", "dynamics.heads", "3"]),
+        (
+            {"dynamics.transformer.heads": 3},
+            ["dynamics.transformer.hidden", "128", "dynamics.transformer.heads", "3"],
+        ),
         ({"preprocess.tile": 0}, ["preprocess.tile", "'tiles'"]),
         ({"preprocess.tile": 8, "preprocess.height": 84}, ["preprocess.height", "84", "multiple of 8"]),
         ({**AE, "dynamics.kind": "mlp", "latent_dim": 0}, ["dynamics.kind", "'mlp'", "latent_dim", "'conv'"]),
@@ -199,14 +222,12 @@ def test_a_missing_key_is_named():
         ({"representation.kind": "vq", "dynamics.kind": "mlp"}, ["dynamics.kind", "'mlp'", "'vq'", "'tokens'"]),
         ({"representation.kind": "vq", "preprocess.height": 84, "preprocess.tile": 0}, ["preprocess.height", "multiple of 8"]),
         ({"representation.perceptual_weight": 0.1}, ["perceptual_weight", "0.1", "'tiles'", "'ae', 'vae', 'vq' or 'fsq'"]),
-        ({"representation.noise_factor": 0.1}, ["noise_factor", "0.1", "'tiles'", "'ae' or 'vae'"]),
-        ({"representation.kind": "fsq", "representation.noise_factor": 0.1}, ["noise_factor", "'fsq'", "tokens", "'ae' or 'vae'"]),
         (
             {"representation.kind": "ae", "representation.l1_weight": 0, "representation.mse_weight": 0},
             ["l1_weight", "mse_weight", "perceptual_weight", "above 0"],
         ),
-        ({"representation.levels": [64, 64, 9]}, ["representation.levels", "36,864", "32,767"]),
-        ({"representation.levels": []}, ["representation.levels", "one entry"]),
+        ({"representation.fsq.levels": [64, 64, 9]}, ["representation.fsq.levels", "36,864", "32,767"]),
+        ({"representation.fsq.levels": []}, ["representation.fsq.levels", "one entry"]),
         ({"representation.channels": []}, ["representation.channels", "at least one"]),
         ({**AE, "preprocess.height": 84}, ["preprocess.height", "84", "multiple of 8"]),
         (
@@ -217,12 +238,8 @@ def test_a_missing_key_is_named():
 )
 def test_values_that_do_not_fit_each_other_are_refused(changes, named):
     """Combinations that would fail an hour later must fail at once, naming the ways out."""
-    values = VALUES
-    for key, value in changes.items():
-        section, _, name = key.rpartition(".")
-        values = values | ({section: values[section] | {name: value}} if section else {name: value})
     with pytest.raises(UserError) as caught:
-        build(Params, values, "")
+        build(Params, with_values(changes), "")
     assert_sentence(caught.value)
     assert [part for part in named if part not in str(caught.value)] == []
 

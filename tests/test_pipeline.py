@@ -299,7 +299,7 @@ def test_a_second_repro_runs_nothing(killed, env):
 @pytest.mark.parametrize(
     ("change", "stage", "outdated"),
     [
-        (["dynamics.steps=6", "dynamics.blocks=2"], "train_dynamics", {"rollout_eval"}),
+        (["dynamics.steps=6", "dynamics.tokens.blocks=2"], "train_dynamics", {"rollout_eval"}),
         # it is no setting of tiles, so the model that comes out is the same, and outdates nothing more
         (["representation.weight_decay=0.5"], "train_ae", {"rollout_eval"}),
     ],

@@ -1,5 +1,6 @@
 """Training a dynamics model on the latents of a dataset: teacher-forced, self-fed, or by rollouts of k steps."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,7 @@ def dynamics_config(params: Params, latent_shape: tuple[int, ...], buttons: int,
     """The self-describing config of the dynamics that `params` asks for; `sizes` are what a family finds in the data."""
     family = FAMILIES[params.dynamics_kind]
     settings = {name: getattr(params.dynamics, name) for name in family.settings}
+    settings |= asdict(getattr(params.dynamics, params.dynamics_kind))
     return {"kind": params.dynamics_kind, "latent_shape": list(latent_shape), "buttons": buttons, **sizes, **settings}
 
 

@@ -1,5 +1,6 @@
 """Lists of experiments: what to run, and what the runs must show. A list is a YAML file; wrong ones are refused."""
 
+import copy
 import functools
 import math
 import re
@@ -237,11 +238,13 @@ def stages_of(run: Run) -> list[str]:
 def changed_params(overrides: tuple[str, ...], values: dict[str, Any] | None = None) -> Params:
     """params.yaml (or `values` of it) with overrides applied. Raises UserError where one is not accepted."""
     values = values or yaml.safe_load((ROOT / "params.yaml").read_text())
-    values = {key: dict(value) if isinstance(value, dict) else value for key, value in values.items()}
+    values = copy.deepcopy(values)
     for change in overrides:
         key, equals, text = change.partition("=")
-        *section, name = key.split(".")
-        place = values.get(section[0]) if len(section) == 1 else values if not section else None
+        *sections, name = key.split(".")
+        place = values
+        for section in sections:
+            place = place.get(section) if isinstance(place, dict) else None
         if not equals or not isinstance(place, dict) or name not in place:
             raise UserError(f"The override {change!r} names no setting of params.yaml.")
         place[name] = yaml.safe_load(text)

@@ -28,18 +28,13 @@ def representation_config(params: Params, shape: tuple[int, int, int]) -> dict[s
     own = params.representation
     if own.kind == "tiles":
         return {"kind": "tiles", "shape": list(shape), "tile": params.preprocess.tile}
-    vector = {"latent_dim": params.latent_dim, "grid_channels": own.grid_channels, "noise_factor": own.noise_factor}
-    family = {
-        "ae": vector,
-        "vae": vector | {"beta": own.beta},
-        "vq": {"codes": own.codes, "code_size": own.code_size, "commitment_weight": own.commitment_weight},
-        "fsq": {"levels": own.levels},
-    }
+    latent = {"latent_dim": params.latent_dim} if own.kind in ("ae", "vae") else {}
     return {
         "kind": own.kind,
         "shape": list(shape),
         "channels": own.channels,
-        **family[own.kind],
+        **latent,
+        **own.own,
         "l1_weight": own.l1_weight,
         "mse_weight": own.mse_weight,
         "perceptual_weight": own.perceptual_weight,

@@ -58,7 +58,8 @@ def write_cart(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any
     signed = meta | {"fingerprint": fingerprint_of(tensors, meta)}
     size = file_size(tensors, signed)
     if size > MOST_BYTES:
-        raise UserError(f"This model takes {size / 1e6:.1f} MB, and a cart holds 8; make it smaller (dynamics.channels, blocks).")
+        said = f"This model takes {size / 1e6:.1f} MB, and a cart holds {MOST_BYTES / 1e6:g}"
+        raise UserError(f"{said}; make it smaller (by the settings of dynamics.{meta['dynamics']['kind']}).")
     save_tensors(path, tensors, signed)
 
 

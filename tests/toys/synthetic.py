@@ -1,6 +1,7 @@
 """A made-up game, its recordings and its params, which the tests share."""
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,17 @@ def make_spec(**changes: Any) -> GameSpec:
 def make_params(**changes: Any) -> Params:
     """The repository's params.yaml with some values changed; `representation__steps` is representation.steps.
 
-    Unless told otherwise it is the autoencoder on a grid, whose frames need be of no size in particular.
+    A setting of families is changed in all that have it. Unless told otherwise it is the autoencoder
+    on a grid, whose frames need be of no size in particular.
     """
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values["latent_dim"], values["representation"]["kind"], values["preprocess"]["tile"] = 0, "ae", 0
     for name, value in changes.items():
         *section, key = name.split("__")
-        (values[section[0]] if section else values)[key] = value
+        place = values[section[0]] if section else values
+        inner = [part for part in place.values() if isinstance(part, dict) and key in part] if key not in place else []
+        for part in inner or [place]:
+            part[key] = value
     return build(Params, values, "")
 
 
@@ -159,7 +164,8 @@ def make_random_world(folder: Path, kind: str) -> Path:
         config = {"kind": kind, "latent_shape": [4], "buttons": len(BUTTONS)}
         values = {"hidden": 16, "channels": 8, "dead_zone": 0.0, "flow_steps": 4, "beta": 0.001}
         values |= {"history_frames": 2, "history_actions": 2}
-        config |= {name: values[name] for name in FAMILIES[kind].settings}
+        settings = (*FAMILIES[kind].settings, *asdict(getattr(params.dynamics, kind)))
+        config |= {name: values[name] for name in settings}
         dynamics = make_dynamics(config)
         if kind == "flow":
             nn.init.normal_(dynamics.net.last.weight, std=0.5)  # untrained, nothing would change

@@ -84,7 +84,7 @@ def take_weights(model: TokenDynamics, trained: TokenDynamics, path: str) -> Non
     sizes = {name: weight.shape for name, weight in model.network.state_dict().items() if not name.startswith(fresh)}
     weights = {name: weight for name, weight in trained.network.state_dict().items() if not name.startswith(fresh)}
     if sizes != {name: weight.shape for name, weight in weights.items()}:
-        raise _misfit(path, "is a network of another size (dynamics.channels, blocks, memory, history_frames)")
+        raise _misfit(path, "is a network of another size (dynamics.history_frames, or a setting of dynamics.tokens)")
     model.network.load_state_dict(weights, strict=False)
     if older["slot."]:
         model.network.slot.become(trained.network.slot)

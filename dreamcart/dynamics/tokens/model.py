@@ -226,7 +226,7 @@ def config_for(
     layout: Layout, vocabulary: int, buttons: int, own: Any, dials: Sequence[Dial] = (), side: int = 0, codes: bool = False
 ) -> dict[str, Any]:
     """The self-describing config of the model for a layout, a game's dials, and the side of its tiles if it has inertia; `own`
-    holds the params; codes: see `Network`."""
+    holds channels, blocks, memory and history_frames; codes: see `Network`."""
     return {
         "kind": "tokens",
         "latent_shape": list(layout.backdrops.shape[1:]),

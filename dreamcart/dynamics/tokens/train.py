@@ -1,7 +1,8 @@
 """Training the token dynamics: the loss, what is shown in advance, validation by frames got wrong."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -178,7 +179,8 @@ def train_tokens(
     dials = [Dial(*paddle) for paddle in train.spec.paddles]
     side = tiles.shape[1] if has_inertia(tiles, *shown) else 0
     codes = bool(start) and trained.network.codes
-    config = config_for(layout, len(pictures), len(train.spec.buttons), own, dials, side, codes)
+    sizes = SimpleNamespace(history_frames=own.history_frames, **asdict(own.tokens))
+    config = config_for(layout, len(pictures), len(train.spec.buttons), sizes, dials, side, codes)
     model = TokenDynamics(**{key: value for key, value in config.items() if key != "kind"}, pictures=pictures)
     model.set_layout(layout)
     if side:
