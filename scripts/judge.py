@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from dreamcart.core.arguments import Parser, add_force, new_file, path, whole
 from dreamcart.core.errors import UserError, run_stage
 from dreamcart.core.paths import Paths
+from dreamcart.core.provenance import stamp
 from dreamcart.core.tables import print_table
 from dreamcart.core.tensors import load_tensors
 from dreamcart.core.tracked import spare
@@ -57,16 +58,17 @@ def main() -> None:
     config = replace(params.rollout_eval, starts=args.starts) if args.starts else params.rollout_eval
     make_repeatable(params.seed)
     world, meta = load_cart(args.cart, pick_device())
-    tensors = load_tensors(args.cart)[0]
+    tensors, meta_of_file = load_tensors(args.cart)
     report, shown = judge(world, params, tensors["median"].numpy(), config)
     print_report(f"{args.cart} against {world.spec.title}", report)
     print_game(params, config)
+    made = stamp(str(meta_of_file["fingerprint"]))
     if args.filmstrip:
         near = [h for h in sorted(set(config.horizons)) if h <= shown.real.shape[1]]
         at = [h - 1 for h in near]
-        filmstrip_picture(shown.real[0, at], shown.dream[0, at], near, args.filmstrip)
+        filmstrip_picture(shown.real[0, at], shown.dream[0, at], near, args.filmstrip, made)
     if args.write:
-        write_cart(args.cart, tensors, meta | {"metrics": report})
+        write_cart(args.cart, tensors, meta | {"metrics": report | {"made": stamp()}})
 
 
 def print_game(params: Params, config: RolloutConfig) -> None:

@@ -21,6 +21,7 @@ from dreamcart.core.arguments import Parser, game, number, path, whole
 from dreamcart.core.errors import run_stage
 from dreamcart.core.files import write_json
 from dreamcart.core.paths import Paths
+from dreamcart.core.provenance import stamp
 from dreamcart.core.tables import print_table
 from dreamcart.data.scripts import make_policy
 from dreamcart.evaluation.fidelity import gradient_energy
@@ -115,6 +116,7 @@ def main() -> None:
         numbers = run(Dream(world, None), Script(held(world, count, SEED), count)).numbers()
     report |= {"steps_per_second": numbers["steps/s"], "p99_ms": numbers["p99 ms"], "real_time": world.spec.step_rate}
     print_table(f"{world.spec.title}: {args.seconds:g} seconds of play", list(report), [list(report.values())])
+    report["made"] = stamp(title.fingerprint)
     write_json(Paths(world.spec.name).metrics / f"minute{'_cart' * bool(args.cart)}.json", report)
 
 

@@ -22,6 +22,7 @@ from dreamcart.core.arguments import whole
 from dreamcart.core.errors import UserError, run_stage
 from dreamcart.core.files import write_json
 from dreamcart.core.paths import Paths
+from dreamcart.core.provenance import stamp
 from dreamcart.core.tables import print_table
 from dreamcart.data.scripts import make_policy
 from dreamcart.evaluation.readback import Judged, legality, load_reader
@@ -97,6 +98,7 @@ def main() -> None:
         "What went wrong first", ["fault (buttons that had just gone down)", "dreams"], list(report["first_faults"].items())
     )
     name = "unattended" + "_cart" * bool(args.cart) + "_idle" * args.idle + f"_seed{args.seed}" * (args.seed != SEED)
+    report["made"] = stamp(title.fingerprint)
     write_json(Paths(world.spec.name).metrics / f"{name}.json", report)
 
 

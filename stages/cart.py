@@ -1,7 +1,7 @@
-"""Put the trained model of a game on a cart: one file that plays anywhere.
+"""Stage 7: put the trained model on a cart: one file that plays anywhere, with its recipe and its metrics.
 
-python stages/cart.py                  →  carts/my_<game>.cart, beside the one that came with Dreamcart
-python stages/cart.py --out my.cart
+python -m stages.cart                         →  models/<game>/dream.cart
+python stages/cart.py --out carts/my.cart     →  another place, as for a friend; --game for another game
 """
 
 import sys
@@ -23,7 +23,7 @@ from dreamcart.world.cart import load_cart, model_print, save_cart
 def parser() -> Parser:
     made = Parser(description=__doc__)
     made.add_argument("--game", type=game, help="which game (default: `game` in params.yaml)")
-    words = "the file to write (default: carts/my_<game>.cart)"
+    words = "the file to write (default: models/<game>/dream.cart)"
     made.add_argument("--out", type=new_file(".cart"), metavar="FILE", help=words)
     add_force(made)
     return made
@@ -36,14 +36,15 @@ def main() -> None:
     spare(out, args.force)
     save_cart(out, paths.models, metrics_of(paths))
     world, _ = load_cart(out, pick_device())  # it opens before anybody is told of it
-    print(f"{world.spec.title} is on {out} ({out.stat().st_size / 1e6:.1f} MB); play it with: python stages/play.py --cart {out}")
+    size = f"{out.stat().st_size / 1e6:.1f} MB"
+    print(f"{world.spec.title} is on {out} ({size}); play it with: python stages/play.py --cart {out}")
 
 
 def metrics_of(paths: Paths) -> dict[str, Any]:
     """The last evaluation, if it is of the model that is here; else nothing, and that is said."""
     rollout = paths.metrics / "rollout.json"
     report = read_report(rollout) if rollout.is_file() else {}
-    if report.get("of", {}).get("model") == model_print(paths.models):
+    if report.get("made", {}).get("model") == model_print(paths.models):
         return report
     print("The trained model has not been evaluated, so its cart has no metrics; `dvc repro` evaluates it.")
     return {}

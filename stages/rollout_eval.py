@@ -33,7 +33,6 @@ def main() -> None:
     make_repeatable(params.seed)
     world = load_world(paths.models, pick_device())
     report, shown = judge(world, params, load_tensors(paths.models / "world.safetensors")[0]["median"].numpy())
-    report["of"]["model"] = model_print(paths.models)
     table = sources_of(report)
     near = [h for h in sorted(set(params.rollout_eval.horizons)) if h <= shown.real.shape[1]]
     at = [h - 1 for h in near]
@@ -44,7 +43,7 @@ def main() -> None:
     write_csv(paths.plots / "rollout.csv", curve_rows(table))
     print_report(f"{world.spec.title}: dream against game", report)
     print_beside_cart(params.game, table)
-    write_report(paths.metrics / "rollout.json", report, headline(report))
+    write_report(paths.metrics / "rollout.json", report, headline(report), model_print(paths.models))
 
 
 def print_beside_cart(game: str, table: dict[str, Any]) -> None:

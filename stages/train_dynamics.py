@@ -8,6 +8,7 @@ python -m stages.train_dynamics  →  models/<game>/dynamics.safetensors + world
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -22,10 +23,10 @@ from dreamcart.dynamics.base import save_dynamics
 from dreamcart.evaluation.pictures import curve_picture
 from dreamcart.evaluation.single_step import single_step_report
 from dreamcart.families import FAMILIES, imported
-from dreamcart.params import load_params
+from dreamcart.params import Params, load_params
 from dreamcart.representation.registry import load_representation
 from dreamcart.training.device import pick_device
-from dreamcart.world.cart import load_start
+from dreamcart.world.cart import load_start, model_print
 from dreamcart.world.model import load_world, save_world
 
 
@@ -45,7 +46,7 @@ def main() -> None:
     save_dynamics(paths.models / "dynamics.safetensors", model, config)
     median = read_array(paths.processed / "median.npy").copy()
     starts = start_frames(paths.processed, {"train": train, "val": val})
-    save_world(paths.models / "world.safetensors", train.spec, starts, median, params.preprocess)
+    save_world(paths.models / "world.safetensors", train.spec, starts, median, params.preprocess, recipe_of(params))
     world = load_world(paths.models, pick_device())
     report = single_step_report(world, val, params.seed)
     print_table(
@@ -56,8 +57,14 @@ def main() -> None:
     write_csv(paths.plots / "train_dynamics.csv", curve)
     curve_picture(curve, model.error_is, "Dynamics", paths.plots / "train_dynamics.png")
     report = {"val": round(min(p["val"] for p in curve), 6), "val_is": model.error_is, **report}
-    write_report(paths.metrics / "train_dynamics.json", report, pick(report, ("val", "changed.model_l1")))
+    few = pick(report, ("val", "changed.model_l1"))
+    write_report(paths.metrics / "train_dynamics.json", report, few, model_print(paths.models))
     checkpoint.unlink(missing_ok=True)
+
+
+def recipe_of(params: Params) -> dict[str, Any]:
+    """Return the settings that made a model: those of the pipeline up to here."""
+    return {name: value for name, value in asdict(params).items() if name != "rollout_eval"}
 
 
 if __name__ == "__main__":

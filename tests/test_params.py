@@ -29,7 +29,7 @@ KEYS = keys_of(VALUES)
 PLUMBING = {
     f"dreamcart/{name}.py"
     for name in (
-        *("core/arguments", "core/errors", "core/files", "core/limits", "core/paths", "core/reports"),
+        *("core/arguments", "core/errors", "core/files", "core/limits", "core/paths", "core/provenance", "core/reports"),
         *("core/tables", "core/tensors", "core/typed", "params", "families", "world/cart_pin"),
     )
 }

@@ -169,7 +169,7 @@ def test_what_cannot_name_a_game_becomes_no_path(name):
 def test_the_paths_of_a_game_are_below_their_folders():
     paths = Paths("ALE/Pong-v5")
     assert paths.cart == ROOT / "carts/ALE/Pong-v5.cart"
-    assert paths.own_cart == ROOT / "carts/ALE/my_Pong-v5.cart"
+    assert paths.own_cart == ROOT / "models/ALE/Pong-v5/dream.cart"
     assert (paths.clips, paths.verify) == (
         ROOT / "plots/ALE/Pong-v5/clips",
         ROOT / "plots/ALE/Pong-v5/verify",

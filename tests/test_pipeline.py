@@ -365,7 +365,7 @@ def test_what_measures_dreams_runs_from_a_trained_model(tmp_path, env, workshop)
     )
     assert (tmp_path / "film.png").stat().st_size > 1000
     before, after = (load_tensors(Path(name))[1]["metrics"] for name in (cart, renewed))
-    assert before["of"]["model"]
+    assert before["made"]["model"]
     assert after["model"] == before["model"]  # the same dream, the same episodes: the same figures
     report = json.loads((place / "metrics" / GAME / "unattended_cart.json").read_text())
     assert report["steps"] == 2 * (1 + round(0.05 * 60 * 30))

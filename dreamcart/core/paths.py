@@ -145,9 +145,8 @@ class Paths:
 
     @property
     def own_cart(self) -> Path:
-        """The cart of the model that is trained here, beside it."""
-        *folders, name = self.game.split("/")
-        return below(ROOT / "carts", "/".join([*folders, f"my_{name}.cart"]))
+        """The cart of the model that is trained here."""
+        return self._at("models", "dream.cart")
 
     def checkpoint(self, stage: str, key: str) -> Path:
         """Where a stage keeps its checkpoint: outside its outputs, which DVC deletes before a run.

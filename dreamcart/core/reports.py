@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dreamcart.core.files import read_json, write_json
+from dreamcart.core.provenance import stamp
 
 
 def details_of(path: Path) -> Path:
@@ -18,9 +19,9 @@ def details_of(path: Path) -> Path:
     return path.with_name(f"{path.stem}_details.json")
 
 
-def write_report(path: Path, report: dict[str, Any], headline: dict[str, Any]) -> None:
-    """Write a stage's metrics file, with the headline, and the whole report beside it."""
-    write_json(details_of(path), _without_lists(report))
+def write_report(path: Path, report: dict[str, Any], headline: dict[str, Any], model: str = "") -> None:
+    """Write a stage's metrics file, with the headline, and beside it the whole report and what made it (`stamp`)."""
+    write_json(details_of(path), _without_lists(report | {"made": stamp(model)}))
     write_json(path, headline)
 
 

@@ -102,4 +102,4 @@ def emulator_for(spec: GameSpec, states: int, info: dict[str, Any]) -> Emulator 
 
 def sources_of(report: dict[str, Any]) -> dict[str, dict[str, dict[str, float | None]]]:
     """The rollouts' part of a report: {source: {horizon: {metric: mean}}}."""
-    return {name: table for name, table in report.items() if name not in (*TABLES, "of")}
+    return {name: table for name, table in report.items() if name not in (*TABLES, "of", "made")}

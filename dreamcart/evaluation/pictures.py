@@ -75,10 +75,15 @@ def before_after_picture(frames: np.ndarray, decoded: np.ndarray, names: list[st
         _save(figure, path)
 
 
-def filmstrip_picture(real: np.ndarray, dream: np.ndarray, horizons: list[int], path: Path) -> None:
-    """One rollout: real, dreamed and difference at the horizons. Both uint8 [len(horizons), H, W, C]."""
+def filmstrip_picture(
+    real: np.ndarray, dream: np.ndarray, horizons: list[int], path: Path, made: dict[str, str] | None = None
+) -> None:
+    """Draw one rollout: real, dreamed and difference at the horizons. Both uint8 [len(horizons), H, W, C].
+
+    `made` (see `provenance.stamp`) is kept in the file, as texts.
+    """
     difference = np.abs(real.astype(int) - dream).astype(np.uint8)
-    _grid([list(real), list(dream), list(difference)], ["real", "dream", "difference"], [f"+{h}" for h in horizons], path)
+    _grid([list(real), list(dream), list(difference)], ["real", "dream", "difference"], [f"+{h}" for h in horizons], path, made)
 
 
 def comparison_frames(real: np.ndarray, dream: np.ndarray) -> np.ndarray:
@@ -144,7 +149,9 @@ def _show(axis: Any, picture: np.ndarray) -> None:
     axis.imshow(large, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
 
 
-def _grid(rows: list[list[np.ndarray]], labels: list[str], names: list[str], path: Path) -> None:
+def _grid(
+    rows: list[list[np.ndarray]], labels: list[str], names: list[str], path: Path, made: dict[str, str] | None = None
+) -> None:
     """Pictures in rows with a label each and a name a column, drawn pixel for pixel (scaled by whole numbers)."""
     height, width = rows[0][0].shape[:2]
     with plt.rc_context(INK):
@@ -160,13 +167,13 @@ def _grid(rows: list[list[np.ndarray]], labels: list[str], names: list[str], pat
                 if c == 0:
                     axes[r, c].set_ylabel(labels[r], fontsize=8)
         figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.96, wspace=0.04, hspace=0.06)
-        _save(figure, path)
+        _save(figure, path, made)
 
 
-def _save(figure: Any, path: Path) -> None:
+def _save(figure: Any, path: Path, made: dict[str, str] | None = None) -> None:
     content = io.BytesIO()
-    # no version stamp: the same run gives the same bytes
-    figure.savefig(content, format="png", metadata={"Software": None})
+    # matplotlib's version is left out: the same run gives the same bytes
+    figure.savefig(content, format="png", metadata={"Software": None} | (made or {}))
     plt.close(figure)
     _write(content, path)
 

@@ -7,7 +7,8 @@ import torch
 
 from dreamcart.core.errors import UserError
 from dreamcart.core.paths import ROOT, Paths
-from dreamcart.world.cart import carts, load_cart
+from dreamcart.core.tensors import read_metadata
+from dreamcart.world.cart import carts, load_cart, model_print
 from dreamcart.world.model import WorldModel, load_world
 
 
@@ -21,6 +22,13 @@ class Title:
     @property
     def label(self) -> str:
         return f"{self.game} (trained here)" if self.cart is None else f"{self.game} (cart)"
+
+    @property
+    def fingerprint(self) -> str:
+        """Which model it is: by its files, or as its cart says."""
+        if self.cart is None:
+            return model_print(Paths(self.game).models)
+        return str(read_metadata(self.cart, "choose another cart").get("fingerprint", ""))
 
     def load(self, device: torch.device) -> WorldModel:
         """Raises UserError where it is damaged or does not fit this Dreamcart."""

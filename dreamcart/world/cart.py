@@ -15,6 +15,7 @@ import torch
 from dreamcart.core.errors import UserError
 from dreamcart.core.files import fingerprint
 from dreamcart.core.paths import ROOT
+from dreamcart.core.provenance import stamp
 from dreamcart.core.tensors import file_size, load_tensors, save_tensors
 from dreamcart.dynamics.base import Trained
 from dreamcart.params import Params
@@ -38,13 +39,15 @@ def model_print(folder: Path) -> str:
 def save_cart(path: Path, folder: Path, metrics: dict[str, Any]) -> None:
     """Write the trained model in `folder` (see `world_model`), with its metrics, as a cart.
 
+    It holds its recipe as well: the settings that made it, the code and the date.
+
     Raises:
         UserError: a part is missing or damaged, or the cart would exceed MOST_BYTES.
     """
     tensors, world = load_tensors(folder / "world.safetensors")
     meta = {"game": world["game"], "starts": world["starts"], "metrics": metrics}
-    if "preprocess" in world:  # the first models did not say
-        meta["preprocess"] = world["preprocess"]
+    meta |= {name: world[name] for name in ("preprocess", "recipe") if name in world}  # older models do not say
+    meta["made"] = stamp(model_print(folder))
     for part in PARTS:
         weights, own = load_tensors(folder / f"{part}.safetensors")
         tensors |= {f"{part}.{name}": weight for name, weight in weights.items()}

@@ -117,13 +117,20 @@ class WorldModel:
             return self.representation.decode(self.encode(frames)).cpu().numpy()
 
 
-def save_world(path: Path, spec: GameSpec, starts: dict[str, np.ndarray], median: np.ndarray, seen_as: PreprocessConfig) -> None:
-    """Write world.safetensors: what a dream needs beside its two networks."""
+def save_world(
+    path: Path,
+    spec: GameSpec,
+    starts: dict[str, np.ndarray],
+    median: np.ndarray,
+    seen_as: PreprocessConfig,
+    recipe: dict[str, Any] | None = None,
+) -> None:
+    """Write world.safetensors: what a dream needs beside its two networks, and the settings that made it (`recipe`)."""
     tensors = {f"start.{name}": torch.from_numpy(np.ascontiguousarray(frame)) for name, frame in starts.items()}
     save_tensors(
         path,
         tensors | {"median": torch.from_numpy(median)},
-        {"game": spec.to_dict(), "starts": list(starts), "preprocess": asdict(seen_as)},
+        {"game": spec.to_dict(), "starts": list(starts), "preprocess": asdict(seen_as), "recipe": recipe or {}},
     )
 
 

@@ -298,10 +298,10 @@ def stage(home, monkeypatch, capsys):
 def test_from_a_trained_model_to_a_played_cart(home, stage):
     """The way of a cart: made, with the metrics of the last evaluation; listed; and played where nothing was trained."""
     (home / "metrics" / "blockfall").mkdir(parents=True)
-    report = METRICS | {"of": {"starts": 1, "model": model_print(home / "models" / "blockfall")}}
+    report = METRICS | {"of": {"starts": 1}, "made": {"model": model_print(home / "models" / "blockfall")}}
     (home / "metrics" / "blockfall" / "rollout.json").write_text(json.dumps(report))
-    code, printed, _ = stage("cart", "--game", "blockfall")
     path = home / "carts" / "my_blockfall.cart"
+    code, printed, _ = stage("cart", "--game", "blockfall", "--out", str(path))
     assert (code, printed.startswith("Blockfall is on "), f"--cart {path}" in printed) == (0, True, True)
     assert load_cart(path, CPU)[1]["metrics"] == report
     shutil.rmtree(home / "models")

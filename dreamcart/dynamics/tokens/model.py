@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from dreamcart.dynamics.base import UNTOLD
 from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, chances, choices, decide
@@ -111,7 +112,8 @@ class TokenDynamics(Moving, Ruled):
         before = torch.zeros(len(latents), dtype=torch.int64, device=latents.device) if real is None else latents.shape[1] - real
         first = int(before.min())
         network = self.network
-        for step in range(first, latents.shape[1]):
+        steps = range(first, latents.shape[1])
+        for step in tqdm(steps, desc="context", unit="frame", delay=2, leave=False):
             seen = windows[:, step], network.summary(windows[:, step]), layout.backdrop_of(latents[:, step])
             if step == first:
                 moving = {"kinds": len(self.kinds.colours), "moments": self.moments, "recalled": self.recalled}
