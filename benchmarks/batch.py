@@ -1,8 +1,10 @@
-"""Many dreams at once against many emulators: model steps a second, on the same cores in the same run.
+"""Many dreams at once against many emulators: model steps a second, on the same cores in the same
+run.
 
 python benchmarks/batch.py [--game NAME] [--cart FILE] [--batch 64] [--steps 100] [--workers 2]
 
-Both play the same scripted buttons. The dream's frames are decoded to pixels, as the emulator's are.
+Both play the same scripted buttons. The dream's frames are decoded to pixels, as the emulator's
+are.
 """
 
 import multiprocessing
@@ -66,7 +68,9 @@ def main() -> None:
     world = title.load(pick_device())
     spec = load_game(world.spec.name)
     with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
-        tasks = [(spec, args.batch * args.steps // args.workers, seed) for seed in range(args.workers)]
+        tasks = [
+            (spec, args.batch * args.steps // args.workers, seed) for seed in range(args.workers)
+        ]
         told = pool.map(emulate, tasks, chunksize=1)
     real = sum(steps for steps, _ in told) / max(seconds for _, seconds in told)
     presses = np.array([buttons(spec, args.steps, seed) for seed in range(args.batch)], np.uint8)
@@ -77,7 +81,10 @@ def main() -> None:
             begin = time.perf_counter()
         _, state = world.step(state, presses[:, step % args.steps])
     dream = args.batch * args.steps / (time.perf_counter() - begin)
-    rows = [[f"dream, batch {args.batch}", round(dream)], [f"emulator, {args.workers} processes", round(real)]]
+    rows = [
+        [f"dream, batch {args.batch}", round(dream)],
+        [f"emulator, {args.workers} processes", round(real)],
+    ]
     print_table(title.label, ["", "model steps/s"], rows)
     print(f"dream / emulator: {dream / real:.3f}")
 

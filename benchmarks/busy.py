@@ -1,11 +1,12 @@
-"""What is left of the speed beside other work: each task alone, and beside processes that keep a core busy.
+"""What is left of the speed beside other work: each task alone, and beside processes that keep a
+core busy.
 
 python benchmarks/busy.py [--tasks play batch …] [--busy 1 2] [--rounds N] [--threads N]
 
-Each measurement is a process of its own, as a stage is: alone, then beside the busy ones, round after
-round, so that all see the same machine. The table holds medians. The trainings need the processed
-frames and tokens of `game` (run `make` first). OMP_WAIT_POLICY=ACTIVE shows what threads that wait
-awake would cost (`dreamcart/__init__.py` lets them sleep).
+Each measurement is a process of its own, as a stage is: alone, then beside the busy ones, round
+after round, so that all see the same machine. The table holds medians. The trainings need the
+processed frames and tokens of `game` (run `make` first). OMP_WAIT_POLICY=ACTIVE shows what threads
+that wait awake would cost (`dreamcart/__init__.py` lets them sleep).
 """
 
 import json
@@ -91,7 +92,9 @@ def training(run: Callable[..., object]) -> tuple[float, str]:
     params = load_params()
     paths = Paths(params.game)
     if not (paths.latents / "train.npy").is_file():
-        raise UserError(f"{paths.latents} is missing, so no training can be timed; run `make` first.")
+        raise UserError(
+            f"{paths.latents} is missing, so no training can be timed; run `make` first."
+        )
     often = {"steps": 10**6, "validate_every": 10**6, "checkpoint_every": 10**6}
     splits = [load_split(paths.processed, name) for name in ("train", "val")]
     with tempfile.TemporaryDirectory() as scratch, suppress(Enough):
@@ -106,7 +109,9 @@ def tokens(params, often, splits, checkpoint) -> None:
     paths = Paths(params.game)
     params = replace(params, dynamics=replace(params.dynamics, **often))
     pictures = load_representation(paths.models / "representation.safetensors").pictures
-    both = {name: np.load(paths.latents / f"{name}.npy", mmap_mode="r") for name in ("train", "val")}
+    both = {
+        name: np.load(paths.latents / f"{name}.npy", mmap_mode="r") for name in ("train", "val")
+    }
     train_tokens(params, *splits, both, pictures, checkpoint)
 
 
@@ -165,7 +170,9 @@ def spin() -> None:
 @contextmanager
 def busy(count: int) -> Iterator[None]:
     """Run `count` busy processes."""
-    others = [multiprocessing.get_context("spawn").Process(target=spin, daemon=True) for _ in range(count)]
+    others = [
+        multiprocessing.get_context("spawn").Process(target=spin, daemon=True) for _ in range(count)
+    ]
     for other in others:
         other.start()
     time.sleep(1.0 if others else 0.0)  # until they have started
@@ -178,7 +185,10 @@ def busy(count: int) -> Iterator[None]:
 
 
 def measured(task: str, threads: int) -> tuple[float, str]:
-    """Measure a task in a process of its own. Raises UserError with what that said where it fails."""
+    """Measure a task in a process of its own.
+
+    Raises UserError with what that said where it fails.
+    """
     words = [sys.executable, __file__, "--tasks", task, "--here"]
     chosen = {"OMP_NUM_THREADS": str(threads)} if threads else {}
     done = subprocess.run(words, env=os.environ | chosen, capture_output=True, text=True, cwd=ROOT)
@@ -189,13 +199,25 @@ def measured(task: str, threads: int) -> tuple[float, str]:
 
 def parser() -> Parser:
     made = Parser(description=__doc__)
-    made.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS), help="which (default: all)")
+    made.add_argument(
+        "--tasks", nargs="+", choices=list(TASKS), default=list(TASKS), help="which (default: all)"
+    )
     words = "busy processes beside it (default: 1)"
     made.add_argument("--busy", type=whole(1, 64), nargs="+", default=[1], metavar="N", help=words)
-    made.add_argument("--rounds", type=whole(1, 100), default=3, metavar="N", help="measurements of each (default: 3)")
+    made.add_argument(
+        "--rounds",
+        type=whole(1, 100),
+        default=3,
+        metavar="N",
+        help="measurements of each (default: 3)",
+    )
     words = "torch's threads (default: 0, as many as cores)"
     made.add_argument("--threads", type=whole(0, 256), default=0, metavar="N", help=words)
-    made.add_argument("--here", action="store_true", help="measure one task in this process, and print its speed as JSON")
+    made.add_argument(
+        "--here",
+        action="store_true",
+        help="measure one task in this process, and print its speed as JSON",
+    )
     return made
 
 
@@ -214,7 +236,14 @@ def main() -> None:
                     speed, unit = measured(task, args.threads)
                 speeds.append(speed)
         alone, *beside = (statistics.median(speeds) for speeds in found.values())
-        rows.append([task, unit, round(alone, 1), *(f"{speed:.1f} ({speed / alone:.2f})" for speed in beside)])
+        rows.append(
+            [
+                task,
+                unit,
+                round(alone, 1),
+                *(f"{speed:.1f} ({speed / alone:.2f})" for speed in beside),
+            ]
+        )
         print(*rows[-1], flush=True)
     header = ["", "unit", "alone", *(f"beside {count} busy" for count in args.busy)]
     print_table("Speed, and its share of that alone", header, rows)

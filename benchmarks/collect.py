@@ -1,12 +1,14 @@
-"""Recording against bare emulation: frames a second of `collect`, over those of the emulator with nothing kept; and its
-bytes against those of lossless WebP (Pillow's default effort), frame by frame.
+"""Recording against bare emulation: frames a second of `collect`, over those of the emulator with
+nothing kept; and its bytes against those of lossless WebP (Pillow's default effort), frame by
+frame.
 
 python benchmarks/collect.py [--game NAME] [--frames N]
 
-Both sides run episodes of the same length from the same states on the same number of processes, one after the
-other; the bare emulator presses nothing, and its processes start before the clock. Bytes are those of the whole dataset,
-buttons and variables included, over its frames. WebP is shown twice: an image a frame, and an image a distinct frame of
-every shard, as Parquet would store it; both are bare images, measured on some shards spread over the recording.
+Both sides run episodes of the same length from the same states on the same number of processes, one
+after the other; the bare emulator presses nothing, and its processes start before the clock. Bytes
+are those of the whole dataset, buttons and variables included, over its frames. WebP is shown
+twice: an image a frame, and an image a distinct frame of every shard, as Parquet would store it;
+both are bare images, measured on some shards spread over the recording.
 """
 
 import io
@@ -46,7 +48,9 @@ def bare(task) -> float:
 
 
 def webp(shards: list[Path]) -> tuple[float, float]:
-    """Bytes a frame of lossless WebP in these shards: an image a frame, and an image a distinct frame of a shard."""
+    """Bytes a frame of lossless WebP in these shards: an image a frame, and an image a distinct
+    frame of a shard.
+    """
     frames = every = distinct = 0
     for shard in shards:
         sizes: dict[bytes, int] = {}
@@ -77,7 +81,12 @@ def main() -> None:
     args = parser().parse_args()
     params = load_params()
     spec = load_game(args.game or params.game)
-    config = replace(params.collect, source="emulator", frames=args.frames or params.collect.frames, test_episodes=1)
+    config = replace(
+        params.collect,
+        source="emulator",
+        frames=args.frames or params.collect.frames,
+        test_episodes=1,
+    )
     play, test = plan_episodes(spec, config, params.seed)
     frames = sum(episode.steps for episode in play + test)
     shares = [(spec, (play + test)[i :: config.workers]) for i in range(config.workers)]
@@ -92,9 +101,28 @@ def main() -> None:
         size = sum(file.stat().st_size for file in shards) / count_rows(raw)
         each, distinct = webp(shards[:: -(-len(shards) // args.webp_shards)])
     print_table(
-        f"{spec.title}, {config.workers} processes, frame skip {spec.frame_skip}, start of the processes included in recording",
-        ["bare frames/s", "recorded frames/s", "ratio", "bytes a frame", "WebP, every frame", "WebP, distinct", "ratio to every"],
-        [[round(bare_rate), round(rate), rate / bare_rate, round(size), round(each), round(distinct), size / each]],
+        f"{spec.title}, {config.workers} processes, frame skip {spec.frame_skip}, start of the"
+        " processes included in recording",
+        [
+            "bare frames/s",
+            "recorded frames/s",
+            "ratio",
+            "bytes a frame",
+            "WebP, every frame",
+            "WebP, distinct",
+            "ratio to every",
+        ],
+        [
+            [
+                round(bare_rate),
+                round(rate),
+                rate / bare_rate,
+                round(size),
+                round(each),
+                round(distinct),
+                size / each,
+            ]
+        ],
     )
 
 

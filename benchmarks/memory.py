@@ -2,8 +2,9 @@
 
 python benchmarks/memory.py [--frames N]
 
-Runs the stages in a copy of the checkout, with the default sizes of pictures, models and batches but few training steps and
-rollouts, and prints each stage's peak resident memory (its largest process). The larger number is by default params.yaml's own.
+Runs the stages in a copy of the checkout, with the default sizes of pictures, models and batches
+but few training steps and rollouts, and prints each stage's peak resident memory (its largest
+process). The larger number is by default params.yaml's own.
 """
 
 import os
@@ -37,13 +38,21 @@ def peaks(frames: int) -> dict[str, int]:
         params["collect"] |= {"frames": frames, "test_episodes": 8}
         params["representation"] |= {"steps": FEW_STEPS}
         params["dynamics"] |= {"steps": FEW_STEPS}
-        # two batches, for the second comes while the first is not yet gone; and short, for an untrained dream is in doubt of all
-        params["rollout_eval"] |= {"starts": 2 * params["rollout_eval"]["batch_size"], "control_states": 2, "horizons": SHORT}
+        # two batches, for the second comes while the first is not yet gone; and short, for an
+        # untrained dream is in doubt of all
+        params["rollout_eval"] |= {
+            "starts": 2 * params["rollout_eval"]["batch_size"],
+            "control_states": 2,
+            "horizons": SHORT,
+        }
         (copy / "params.yaml").write_text(yaml.safe_dump(params))
         found = {}
         for stage in STAGES:
             process = subprocess.Popen(
-                [sys.executable, f"stages/{stage}.py"], cwd=copy, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                [sys.executable, f"stages/{stage}.py"],
+                cwd=copy,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
             _, status, usage = os.wait4(process.pid, 0)
             if status:

@@ -1,10 +1,13 @@
-"""The play loop, headless, on one core: steps a second and their slowest percent, over the emulator's own.
+"""The play loop, headless, on one core: steps a second and their slowest percent, over the
+emulator's own.
 
 python benchmarks/play.py [--game NAME] [--cart FILE] [--steps N]
-python benchmarks/play.py --families transformer flow --cores 2       # families at their default size, untrained
+python benchmarks/play.py --families transformer flow --cores 2
+    # families at their default size, untrained
 
-Untrained, a family costs what it costs trained, but for the transformer, which takes a pass for every draft that was
-wrong: untrained it copies, and with --restless its weights are so loud that most of its drafts are wrong.
+Untrained, a family costs what it costs trained, but for the transformer, which takes a pass for
+every draft that was wrong: untrained it copies, and with --restless its weights are so loud that
+most of its drafts are wrong.
 """
 
 import itertools
@@ -14,7 +17,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-os.environ["OMP_NUM_THREADS"] = "2" if "--cores" in sys.argv else "1"  # before torch starts its threads
+# before torch starts its threads
+os.environ["OMP_NUM_THREADS"] = "2" if "--cores" in sys.argv else "1"
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
@@ -38,11 +42,16 @@ from dreamcart.training.device import pick_device
 from dreamcart.world.model import WorldModel
 
 BUTTONS = "LEFT*3 .*5 A .*4 RIGHT*6 DOWN*8 .*6"
-ROUND = 300  # steps after which play starts again: a game that is over stands still, which costs less
+# steps after which play starts again: a game that is over stands still, which costs less
+ROUND = 300
 
 
-def untrained(trained: WorldModel, kind: str, latents: str, params: Params, restless: bool) -> WorldModel:
-    """A world of a family at its default size, with random weights, on the frames and the layout of a trained one."""
+def untrained(
+    trained: WorldModel, kind: str, latents: str, params: Params, restless: bool
+) -> WorldModel:
+    """A world of a family at its default size, with random weights, on the frames and the layout of
+    a trained one.
+    """
     torch.manual_seed(0)
     vector = replace(params, latent_dim=0 if latents == "grid" else params.latent_dim or 32)
     if latents == "tokens":
@@ -51,14 +60,23 @@ def untrained(trained: WorldModel, kind: str, latents: str, params: Params, rest
     else:
         own = replace(params.representation, kind="ae")
         told = replace(
-            vector, preprocess=replace(params.preprocess, tile=0), representation=own, dynamics=replace(params.dynamics, kind=kind)
+            vector,
+            preprocess=replace(params.preprocess, tile=0),
+            representation=own,
+            dynamics=replace(params.dynamics, kind=kind),
         )
         representation = make_representation(representation_config(told, trained.shape))
     extra = {}
     if kind == "transformer":
         known = trained.dynamics.layout
-        extra = {"vocabulary": representation.vocabulary, "cells": int(known.mask.sum()), "backdrops": len(known.backdrops)}
-    model = make_dynamics(dynamics_config(told, representation.latent_shape, len(trained.spec.buttons), **extra))
+        extra = {
+            "vocabulary": representation.vocabulary,
+            "cells": int(known.mask.sum()),
+            "backdrops": len(known.backdrops),
+        }
+    model = make_dynamics(
+        dynamics_config(told, representation.latent_shape, len(trained.spec.buttons), **extra)
+    )
     if kind == "transformer":
         model.set_layout(known)
         if restless:
@@ -66,16 +84,23 @@ def untrained(trained: WorldModel, kind: str, latents: str, params: Params, rest
             for block in model.blocks:
                 nn.init.normal_(block.attention.write.weight, std=0.1)
                 nn.init.normal_(block.layers[2].weight, std=0.1)
-    return WorldModel(trained.spec, representation, model, trained.starts, trained.seen_as, trained.device)
+    return WorldModel(
+        trained.spec, representation, model, trained.starts, trained.seen_as, trained.device
+    )
 
 
 def play(source: Dream | Real, steps: list[set[str]], count: int) -> dict[str, float]:
-    """Steps a second of a source, after a warm-up: over rounds of ROUND steps, the slowest percent that of their mean."""
+    """Steps a second of a source, after a warm-up: over rounds of ROUND steps, the slowest percent
+    that of their mean.
+    """
     rounds = [
         run(source, Script(itertools.islice(itertools.cycle(steps), total), total)).numbers()
         for total in [min(50, count), *[ROUND] * max(1, count // ROUND)]
     ]
-    return {name: round(statistics.fmean(numbers[name] for numbers in rounds[1:]), 3) for name in rounds[0]}
+    return {
+        name: round(statistics.fmean(numbers[name] for numbers in rounds[1:]), 3)
+        for name in rounds[0]
+    }
 
 
 def parser() -> Parser:
@@ -108,26 +133,41 @@ def main() -> None:
     cores = "one core" if args.cores == 1 else f"{args.cores} cores"
     if args.families:
         if dream.world.representation.latent_dtype != torch.int16:
-            raise UserError(f"--families needs a game whose dream is made of tiles, for the layout; {title.label} is not.")
+            raise UserError(
+                "--families needs a game whose dream is made of tiles, for the layout;"
+                f" {title.label} is not."
+            )
         worlds = {
-            f"{kind}, {latents}": untrained(dream.world, kind, latents, load_params(), args.restless)
+            f"{kind}, {latents}": untrained(
+                dream.world, kind, latents, load_params(), args.restless
+            )
             for kind in args.families
             for latents in FAMILIES[kind].latents
         }
-        reports = {name: play(Dream(world, None), steps, args.steps) for name, world in worlds.items()}
+        reports = {
+            name: play(Dream(world, None), steps, args.steps) for name, world in worlds.items()
+        }
         for name, world in worlds.items():
             if world.dynamics.random:
                 reports[f"{name}, temperature 1"] = play(Dream(world, None, 1.0), steps, args.steps)
         rows = [[name, *numbers.values()] for name, numbers in reports.items()]
-        print_table(f"Untrained, frames of {title.label}, {cores}, batch 1", ["", *next(iter(reports.values()))], rows)
+        print_table(
+            f"Untrained, frames of {title.label}, {cores}, batch 1",
+            ["", *next(iter(reports.values()))],
+            rows,
+        )
         return
     reports = {
-        name: play(source, steps, args.steps) for name, source in (("dream", dream), ("emulator", Real(load_game(game), None, 0)))
+        name: play(source, steps, args.steps)
+        for name, source in (("dream", dream), ("emulator", Real(load_game(game), None, 0)))
     }
     rows = [[name, *numbers.values()] for name, numbers in reports.items()]
     print_table(f"{title.label}, {cores}, batch 1", ["", *reports["dream"]], rows)
     rates = [numbers["steps/s"] for numbers in reports.values()]
-    print(f"dream / emulator: {rates[0] / rates[1]:.3f}; real time is {dream.spec.step_rate:.0f} steps/s")
+    print(
+        f"dream / emulator: {rates[0] / rates[1]:.3f}; real time is {dream.spec.step_rate:.0f}"
+        " steps/s"
+    )
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
-"""Training throughput of the learned representations, each over a plain reference of the same size run beside it.
+"""Training throughput of the learned representations, each over a plain reference of the same size
+run beside it.
 
 python benchmarks/train.py [--steps N] [--latent-dim N] [--families ae vae vq fsq] [--shape H W C]
 
-The reference is the same family as one writes it first, with the same channels: fp32, contiguous tensors; the VAE's
-mean and log-variance from two layers, the codebook as a parameter with one-hot lookups, levels by a search. Both train on
-batches of the same size and with the same optimizer, from the same processed array, so that the ratio is the
-model's; "with reading" is the reference that also reads every frame from its encoded image when it is needed, one
-at a time. "Ratio per parameter" compares frames/s times learned numbers, the codebook among them. On a CPU, seconds are
-those of processor time, all threads together, which other work on the machine hardly lengthens. --shape takes random
-frames of that size instead of the game's.
+The reference is the same family as one writes it first, with the same channels: fp32, contiguous
+tensors; the VAE's mean and log-variance from two layers, the codebook as a parameter with one-hot
+lookups, levels by a search. Both train on batches of the same size and with the same optimizer,
+from the same processed array, so that the ratio is the model's; "with reading" is the reference
+that also reads every frame from its encoded image when it is needed, one at a time. "Ratio per
+parameter" compares frames/s times learned numbers, the codebook among them. On a CPU, seconds are
+those of processor time, all threads together, which other work on the machine hardly lengthens.
+--shape takes random frames of that size instead of the game's.
 """
 
 import itertools
@@ -46,7 +48,9 @@ RANDOM = 256  # frames of --shape
 class Plain(nn.Module):
     """A family as one writes it first."""
 
-    def __init__(self, kind: str, shape: tuple[int, int, int], params: Params, latent_dim: int) -> None:
+    def __init__(
+        self, kind: str, shape: tuple[int, int, int], params: Params, latent_dim: int
+    ) -> None:
         super().__init__()
         own = params.representation
         self.kind, self.beta, self.commitment = kind, own.vae.beta, own.vq.commitment_weight
@@ -59,14 +63,27 @@ class Plain(nn.Module):
         self.decoder = nn.Sequential(*list(itertools.chain(*back))[:-2], nn.Sigmoid())
         inner = (channels[-1], *(side // 2 ** len(channels) for side in shape[:2]))
         size = int(np.prod(inner))
-        wide = {"ae": own.ae.grid_channels, "vae": own.vae.grid_channels, "vq": own.vq.code_size, "fsq": len(own.fsq.levels)}[kind]
+        wide = {
+            "ae": own.ae.grid_channels,
+            "vae": own.vae.grid_channels,
+            "vq": own.vq.code_size,
+            "fsq": len(own.fsq.levels),
+        }[kind]
         vector = latent_dim if kind in ("ae", "vae") else 0
 
         def narrow() -> nn.Module:
-            return nn.Sequential(nn.Flatten(), nn.Linear(size, vector)) if vector else nn.Conv2d(inner[0], wide, 1)
+            return (
+                nn.Sequential(nn.Flatten(), nn.Linear(size, vector))
+                if vector
+                else nn.Conv2d(inner[0], wide, 1)
+            )
 
         self.tail, self.spread = narrow(), narrow() if kind == "vae" else None
-        widen = [nn.Linear(vector, size), nn.Unflatten(1, inner)] if vector else [nn.Conv2d(wide, inner[0], 3, 1, 1)]
+        widen = (
+            [nn.Linear(vector, size), nn.Unflatten(1, inner)]
+            if vector
+            else [nn.Conv2d(wide, inner[0], 3, 1, 1)]
+        )
         self.head = nn.Sequential(*widen, nn.BatchNorm2d(inner[0]), nn.ReLU())
         if kind == "vq":
             self.codebook = nn.Parameter(torch.randn(own.vq.codes, wide))
@@ -85,7 +102,9 @@ class Plain(nn.Module):
             cells = z.permute(0, 2, 3, 1)
             nearest = torch.cdist(cells.reshape(-1, cells.shape[3]), self.codebook).argmin(1)
             chosen = (F.one_hot(nearest, len(self.codebook)).float() @ self.codebook).view_as(cells)
-            extra = F.mse_loss(chosen, cells.detach()) + self.commitment * F.mse_loss(cells, chosen.detach())
+            extra = F.mse_loss(chosen, cells.detach()) + self.commitment * F.mse_loss(
+                cells, chosen.detach()
+            )
             z = (cells + (chosen - cells).detach()).permute(0, 3, 1, 2)
         elif self.kind == "fsq":
             z = torch.tanh(z)
@@ -132,10 +151,18 @@ def main() -> None:
     params, device = load_params(), pick_device()
     paths, batch = Paths(params.game), params.representation.batch_size
     rng = np.random.default_rng(0)
-    frames = rng.integers(0, 256, (RANDOM, *args.shape), np.uint8) if args.shape else load_split(paths.processed, "train").frames
+    frames = (
+        rng.integers(0, 256, (RANDOM, *args.shape), np.uint8)
+        if args.shape
+        else load_split(paths.processed, "train").frames
+    )
     images = []
     if not args.shape:
-        images = [row["observations"]["bytes"] for e in itertools.islice(read_episodes(paths.raw), 3) for row in e]
+        images = [
+            row["observations"]["bytes"]
+            for e in itertools.islice(read_episodes(paths.raw), 3)
+            for row in e
+        ]
 
     def draw() -> torch.Tensor:
         return torch.from_numpy(frames[np.sort(rng.integers(0, len(frames), batch))])
@@ -144,31 +171,70 @@ def main() -> None:
         return draw().permute(0, 3, 1, 2).contiguous().float().to(device) / 255
 
     def read_planes() -> torch.Tensor:
-        read = [process_frame(decode_image(images[i]), params.preprocess) for i in rng.integers(0, len(images), batch)]
-        return torch.stack([torch.from_numpy(f).permute(2, 0, 1).contiguous() for f in read]).float().to(device) / 255
+        read = [
+            process_frame(decode_image(images[i]), params.preprocess)
+            for i in rng.integers(0, len(images), batch)
+        ]
+        return (
+            torch.stack([torch.from_numpy(f).permute(2, 0, 1).contiguous() for f in read])
+            .float()
+            .to(device)
+            / 255
+        )
 
     rows = []
     for kind in args.families:
         asked = params.representation.__class__(**params.representation.__dict__ | {"kind": kind})
-        own = params.__class__(**params.__dict__ | {"representation": asked, "latent_dim": args.latent_dim})
+        own = params.__class__(
+            **params.__dict__ | {"representation": asked, "latent_dim": args.latent_dim}
+        )
         torch.manual_seed(0)
         plain = Plain(kind, frames.shape[1:], own, args.latent_dim).to(device)
-        ours = make_representation(representation_config(own, frames.shape[1:])).to(device, memory_format=torch.channels_last)
+        ours = make_representation(representation_config(own, frames.shape[1:])).to(
+            device, memory_format=torch.channels_last
+        )
 
         def our_loss(ours: nn.Module = ours) -> torch.Tensor:
             with autocast(device):
                 return ours.loss(draw().to(device))
 
-        rate = {"plain": timed(plain, lambda plain=plain: plain(planes()), args.steps, f"{kind}, plain") * batch}
+        rate = {
+            "plain": (
+                timed(plain, lambda plain=plain: plain(planes()), args.steps, f"{kind}, plain")
+                * batch
+            )
+        }
         rate["ours"] = timed(ours, our_loss, args.steps, f"{kind}, ours") * batch
         if images:
-            rate["reading"] = timed(plain, lambda plain=plain: plain(read_planes()), args.steps, f"{kind}, reading") * batch
+            rate["reading"] = (
+                timed(
+                    plain, lambda plain=plain: plain(read_planes()), args.steps, f"{kind}, reading"
+                )
+                * batch
+            )
         size = [sum(weight.numel() for weight in model.parameters()) for model in (plain, ours)]
         size[1] += ours.codebook.numel() if kind == "vq" else 0
         ratio = rate["ours"] / rate["plain"]
         reading = [round(rate["reading"])] if images else []
-        rows.append([kind, *size, round(rate["plain"]), *reading, round(rate["ours"]), ratio, ratio * size[1] / size[0]])
-    header = ["family", "plain parameters", "ours", "plain frames/s", *(["with reading"] if images else []), "ours frames/s"]
+        rows.append(
+            [
+                kind,
+                *size,
+                round(rate["plain"]),
+                *reading,
+                round(rate["ours"]),
+                ratio,
+                ratio * size[1] / size[0],
+            ]
+        )
+    header = [
+        "family",
+        "plain parameters",
+        "ours",
+        "plain frames/s",
+        *(["with reading"] if images else []),
+        "ours frames/s",
+    ]
     shape = " x ".join(map(str, frames.shape[1:]))
     print_table(
         f"Training on {shape}, latent {args.latent_dim or 'grid'}, batches of {batch}, {device}",

@@ -2,12 +2,13 @@
 
 python benchmarks/train_dynamics.py [--steps N] [--families mlp gru …]
 
-A plain reference is the model as one writes it first: fp32, contiguous tensors, textbook layers. Batches are fetched alike
-for both. What counts is frames a second times parameters: a family may be larger than its reference, and then has more to do
-for each frame. Latents are random numbers of the default sizes on the index table of `--game` (so that any processed dataset
-will do); the transformer and the default family train on that game's own tokens, and need a dataset of tiles and its model.
-A step is what training does for a batch in its teacher mode; clipping of gradients and Muon's orthogonalisation, which some
-families have and the references have not, are left out.
+A plain reference is the model as one writes it first: fp32, contiguous tensors, textbook layers.
+Batches are fetched alike for both. What counts is frames a second times parameters: a family may be
+larger than its reference, and then has more to do for each frame. Latents are random numbers of the
+default sizes on the index table of `--game` (so that any processed dataset will do); the
+transformer and the default family train on that game's own tokens, and need a dataset of tiles and
+its model. A step is what training does for a batch in its teacher mode; clipping of gradients and
+Muon's orthogonalisation, which some families have and the references have not, are left out.
 """
 
 import sys
@@ -49,8 +50,9 @@ SAMPLE = 2000  # distinct frames that stand for all
 
 
 class PlainVector(nn.Module):
-    """The roadmap's layers from the past to the next latent: LayerNorm, two hidden ones, GELU; with `draws`, to its mean and
-    log-variance."""
+    """The roadmap's layers from the past to the next latent: LayerNorm, two hidden ones, GELU; with
+    `draws`, to its mean and log-variance.
+    """
 
     def __init__(self, size: int, past: int, hidden: int, draws: bool) -> None:
         super().__init__()
@@ -64,7 +66,9 @@ class PlainVector(nn.Module):
             nn.Linear(hidden, size * (1 + draws)),
         )
 
-    def loss(self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+    def loss(
+        self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor
+    ) -> torch.Tensor:
         out = self.net(torch.cat([past.flatten(1), buttons.flatten(1)], 1))
         if not self.draws:
             return F.mse_loss(past[:, -1] + out, following)
@@ -81,7 +85,9 @@ class PlainGru(nn.Module):
         super().__init__()
         self.cell, self.out = nn.GRUCell(size + buttons, units), nn.Linear(units, size)
 
-    def loss(self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+    def loss(
+        self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor
+    ) -> torch.Tensor:
         hidden = past.new_zeros(len(past), self.cell.hidden_size)
         targets = torch.cat([past[:, 1:], following[:, None]], 1)
         total = 0.0
@@ -92,7 +98,9 @@ class PlainGru(nn.Module):
 
 
 class PlainGrid(nn.Module):
-    """Four 3x3 convolutions from past frames, and planes of the buttons, to the next; with `noisy`, from a noisy one too."""
+    """Four 3x3 convolutions from past frames, and planes of the buttons, to the next; with `noisy`,
+    from a noisy one too.
+    """
 
     def __init__(self, depth: int, past: int, channels: int, noisy: bool) -> None:
         super().__init__()
@@ -103,40 +111,66 @@ class PlainGrid(nn.Module):
             layers += [nn.Conv2d(before, after, 3, 1, 1), nn.BatchNorm2d(after), nn.ReLU()]
         self.net = nn.Sequential(*layers[:-2])
 
-    def loss(self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+    def loss(
+        self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor
+    ) -> torch.Tensor:
         batch, _, _, height, width = past.shape
-        planes = [past.flatten(1, 2), buttons.flatten(1)[:, :, None, None].expand(-1, -1, height, width)]
+        planes = [
+            past.flatten(1, 2),
+            buttons.flatten(1)[:, :, None, None].expand(-1, -1, height, width),
+        ]
         change = following - past[:, -1]
         if self.noisy:
             time_ = torch.rand(batch, 1, 1, 1, device=past.device)
-            planes += [(1 - time_) * torch.randn_like(change) + time_ * change, time_.expand(-1, -1, height, width)]
+            planes += [
+                (1 - time_) * torch.randn_like(change) + time_ * change,
+                time_.expand(-1, -1, height, width),
+            ]
         return F.mse_loss(self.net(torch.cat(planes, 1)), change)
 
 
 class PlainFlow(PlainVector):
     """The same linear layers, from a noisy change and its time as well."""
 
-    def loss(self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+    def loss(
+        self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor
+    ) -> torch.Tensor:
         change = following - past[:, -1]
         time_ = torch.rand(len(past), 1, device=past.device)
         noisy = (1 - time_) * torch.randn_like(change) + time_ * change
-        return F.mse_loss(self.net(torch.cat([past.flatten(1), buttons.flatten(1), noisy, time_], 1)), change)
+        return F.mse_loss(
+            self.net(torch.cat([past.flatten(1), buttons.flatten(1), noisy, time_], 1)), change
+        )
 
 
 class PlainTransformer(nn.Module):
-    """nn.TransformerEncoder with a causal mask over the current frame's cells, the buttons and the next frame's cells."""
+    """nn.TransformerEncoder with a causal mask over the current frame's cells, the buttons and the
+    next frame's cells.
+    """
 
-    def __init__(self, cells: torch.Tensor, vocabulary: int, buttons: int, hidden: int, blocks: int, heads: int) -> None:
+    def __init__(
+        self,
+        cells: torch.Tensor,
+        vocabulary: int,
+        buttons: int,
+        hidden: int,
+        blocks: int,
+        heads: int,
+    ) -> None:
         super().__init__()
         self.cells, count = cells, len(cells)
         self.token, self.button = nn.Embedding(vocabulary, hidden), nn.Linear(buttons, hidden)
         self.place = nn.Parameter(torch.randn(1, 2 * count + 1, hidden) * 0.02)
-        layer = nn.TransformerEncoderLayer(hidden, heads, 4 * hidden, 0.0, "gelu", batch_first=True, norm_first=True)
+        layer = nn.TransformerEncoderLayer(
+            hidden, heads, 4 * hidden, 0.0, "gelu", batch_first=True, norm_first=True
+        )
         self.layers = nn.TransformerEncoder(layer, blocks, enable_nested_tensor=False)
         self.out = nn.Linear(hidden, vocabulary)
         self.register_buffer("mask", nn.Transformer.generate_square_subsequent_mask(2 * count + 1))
 
-    def loss(self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+    def loss(
+        self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor
+    ) -> torch.Tensor:
         now, after = (frame.flatten(1)[:, self.cells].long() for frame in (past[:, -1], following))
         pressed = self.button(buttons.flatten(1))[:, None]
         x = torch.cat([self.token(now), pressed, self.token(after)], 1) + self.place
@@ -145,7 +179,9 @@ class PlainTransformer(nn.Module):
 
 
 class PlainTokens(nn.Module):
-    """Embedded tokens of the past frames, and planes of the buttons, through four 3x3 convolutions to every cell's next token."""
+    """Embedded tokens of the past frames, and planes of the buttons, through four 3x3 convolutions
+    to every cell's next token.
+    """
 
     def __init__(self, vocabulary: int, frames: int, told: int, channels: int) -> None:
         super().__init__()
@@ -155,7 +191,9 @@ class PlainTokens(nn.Module):
             layers += [nn.Conv2d(before, channels, 3, 1, 1), nn.BatchNorm2d(channels), nn.ReLU()]
         self.net = nn.Sequential(*layers, nn.Conv2d(channels, vocabulary, 3, 1, 1))
 
-    def loss(self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+    def loss(
+        self, past: torch.Tensor, buttons: torch.Tensor, following: torch.Tensor
+    ) -> torch.Tensor:
         planes = self.token(past.long()).permute(0, 1, 4, 2, 3).flatten(1, 2)
         pressed = buttons.flatten(1)[:, :, None, None].expand(-1, -1, *planes.shape[2:])
         return F.cross_entropy(self.net(torch.cat([planes, pressed], 1)), following.long())
@@ -171,7 +209,9 @@ def plain_model(kind: str, ours: Dynamics, params: Params) -> nn.Module:
     if kind == "gru":
         return PlainGru(shape[0], ours.buttons, own.units)
     if len(shape) == 3:
-        return PlainGrid(shape[0], shape[0] * ours.history_frames + told, own.channels, noisy=kind == "flow")
+        return PlainGrid(
+            shape[0], shape[0] * ours.history_frames + told, own.channels, noisy=kind == "flow"
+        )
     past = shape[0] * ours.history_frames + told
     if kind == "flow":
         return PlainFlow(shape[0], past + shape[0] + 1, own.hidden, draws=False)
@@ -190,15 +230,23 @@ def timed(model: nn.Module, loss_of: Callable[[], torch.Tensor], steps: int) -> 
     return steps / (time.perf_counter() - begin)
 
 
-def compare(kind: str, latents: str, params: Params, train: Split, tokens: np.ndarray | None, steps: int) -> list[object]:
-    """A row of the table: frames a second, parameters in thousands, and the ratio of their products."""
+def compare(
+    kind: str, latents: str, params: Params, train: Split, tokens: np.ndarray | None, steps: int
+) -> list[object]:
+    """A row of the table: frames a second, parameters in thousands, and the ratio of their
+    products.
+    """
     device, rng = pick_device(), np.random.default_rng(0)
     shape = {"vector": (params.latent_dim or 32,), "grid": GRID}.get(latents)
-    numbers = tokens if shape is None else rng.normal(size=(len(train.frames), *shape)).astype(np.float32)
+    numbers = (
+        tokens if shape is None else rng.normal(size=(len(train.frames), *shape)).astype(np.float32)
+    )
     params = replace(
         params,
         latent_dim=0 if latents == "grid" else params.latent_dim or 32,
-        representation=replace(params.representation, kind="tiles" if latents == "tokens" else "ae"),
+        representation=replace(
+            params.representation, kind="tiles" if latents == "tokens" else "ae"
+        ),
         preprocess=replace(params.preprocess, tile=8 if latents == "tokens" else 0),
         dynamics=replace(params.dynamics, kind=kind),
     )
@@ -210,7 +258,9 @@ def compare(kind: str, latents: str, params: Params, train: Split, tokens: np.nd
 
     def our_loss() -> torch.Tensor:
         with autocast(device):
-            return ours.loss(*windows.get(windows.draw(rng, batch, params.dynamics.changed_share)[0], device)).mean()
+            return ours.loss(
+                *windows.get(windows.draw(rng, batch, params.dynamics.changed_share)[0], device)
+            ).mean()
 
     def plain_loss() -> torch.Tensor:
         return plain.loss(*windows.get(rng.choice(windows.all, batch), device))
@@ -218,19 +268,26 @@ def compare(kind: str, latents: str, params: Params, train: Split, tokens: np.nd
     return row(f"{kind}, {latents}", plain, plain_loss, ours, our_loss, steps, batch)
 
 
-def compare_default(params: Params, train: Split, tokens: np.ndarray, pictures: torch.Tensor, steps: int) -> list[object]:
+def compare_default(
+    params: Params, train: Split, tokens: np.ndarray, pictures: torch.Tensor, steps: int
+) -> list[object]:
     """The row of the default family, which has a training of its own."""
     device, rng, own = pick_device(), np.random.default_rng(0), params.dynamics
     layout = find_layout(tokens, train.index["frame"], train.transitions)
     sizes = SimpleNamespace(history_frames=own.history_frames, **asdict(own.tokens))
     config = config_for(layout, len(pictures), len(train.spec.buttons), sizes)
-    ours = TokenDynamics(**{key: value for key, value in config.items() if key != "kind"}, pictures=pictures)
+    ours = TokenDynamics(
+        **{key: value for key, value in config.items() if key != "kind"}, pictures=pictures
+    )
     ours.set_layout(layout)
     samples = Samples(train, tokens, ours)
     ours.to(device).train()
-    plain = PlainTokens(len(pictures), own.history_frames, len(train.spec.buttons) * own.history_actions, own.tokens.channels).to(
-        device
-    )
+    plain = PlainTokens(
+        len(pictures),
+        own.history_frames,
+        len(train.spec.buttons) * own.history_actions,
+        own.tokens.channels,
+    ).to(device)
     windows = Windows(train, tokens, own.history_frames, own.history_actions)
 
     def our_loss() -> torch.Tensor:
@@ -254,9 +311,15 @@ def row(
     batch: int,
 ) -> list[object]:
     """Frames a second and parameters in thousands of both, and their ratios."""
-    rates = [timed(model, loss, steps) * batch for model, loss in ((plain, plain_loss), (ours, our_loss))]
+    rates = [
+        timed(model, loss, steps) * batch for model, loss in ((plain, plain_loss), (ours, our_loss))
+    ]
     weights = [sum(weight.numel() for weight in model.parameters()) for model in (plain, ours)]
-    each = [x for rate, count in zip(rates, weights, strict=True) for x in (round(rate), round(count / 1000))]
+    each = [
+        x
+        for rate, count in zip(rates, weights, strict=True)
+        for x in (round(rate), round(count / 1000))
+    ]
     return [name, *each, rates[1] / rates[0], rates[1] * weights[1] / (rates[0] * weights[0])]
 
 
@@ -276,13 +339,22 @@ def main() -> None:
     params = load_params()
     paths = Paths(args.game or params.game)
     whole = load_split(paths.processed, "train")
-    index = whole.index[: np.flatnonzero(whole.index["frame"] >= SAMPLE)[0]] if len(whole.frames) > SAMPLE else whole.index
+    index = (
+        whole.index[: np.flatnonzero(whole.index["frame"] >= SAMPLE)[0]]
+        if len(whole.frames) > SAMPLE
+        else whole.index
+    )
     train = Split(whole.frames[np.arange(min(SAMPLE, len(whole.frames)))], index, whole.spec)
-    tokens = read_array(paths.latents / "train.npy") if (paths.latents / "train.npy").is_file() else None
+    tokens = (
+        read_array(paths.latents / "train.npy") if (paths.latents / "train.npy").is_file() else None
+    )
     if tokens is not None:
         tokens = np.array(tokens[: len(train.frames)]) if tokens.dtype == np.int16 else None
     if {"transformer", "tokens"} & set(args.families) and tokens is None:
-        raise UserError("The families of tokens need the game's: run `dvc repro encode_latents`, or leave them out (--families).")
+        raise UserError(
+            "The families of tokens need the game's: run `dvc repro encode_latents`, or leave them"
+            " out (--families)."
+        )
     make_repeatable(0)
     rows = []
     for kind in args.families:
@@ -290,10 +362,22 @@ def main() -> None:
             pictures = load_representation(paths.models / "representation.safetensors").pictures
             rows.append(compare_default(params, train, tokens, pictures, args.steps))
         else:
-            rows += [compare(kind, latents, params, train, tokens, args.steps) for latents in FAMILIES[kind].latents]
+            rows += [
+                compare(kind, latents, params, train, tokens, args.steps)
+                for latents in FAMILIES[kind].latents
+            ]
     print_table(
-        f"Training the dynamics, batches of {params.dynamics.batch_size}, {pick_device()}, {torch.get_num_threads()} threads",
-        ["family", "plain frames/s", "x1000 weights", "ours frames/s", "x1000 weights", "ratio a frame", "and a weight"],
+        f"Training the dynamics, batches of {params.dynamics.batch_size}, {pick_device()},"
+        f" {torch.get_num_threads()} threads",
+        [
+            "family",
+            "plain frames/s",
+            "x1000 weights",
+            "ours frames/s",
+            "x1000 weights",
+            "ratio a frame",
+            "and a weight",
+        ],
         rows,
     )
 

@@ -1,10 +1,12 @@
-"""A training step of the token dynamics, and a validation: of this checkout and of others, in turns.
+"""A training step of the token dynamics, and a validation: of this checkout and of others, in
+turns.
 
 python benchmarks/train_tokens.py [--rounds N] [--threads N] [--wall] [CHECKOUT …]
 
-Trains the default model on the data that is here (`make` leaves it), a process for each checkout of the code, of which one
-at a time runs: what else the machine does slows all of them alike. Time is that of the processor unless --wall; of steps
-the median, and a ratio to this checkout is the median of the rounds' ratios. Nothing is written.
+Trains the default model on the data that is here (`make` leaves it), a process for each checkout of
+the code, of which one at a time runs: what else the machine does slows all of them alike. Time is
+that of the processor unless --wall; of steps the median, and a ratio to this checkout is the median
+of the rounds' ratios. Nothing is written.
 """
 
 import argparse
@@ -37,7 +39,9 @@ WARM_UP = 3  # rounds
 
 
 class Turns:
-    """Stands for the progress bar of `training.fit`: waits for a line before each round, and prints its times after it."""
+    """Stands for the progress bar of `training.fit`: waits for a line before each round, and prints
+    its times after it.
+    """
 
     def __init__(self, steps: range, **_: object) -> None:
         self.steps = steps
@@ -62,22 +66,38 @@ def work(rounds: int) -> None:
     """Train with the code of the environment's CODE, a round for each line that is read."""
     loop.tqdm = Turns
     params = load_params()
-    own = replace(params.dynamics, steps=rounds * STEPS, validate_every=STEPS, checkpoint_every=rounds * STEPS)
+    own = replace(
+        params.dynamics, steps=rounds * STEPS, validate_every=STEPS, checkpoint_every=rounds * STEPS
+    )
     data = ROOT / "data" / params.game
     splits = [load_split(data / "processed", name) for name in ("train", "val")]
-    tokens = {name: np.load(data / "latents" / f"{name}.npy", mmap_mode="r") for name in ("train", "val")}
-    pictures = load_representation(ROOT / "models" / params.game / "representation.safetensors").pictures
+    tokens = {
+        name: np.load(data / "latents" / f"{name}.npy", mmap_mode="r") for name in ("train", "val")
+    }
+    pictures = load_representation(
+        ROOT / "models" / params.game / "representation.safetensors"
+    ).pictures
     with tempfile.TemporaryDirectory() as scratch:
-        train_tokens(replace(params, dynamics=own), *splits, tokens, pictures, Path(scratch) / "checkpoint.safetensors")
+        train_tokens(
+            replace(params, dynamics=own),
+            *splits,
+            tokens,
+            pictures,
+            Path(scratch) / "checkpoint.safetensors",
+        )
 
 
 def begin(code: Path, rounds: int, threads: int, wall: bool) -> subprocess.Popen:
     """A process that trains with a checkout's code."""
     if not (code / "dreamcart").is_dir():
         raise UserError(f"{code} is no checkout of Dreamcart.")
-    extra = {"CODE": str(code.resolve()), "OMP_NUM_THREADS": str(threads)} | ({"WALL": "1"} if wall else {})
+    extra = {"CODE": str(code.resolve()), "OMP_NUM_THREADS": str(threads)} | (
+        {"WALL": "1"} if wall else {}
+    )
     command = [sys.executable, __file__, "--work", "--rounds", str(rounds)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | extra)
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | extra
+    )
 
 
 def parser() -> Parser:
@@ -108,12 +128,15 @@ def compare(args: argparse.Namespace) -> None:
     for number in range(len(times)):
         for which in range(len(codes))[:: 1 if number % 2 else -1]:
             print(file=workers[which].stdin, flush=True)
-            times[number, which] = [float(part) for part in workers[which].stdout.readline().split()]
+            times[number, which] = [
+                float(part) for part in workers[which].stdout.readline().split()
+            ]
     times = times[WARM_UP:]
     step, judged = np.median(times, 0).T
     ratio = np.median(times[:, :, 0] / times[:, :1, 0], 0)
     print_table(
-        f"{'Wall' if args.wall else 'Processor'} time in ms, {args.threads} thread{'s' * (args.threads > 1)}",
+        f"{'Wall' if args.wall else 'Processor'} time in ms, {args.threads}"
+        f" thread{'s' * (args.threads > 1)}",
         ["code", "a step", "ratio to this", "a step and a validation"],
         [list(row) for row in zip([str(code) for code in codes], step, ratio, judged, strict=True)],
     )

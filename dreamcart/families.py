@@ -1,7 +1,7 @@
 """The families of representations and of dynamics: one line each.
 
-Read with the params, so nothing heavy is imported here. Of the dynamics that fit the latents, the first is what
-dynamics.kind "auto" picks.
+Read with the params, so nothing heavy is imported here. Of the dynamics that fit the latents, the
+first is what dynamics.kind "auto" picks.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from dreamcart.core.errors import UserError
 class Encoder:
     """A family of representations.
 
-    where: its "module:class" in dreamcart; tokens: whether its latents are tokens [H, W] (else float vectors [D] or grids
-    [C, h, w]).
+    where: its "module:class" in dreamcart; tokens: whether its latents are tokens [H, W] (else
+    float vectors [D] or grids [C, h, w]).
     """
 
     where: str
@@ -31,8 +31,8 @@ class Family:
     latents: the kinds of latents that it predicts.
     settings: which of the keys that all families share in `dynamics` of params.yaml its constructor
         takes, beside those of the family's own section.
-    random: it can draw different futures, and so has a temperature.
-    trainer: the "module:function" that trains it; for its arguments see `dynamics.train.train_dynamics`.
+    random: it can draw different futures, and so has a temperature. trainer: the "module:function"
+    that trains it; for its arguments see `dynamics.train.train_dynamics`.
     """
 
     where: str
@@ -51,13 +51,20 @@ REPRESENTATIONS = {
 }
 HISTORY = ("history_frames", "history_actions")
 FAMILIES = {
-    "tokens": Family("dynamics.tokens.model:TokenDynamics", ("tokens",), random=True, trainer="dynamics.tokens.train:train_tokens"),
+    "tokens": Family(
+        "dynamics.tokens.model:TokenDynamics",
+        ("tokens",),
+        random=True,
+        trainer="dynamics.tokens.train:train_tokens",
+    ),
     "mlp": Family("dynamics.mlp:MlpDynamics", ("vector",), HISTORY),
     "conv": Family("dynamics.conv:ConvDynamics", ("grid",), HISTORY),
     "gaussian": Family("dynamics.gaussian:GaussianDynamics", ("vector",), HISTORY, random=True),
     "gru": Family("dynamics.gru:GruDynamics", ("vector",), ("history_frames",)),
     "flow": Family("dynamics.flow:FlowDynamics", ("vector", "grid"), HISTORY, random=True),
-    "transformer": Family("dynamics.transformer:TransformerDynamics", ("tokens",), ("history_frames",), random=True),
+    "transformer": Family(
+        "dynamics.transformer:TransformerDynamics", ("tokens",), ("history_frames",), random=True
+    ),
 }
 
 
@@ -80,7 +87,8 @@ def imported(where: str) -> Any:
 
 
 def build(families: dict[str, Any], config: dict[str, Any], source: object) -> Any:
-    """Build an untrained model of the family `config["kind"]`; the other keys are that family's arguments.
+    """Build an untrained model of the family `config["kind"]`; the other keys are that family's
+    arguments.
 
     Raises UserError, naming `source`, where there is no such family or it does not take them.
     """
@@ -88,4 +96,7 @@ def build(families: dict[str, Any], config: dict[str, Any], source: object) -> A
     try:
         return imported(families[config["kind"]].where)(**arguments)
     except (KeyError, TypeError):
-        raise UserError(f"The model in {source} is foreign or of another Dreamcart; run `dvc repro` to train it again.") from None
+        raise UserError(
+            f"The model in {source} is foreign or of another Dreamcart; run `dvc repro` to train it"
+            " again."
+        ) from None

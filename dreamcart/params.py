@@ -1,7 +1,7 @@
 """params.yaml as frozen dataclasses that refuse what they do not know.
 
-Every key has its sentence in params.yaml; types and ranges stand here, and a wrong one is reported with
-the key, the value and what is allowed, before any stage does work.
+Every key has its sentence in params.yaml; types and ranges stand here, and a wrong one is reported
+with the key, the value and what is allowed, before any stage does work.
 """
 
 import dataclasses
@@ -39,8 +39,9 @@ class CollectConfig:
         for name, unset in (("revision", ""), ("actions", "auto")):
             if self.source == "emulator" and getattr(self, name) != unset:
                 raise UserError(
-                    f"collect.{name} is {getattr(self, name)!r}, but it is about recordings, and collect.source is 'emulator'; "
-                    f"set it to {unset!r}, or collect.source to a folder or a dataset."
+                    f"collect.{name} is {getattr(self, name)!r}, but it is about recordings, and"
+                    f" collect.source is 'emulator'; set it to {unset!r}, or collect.source to a"
+                    " folder or a dataset."
                 )
 
 
@@ -51,17 +52,22 @@ class PreprocessConfig:
     color: Literal["gray", "rgb"]
     resize: Literal["area", "nearest", "linear"]
     val_share: Annotated[float, (0.01, 0.9)]
-    tile: Annotated[int, (0, 32)] = 0  # whole frames, where params were written before there were tiles
+    # whole frames, where params were written before there were tiles
+    tile: Annotated[int, (0, 32)] = 0
 
     def __post_init__(self) -> None:
         """Refuse pictures that tiles do not fill. Raises UserError."""
         for side in ("height", "width"):
             if 0 < getattr(self, side) < 8:
-                raise UserError(f"preprocess.{side} is {getattr(self, side)}; allowed: 8 to 1024, or 0 for the game's own.")
+                raise UserError(
+                    f"preprocess.{side} is {getattr(self, side)}; allowed: 8 to 1024, or 0 for the"
+                    " game's own."
+                )
             if self.tile and getattr(self, side) % self.tile:
                 raise UserError(
-                    f"preprocess.{side} is {getattr(self, side)}, but with preprocess.tile {self.tile} it must be a multiple of "
-                    f"{self.tile}; preprocess.tile 0 stores whole frames."
+                    f"preprocess.{side} is {getattr(self, side)}, but with preprocess.tile"
+                    f" {self.tile} it must be a multiple of {self.tile}; preprocess.tile 0 stores"
+                    " whole frames."
                 )
 
     @property
@@ -71,7 +77,9 @@ class PreprocessConfig:
 
     @property
     def unit(self) -> int:
-        """Pixels of which the sides of a frame of the game's own size are a multiple: what is beyond is cut off."""
+        """Pixels of which the sides of a frame of the game's own size are a multiple: what is
+        beyond is cut off.
+        """
         return self.tile or 8
 
 
@@ -95,14 +103,16 @@ class VqConfig:
 
 @dataclass(frozen=True)
 class FsqConfig:
-    levels: list[Annotated[int, (3, 64)]]  # of 2, one would hardly ever be reached: the edge lies at 3.8 deviations
+    # of 2, one would hardly ever be reached: the edge lies at 3.8 deviations
+    levels: list[Annotated[int, (3, 64)]]
 
     def __post_init__(self) -> None:
         """Refuse more codes than tokens can count. Raises UserError."""
         if not self.levels or math.prod(self.levels) > MOST_CODES:
             raise UserError(
-                f"representation.fsq.levels is {self.levels}, which makes {math.prod(self.levels):,} codes; allowed: one entry or "
-                f"more, whose product is at most {MOST_CODES:,}."
+                f"representation.fsq.levels is {self.levels}, which makes"
+                f" {math.prod(self.levels):,} codes; allowed: one entry or more, whose product is"
+                f" at most {MOST_CODES:,}."
             )
 
 
@@ -125,16 +135,22 @@ class RepresentationConfig:
     fsq: FsqConfig
 
     def __post_init__(self) -> None:
-        """Refuse settings that the family cannot use, where they would change what is trained. Raises UserError."""
+        """Refuse settings that the family cannot use, where they would change what is trained.
+
+        Raises UserError.
+        """
         if self.kind == "tiles" and self.perceptual_weight:
             raise UserError(
-                f"representation.perceptual_weight is {self.perceptual_weight}, but 'tiles' trains nothing and loses nothing; "
-                "set it to 0, or representation.kind to 'ae', 'vae', 'vq' or 'fsq'."
+                f"representation.perceptual_weight is {self.perceptual_weight}, but 'tiles' trains"
+                " nothing and loses nothing; set it to 0, or representation.kind to 'ae', 'vae',"
+                " 'vq' or 'fsq'."
             )
-        if self.kind != "tiles" and not (self.l1_weight or self.mse_weight or self.perceptual_weight):
+        if self.kind != "tiles" and not (
+            self.l1_weight or self.mse_weight or self.perceptual_weight
+        ):
             raise UserError(
-                "representation.l1_weight, mse_weight and perceptual_weight are all 0, so there is nothing to learn from; "
-                "allowed: one of them above 0."
+                "representation.l1_weight, mse_weight and perceptual_weight are all 0, so there is"
+                " nothing to learn from; allowed: one of them above 0."
             )
 
     @property
@@ -196,8 +212,8 @@ class TransformerConfig:
         if self.hidden % self.heads:
             near = max(self.heads, self.hidden // self.heads * self.heads)
             raise UserError(
-                f"dynamics.transformer.hidden is {self.hidden}, but with dynamics.transformer.heads {self.heads} it must be a "
-                f"multiple of that, as {near} is."
+                f"dynamics.transformer.hidden is {self.hidden}, but with dynamics.transformer.heads"
+                f" {self.heads} it must be a multiple of that, as {near} is."
             )
 
 
@@ -230,7 +246,9 @@ class DynamicsConfig:
     @property
     def start_cart(self) -> Path | None:
         """The cart of init_from, CART@FINGERPRINT."""
-        return ROOT / (self.init_from.rpartition("@")[0] or self.init_from) if self.init_from else None
+        return (
+            ROOT / (self.init_from.rpartition("@")[0] or self.init_from) if self.init_from else None
+        )
 
 
 @dataclass(frozen=True)
@@ -267,13 +285,19 @@ class Params:
         game_name(self.game)
         self._check_dynamics()
         if self.representation.kind == "tiles" and not self.preprocess.tile:
-            raise UserError("representation.kind 'tiles' needs preprocess.tile, the side of a tile in pixels; it is 0.")
+            raise UserError(
+                "representation.kind 'tiles' needs preprocess.tile, the side of a tile in pixels;"
+                " it is 0."
+            )
         if not self.representation.channels or not self.rollout_eval.horizons:
-            raise UserError("representation.channels and rollout_eval.horizons need at least one entry each.")
+            raise UserError(
+                "representation.channels and rollout_eval.horizons need at least one entry each."
+            )
         if max(self.rollout_eval.horizons) >= self.collect.test_steps:
             raise UserError(
-                f"rollout_eval.horizons reaches {max(self.rollout_eval.horizons)} steps, but collect.test_steps is "
-                f"{self.collect.test_steps}: test episodes must be longer than the largest horizon."
+                f"rollout_eval.horizons reaches {max(self.rollout_eval.horizons)} steps, but"
+                f" collect.test_steps is {self.collect.test_steps}: test episodes must be longer"
+                " than the largest horizon."
             )
         if self.representation.kind == "tiles":
             return
@@ -281,35 +305,49 @@ class Params:
         for side in ("height", "width"):
             given = getattr(self.preprocess, side)
             if (given or self.preprocess.unit) % shrink:
-                known = "" if given else f" (the game's own, of which only a multiple of {self.preprocess.unit} is certain)"
+                known = (
+                    ""
+                    if given
+                    else (
+                        f" (the game's own, of which only a multiple of {self.preprocess.unit} is"
+                        " certain)"
+                    )
+                )
                 raise UserError(
-                    f"preprocess.{side} is {given}{known}, but with {len(self.representation.channels)} convolutions in "
-                    f"representation.channels it must be a multiple of {shrink}: write such a number, or fewer convolutions."
+                    f"preprocess.{side} is {given}{known}, but with"
+                    f" {len(self.representation.channels)} convolutions in representation.channels"
+                    f" it must be a multiple of {shrink}: write such a number, or fewer"
+                    " convolutions."
                 )
 
     def _check_dynamics(self) -> None:
-        """Refuse dynamics that cannot predict the representation's latents, or be trained as asked. Raises UserError."""
+        """Refuse dynamics that cannot predict the representation's latents, or be trained as asked.
+
+        Raises UserError.
+        """
         own, latents = self.dynamics, self.latent_kind
         if own.kind not in ("auto", *fitting(latents)):
             raise UserError(
-                f"dynamics.kind is {own.kind!r}, which does not fit representation {self.representation.kind!r} with "
-                f"latent_dim {self.latent_dim} (its latents are {LATENTS[latents]}); use 'auto' or "
-                f"{' or '.join(map(repr, fitting(latents)))}."
+                f"dynamics.kind is {own.kind!r}, which does not fit representation"
+                f" {self.representation.kind!r} with latent_dim {self.latent_dim} (its latents are"
+                f" {LATENTS[latents]}); use 'auto' or {' or '.join(map(repr, fitting(latents)))}."
             )
         if own.training == "k_step" and latents == "tokens":
             raise UserError(
-                "dynamics.training is 'k_step', but tokens have no gradients to train a rollout by; use 'teacher' or 'self_fed' "
-                "(both train tokens on real frames), or a representation of vectors or grids."
+                "dynamics.training is 'k_step', but tokens have no gradients to train a rollout by;"
+                " use 'teacher' or 'self_fed' (both train tokens on real frames), or a"
+                " representation of vectors or grids."
             )
         if own.training == "k_step" and own.rollout_steps >= self.collect.episode_steps:
             raise UserError(
-                f"dynamics.rollout_steps is {own.rollout_steps}, but with collect.episode_steps {self.collect.episode_steps} no "
-                f"rollout is longer than {self.collect.episode_steps - 1} steps; allowed: 1 to that."
+                f"dynamics.rollout_steps is {own.rollout_steps}, but with collect.episode_steps"
+                f" {self.collect.episode_steps} no rollout is longer than"
+                f" {self.collect.episode_steps - 1} steps; allowed: 1 to that."
             )
         if own.input_noise and latents == "tokens":
             raise UserError(
-                f"dynamics.input_noise is {own.input_noise}, but no noise can be added to tokens; set it to 0, or take a "
-                "representation of vectors or grids ('ae' or 'vae')."
+                f"dynamics.input_noise is {own.input_noise}, but no noise can be added to tokens;"
+                " set it to 0, or take a representation of vectors or grids ('ae' or 'vae')."
             )
 
 

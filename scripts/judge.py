@@ -2,9 +2,10 @@
 
 python scripts/judge.py carts/blockfall.cart [--starts N] [--write] [--filmstrip FILE] [--force]
 
-Prints the tables of `rollout_eval` for it, to set beside metrics/<game>/rollout.json, and how legal the game's own screens are
-that follow the same starts: a start state may show what no play leads to. With --write the cart keeps the tables as its
-metrics, which `rollout_eval` prints beside a run that was judged by the same test episodes.
+Prints the tables of `rollout_eval` for it, to set beside metrics/<game>/rollout.json, and how legal
+the game's own screens are that follow the same starts: a start state may show what no play leads
+to. With --write the cart keeps the tables as its metrics, which `rollout_eval` prints beside a run
+that was judged by the same test episodes.
 """
 
 import sys
@@ -51,11 +52,15 @@ def parser() -> Parser:
 def main() -> None:
     args = parser().parse_args()
     if args.starts and args.write:
-        raise UserError("--write keeps what is comparable with a run's own table; leave --starts out.")
+        raise UserError(
+            "--write keeps what is comparable with a run's own table; leave --starts out."
+        )
     for written in filter(None, (args.filmstrip, args.write and args.cart)):
         spare(written, args.force)
     params = load_params()
-    config = replace(params.rollout_eval, starts=args.starts) if args.starts else params.rollout_eval
+    config = (
+        replace(params.rollout_eval, starts=args.starts) if args.starts else params.rollout_eval
+    )
     make_repeatable(params.seed)
     world, meta = load_cart(args.cart, pick_device())
     tensors, meta_of_file = load_tensors(args.cart)

@@ -1,11 +1,14 @@
 """A minute of play in a dream: does it keep its looks and its pace, does it replay, how fast is it?
 
-python scripts/minute.py [--cart FILE] [--game NAME] [--dreams 4] [--seconds 60]   →  metrics/<game>/minute[_cart].json
+python scripts/minute.py [--cart FILE] [--game NAME] [--dreams 4] [--seconds 60]
+    →  metrics/<game>/minute[_cart].json
 
-A few dreams play on under random held buttons. Their last ten seconds are set beside the game's own after the same buttons,
-which they need not equal: 1 is as the game. `distance`: mean L1 from the game's median frame (a board that fell apart is far
-from it, one that faded close); `sharpness`: gradient energy; `motion`: change a step. `replays`: share of equal frames when
-1,000 steps are played twice at temperature 0 with different seeds; `steps_per_second`: of play at batch 1, `p99_ms` its slowest.
+A few dreams play on under random held buttons. Their last ten seconds are set beside the game's own
+after the same buttons, which they need not equal: 1 is as the game. `distance`: mean L1 from the
+game's median frame (a board that fell apart is far from it, one that faded close); `sharpness`:
+gradient energy; `motion`: change a step. `replays`: share of equal frames when 1,000 steps are
+played twice at temperature 0 with different seeds; `steps_per_second`: of play at batch 1, `p99_ms`
+its slowest.
 """
 
 import sys
@@ -45,13 +48,19 @@ def held(world: WorldModel, steps: int, seed: int) -> list[set[str]]:
 
 
 def looks(frames: np.ndarray, before: np.ndarray, median: np.ndarray) -> np.ndarray:
-    """[distance, sharpness, motion] of uint8 frames [B, H, W, C] and those of the step before, means over the batch."""
+    """[distance, sharpness, motion] of uint8 frames [B, H, W, C] and those of the step before,
+    means over the batch.
+    """
     distance = np.abs(frames.astype(np.int16) - median).mean() / 255
     return np.array([distance, gradient_energy(frames).mean(), change(frames, before).mean()])
 
 
-def play_game(world: WorldModel, script: list[set[str]], seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The game under these buttons: a frame a second [S, H, W, 3], and those of the last END seconds and one before."""
+def play_game(
+    world: WorldModel, script: list[set[str]], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The game under these buttons: a frame a second [S, H, W, 3], and those of the last END
+    seconds and one before.
+    """
     real = Real(world.spec, world.first_start, seed, world.seen_as)
     real.reset()
     frames = [real.step(pressed) for pressed in script]
@@ -78,10 +87,16 @@ def dream_looks(world: WorldModel, scripts: list[list[set[str]]], median: np.nda
 def replays(world: WorldModel) -> float:
     """Share of equal frames of two plays at temperature 0, with different seeds."""
     temperature = 0.0 if world.dynamics.random else None
-    buttons, dreams = held(world, REPLAY, SEED), [Dream(world, None, temperature, seed) for seed in (1, 2)]
+    buttons, dreams = (
+        held(world, REPLAY, SEED),
+        [Dream(world, None, temperature, seed) for seed in (1, 2)],
+    )
     for dream in dreams:
         dream.reset()
-    same = [np.array_equal(*(dream.step(pressed) for dream in dreams)) for pressed in tqdm(buttons, desc="replay", unit="step")]
+    same = [
+        np.array_equal(*(dream.step(pressed) for dream in dreams))
+        for pressed in tqdm(buttons, desc="replay", unit="step")
+    ]
     return float(np.mean(same))
 
 
@@ -107,15 +122,28 @@ def main() -> None:
     games = [play_game(world, script, SEED + number) for number, script in enumerate(scripts)]
     channels = world.shape[-1]  # a grey model's frames come coloured, three times the same
     median = np.median(np.concatenate([often for often, _ in games]), 0)[..., :channels]
-    own = np.mean([looks(last[1:, ..., :channels], last[:-1, ..., :channels], median) for _, last in games], 0)
+    own = np.mean(
+        [looks(last[1:, ..., :channels], last[:-1, ..., :channels], median) for _, last in games], 0
+    )
     ratios = dream_looks(world, scripts, median) / own
     report = {"dreams": args.dreams, "seconds": args.seconds}
-    report |= {name: round(float(value), 4) for name, value in zip(("distance", "sharpness", "motion"), ratios, strict=True)}
+    report |= {
+        name: round(float(value), 4)
+        for name, value in zip(("distance", "sharpness", "motion"), ratios, strict=True)
+    }
     report["replays"] = round(replays(world), 6)
     for count in (30, TIMED):  # the first run warms up
         numbers = run(Dream(world, None), Script(held(world, count, SEED), count)).numbers()
-    report |= {"steps_per_second": numbers["steps/s"], "p99_ms": numbers["p99 ms"], "real_time": world.spec.step_rate}
-    print_table(f"{world.spec.title}: {args.seconds:g} seconds of play", list(report), [list(report.values())])
+    report |= {
+        "steps_per_second": numbers["steps/s"],
+        "p99_ms": numbers["p99 ms"],
+        "real_time": world.spec.step_rate,
+    }
+    print_table(
+        f"{world.spec.title}: {args.seconds:g} seconds of play",
+        list(report),
+        [list(report.values())],
+    )
     report["made"] = stamp(title.fingerprint)
     write_json(Paths(world.spec.name).metrics / f"minute{'_cart' * bool(args.cart)}.json", report)
 

@@ -1,4 +1,5 @@
-"""Make what tests/world/test_carts.py checks the committed carts by: pinned frames, short recordings.
+"""Make what tests/world/test_carts.py checks the committed carts by: pinned frames, short
+recordings.
 
 python scripts/pin_carts.py [CART ...] [--record]
     →  tests/golden/carts/pins.json; with --record tests/golden/carts/<cart>/ as well

@@ -1,10 +1,12 @@
-"""Tell an older cart what the recordings that are here show (regions, chains, moves, what is live and what comes next, what comes
-from nowhere or follows a dial, start states), its weights as they are.
+"""Tell an older cart what the recordings that are here show (regions, chains, moves, what is live
+and what comes next, what comes from nowhere or follows a dial, start states), its weights as they
+are.
 
 python scripts/renew.py carts/blockfall.cart [--out FILE] [--movers STEPS] [--force]
 
-With --movers it is also taught the things that move as one, if the game has such, for so many steps: minutes, in place of
-training all of it again. Its metrics stay those of its day: `python scripts/judge.py FILE` judges it anew.
+With --movers it is also taught the things that move as one, if the game has such, for so many
+steps: minutes, in place of training all of it again. Its metrics stay those of its day: `python
+scripts/judge.py FILE` judges it anew.
 """
 
 import sys
@@ -54,7 +56,8 @@ def main() -> None:
     world, meta = load_cart(args.cart, pick_device())
     if world.spec.name != params.game or not isinstance(world.dynamics, TokenDynamics):
         raise UserError(
-            f"{args.cart} is of {world.spec.name}; what is renewed is a dream of tokens of {params.game} (params.yaml)."
+            f"{args.cart} is of {world.spec.name}; what is renewed is a dream of tokens of"
+            f" {params.game} (params.yaml)."
         )
     paths = Paths(params.game)
     splits = {name: load_split(paths.processed, name) for name in ("train", "val")}
@@ -64,21 +67,49 @@ def main() -> None:
     told = keep_to(model, tokens["train"], train)
     if args.movers:
         samples = {name: Samples(split, tokens[name], model) for name, split in splits.items()}
-        plan = Plan(args.movers, 0.0, params.dynamics.weight_decay, max(1, args.movers // 5), CHECK_EVERY, params.seed)
-        told |= move(model, samples, tokens, plan, paths.checkpoint("movers", fingerprint(args.cart, args.movers, params.seed)))
+        plan = Plan(
+            args.movers,
+            0.0,
+            params.dynamics.weight_decay,
+            max(1, args.movers // 5),
+            CHECK_EVERY,
+            params.seed,
+        )
+        told |= move(
+            model,
+            samples,
+            tokens,
+            plan,
+            paths.checkpoint("movers", fingerprint(args.cart, args.movers, params.seed)),
+        )
     elif model.mover is not None:
-        kinds = told_anew(model.kinds, Samples(train, tokens["train"], model), tokens["train"], model.tiles.numpy())
+        kinds = told_anew(
+            model.kinds,
+            Samples(train, tokens["train"], model),
+            tokens["train"],
+            model.tiles.numpy(),
+        )
         model.set_movers(kinds, model.mover)
         told |= {"movers": meta["dynamics"]["movers"] | {"shape": model.kinds.shape}}
     tensors, _ = load_tensors(args.cart)
-    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(("dynamics.", "start."))}
+    tensors = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if not name.startswith(("dynamics.", "start."))
+    }
     tensors |= {f"dynamics.{name}": tensor for name, tensor in world.dynamics.state_dict().items()}
     starts = start_frames(paths.processed, splits)
-    tensors |= {f"start.{name}": torch.from_numpy(np.ascontiguousarray(frame)) for name, frame in starts.items()}
+    tensors |= {
+        f"start.{name}": torch.from_numpy(np.ascontiguousarray(frame))
+        for name, frame in starts.items()
+    }
     meta["dynamics"] |= told
     meta |= {"starts": list(starts), "game": train.spec.to_dict()}
     write_cart(out, tensors, meta)
-    kinds = f"{told['regions'][0]} regions, {told['moves'][0]} moves and {len(model.kinds.colours)} kinds of movers"
+    kinds = (
+        f"{told['regions'][0]} regions, {told['moves'][0]} moves and {len(model.kinds.colours)}"
+        " kinds of movers"
+    )
     print(f"{out} knows {kinds}.")
 
 

@@ -1,11 +1,13 @@
 """The whole roadmap as experiments, and the page that judges it.
 
-python scripts/roadmap.py run [NAME …] [--quick] [--seeds N] [--jobs N]   →  experiments/results/roadmap/, docs/roadmap/
-python scripts/roadmap.py page                                           →  docs/roadmap.md
-python scripts/roadmap.py list [--quick]                  the runs, what is done, and how long the rest takes
+python scripts/roadmap.py run [NAME …] [--quick] [--seeds N] [--jobs N]
+    →  experiments/results/roadmap/, docs/roadmap/
+python scripts/roadmap.py page     →  docs/roadmap.md
+python scripts/roadmap.py list [--quick]     the runs, what is done, how long the rest takes
 
-The list is experiments/roadmap.yaml. `run` leaves out what is on record for the same params and the same code; a killed run
-goes on from its checkpoint. The quick set has one seed, and fewer frames and steps.
+The list is experiments/roadmap.yaml. `run` leaves out what is on record for the same params and the
+same code; a killed run goes on from its checkpoint. The quick set has one seed, and fewer frames
+and steps.
 """
 
 import sys
@@ -51,8 +53,12 @@ def main() -> None:
         show(runs, runner)
     if args.what == "page":
         full, quick = (load_results(NAME, small) for small in (False, True))
-        everything = expand(plan, NAME, [], quick=False, seeds=1 + max((seed for _, seed in full), default=0))
-        current = {run.name: runner.prints(run) for run in everything if (run.experiment, run.seed) in full}
+        everything = expand(
+            plan, NAME, [], quick=False, seeds=1 + max((seed for _, seed in full), default=0)
+        )
+        current = {
+            run.name: runner.prints(run) for run in everything if (run.experiment, run.seed) in full
+        }
         write_text(ROOT / "docs/roadmap.md", scoreboard(plan, NAME, full, quick, current))
         runs = f"{len(full)} runs of the full and {len(quick)} of the quick set"
         print(f"docs/roadmap.md is written, from {runs}.")
@@ -61,10 +67,16 @@ def main() -> None:
 def show(runs: list[Run], runner: Runner) -> None:
     """The runs with their estimates, and the time that is left."""
     states = [(run, runner.done(run)) for run in runs]
-    rows = [[run.reference, run.own.asks, "done" if done else "to do", run.minutes] for run, done in states]
+    rows = [
+        [run.reference, run.own.asks, "done" if done else "to do", run.minutes]
+        for run, done in states
+    ]
     print_table(runner.plan.title, ["run", "asks", "state", "minutes"], rows)
     left = sum(run.minutes for run, done in states if not done)
-    print(f"{sum(not done for _, done in states)} of {len(runs)} are to do, by estimate {left / 60:.1f} hours.")
+    print(
+        f"{sum(not done for _, done in states)} of {len(runs)} are to do, by estimate"
+        f" {left / 60:.1f} hours."
+    )
 
 
 if __name__ == "__main__":

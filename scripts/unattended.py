@@ -1,10 +1,12 @@
-"""Dreams left alone for ten minutes with random buttons: is every screen one that the game could show?
+"""Dreams left alone for ten minutes with random buttons: is every screen one that the game could
+show?
 
-python scripts/unattended.py [--cart FILE] [--game NAME] [--dreams 20] [--minutes 10] [--idle] [--seed N]
+python scripts/unattended.py [--cart FILE] [--game NAME] [--dreams 20] [--minutes 10]
+    [--idle] [--seed N]
     →  metrics/<game>/unattended[_cart][_idle][_seedN].json
 
-The game's own checker (games/<game>/reader.py) judges every screen from the one before. The same buttons are not played
-in the emulator: a dream may drift from any one game and still be a game.
+The game's own checker (games/<game>/reader.py) judges every screen from the one before. The same
+buttons are not played in the emulator: a dream may drift from any one game and still be a game.
 """
 
 import sys
@@ -72,7 +74,10 @@ def main() -> None:
     first_faults: dict[int, str] = {}  # by dream: why, and which buttons had just gone down
     held: list[set[str]] = [set() for _ in frames]
     for _ in tqdm(range(steps), desc=f"dream {title.label}", unit="step"):
-        pressed = [set() if args.idle else policy.act({}, rng) for policy, rng in zip(policies, rngs, strict=True)]
+        pressed = [
+            set() if args.idle else policy.act({}, rng)
+            for policy, rng in zip(policies, rngs, strict=True)
+        ]
         action = np.array([world.spec.vector(buttons) for buttons in pressed], np.uint8)
         before = frames
         frames, state = world.step(state, action, world.temperature, generator)
@@ -84,20 +89,38 @@ def main() -> None:
                 fresh = "+".join(sorted(pressed[number] - held[number])) or "no press"
                 first_faults[number] = f"{', '.join(verdicts[number][-1].reasons)} ({fresh})"
         held = pressed
-    judged = [Judged([one.reasons for one in own], [set(one.events) for one in own]) for own in verdicts]
+    judged = [
+        Judged([one.reasons for one in own], [set(one.events) for one in own]) for own in verdicts
+    ]
     clean = sum(not any(one.reasons) for one in judged)
-    report = {"dreams": args.dreams, "minutes": args.minutes, "without_fault": clean, **legality(judged)}
+    report = {
+        "dreams": args.dreams,
+        "minutes": args.minutes,
+        "without_fault": clean,
+        **legality(judged),
+    }
     events: dict[str, int] = {}
     for one in judged:
         for event in (event for happened in one.events for event in happened):
             events[event] = events.get(event, 0) + 1
     report["events"] = dict(sorted(events.items()))
-    print_table(f"{title.label}: {args.dreams} dreams of {args.minutes:g} minutes", list(report), [list(report.values())])
+    print_table(
+        f"{title.label}: {args.dreams} dreams of {args.minutes:g} minutes",
+        list(report),
+        [list(report.values())],
+    )
     report["first_faults"] = dict(Counter(first_faults.values()).most_common())
     print_table(
-        "What went wrong first", ["fault (buttons that had just gone down)", "dreams"], list(report["first_faults"].items())
+        "What went wrong first",
+        ["fault (buttons that had just gone down)", "dreams"],
+        list(report["first_faults"].items()),
     )
-    name = "unattended" + "_cart" * bool(args.cart) + "_idle" * args.idle + f"_seed{args.seed}" * (args.seed != SEED)
+    name = (
+        "unattended"
+        + "_cart" * bool(args.cart)
+        + "_idle" * args.idle
+        + f"_seed{args.seed}" * (args.seed != SEED)
+    )
     report["made"] = stamp(title.fingerprint)
     write_json(Paths(world.spec.name).metrics / f"{name}.json", report)
 

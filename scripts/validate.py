@@ -1,10 +1,12 @@
-"""Roll the trained dream, or a cart, out on *validation* episodes: for choosing, which the test must not do.
+"""Roll the trained dream, or a cart, out on *validation* episodes: for choosing, which the test
+must not do.
 
 python scripts/validate.py [--starts N] [--cart FILE] [--pictures FOLDER]
 
-Prints the table of rollout_eval for validation starts; where the game has a reader also what it reads from the dream's screens, and
-what happened in the game at the step at which each dream parted from it. With --pictures every such step is drawn: the game before
-it and after it, the dream after it, and the difference. Writes nothing else.
+Prints the table of rollout_eval for validation starts; where the game has a reader also what it
+reads from the dream's screens, and what happened in the game at the step at which each dream parted
+from it. With --pictures every such step is drawn: the game before it and after it, the dream after
+it, and the difference. Writes nothing else.
 """
 
 import sys
@@ -53,11 +55,19 @@ def main() -> None:
     params = load_params()
     paths = Paths(params.game)
     make_repeatable(params.seed)
-    world = load_cart(args.cart, pick_device())[0] if args.cart else load_world(paths.models, pick_device())
+    world = (
+        load_cart(args.cart, pick_device())[0]
+        if args.cart
+        else load_world(paths.models, pick_device())
+    )
     val, median = load_split(paths.processed, "val"), read_array(paths.processed / "median.npy")
     check_same(world, val.frames.shape[1:], params)
     longest = int(val.index["step"].max())
-    config = replace(params.rollout_eval, starts=args.starts, horizons=[h for h in params.rollout_eval.horizons if h < longest])
+    config = replace(
+        params.rollout_eval,
+        starts=args.starts,
+        horizons=[h for h in params.rollout_eval.horizons if h < longest],
+    )
     reader = load_reader(world.spec)
     screens = Partings(reader, val, ["{}"] * len(val.index), config.horizons) if reader else None
     table, _ = evaluate_rollouts(world, val, median, config, params.seed, screens)
@@ -80,8 +90,15 @@ def print_partings(title: str, screens: Partings) -> None:
     """What happened in the game when dreams parted from it."""
     found = [(screens.name(number, step), step) for number, (step, _) in screens.parted.items()]
     soon = Counter(name for name, step in found if step <= SOON)
-    rows = [[name, times, soon[name]] for name, times in Counter(name for name, _ in found).most_common()]
-    print_table(f"{title}: dreams parted when this happened", ["in the game", "rollouts", f"within {SOON} steps"], rows)
+    rows = [
+        [name, times, soon[name]]
+        for name, times in Counter(name for name, _ in found).most_common()
+    ]
+    print_table(
+        f"{title}: dreams parted when this happened",
+        ["in the game", "rollouts", f"within {SOON} steps"],
+        rows,
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Stage 7: put the trained model on a cart: one file that plays anywhere, with its recipe and its metrics.
+"""Stage 7: put the trained model on a cart: one file that plays anywhere, with its recipe and its
+metrics.
 
-python -m stages.cart                         →  models/<game>/dream.cart
-python stages/cart.py --out carts/my.cart     →  another place, as for a friend; --game for another game
+python -m stages.cart                      →  models/<game>/dream.cart
+python stages/cart.py --out carts/my.cart  →  another place; --game for another game
 """
 
 import sys
@@ -37,7 +38,9 @@ def main() -> None:
     save_cart(out, paths.models, metrics_of(paths))
     world, _ = load_cart(out, pick_device())  # it opens before anybody is told of it
     size = f"{out.stat().st_size / 1e6:.1f} MB"
-    print(f"{world.spec.title} is on {out} ({size}); play it with: python stages/play.py --cart {out}")
+    print(
+        f"{world.spec.title} is on {out} ({size}); play it with: python stages/play.py --cart {out}"
+    )
 
 
 def metrics_of(paths: Paths) -> dict[str, Any]:
@@ -46,7 +49,10 @@ def metrics_of(paths: Paths) -> dict[str, Any]:
     report = read_report(rollout) if rollout.is_file() else {}
     if report.get("made", {}).get("model") == model_print(paths.models):
         return report
-    print("The trained model has not been evaluated, so its cart has no metrics; `dvc repro` evaluates it.")
+    print(
+        "The trained model has not been evaluated, so its cart has no metrics; `dvc repro`"
+        " evaluates it."
+    )
     return {}
 
 

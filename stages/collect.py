@@ -1,4 +1,5 @@
-"""Stage 1: record scripted play from the emulator, or import recordings, as a raw dataset; add recordings of people.
+"""Stage 1: record scripted play from the emulator, or import recordings, as a raw dataset; add
+recordings of people.
 
 python -m stages.collect  →  data/<game>/raw, data/<game>/raw_test,
                              metrics/<game>/collect.json + collect_details.json
@@ -29,8 +30,9 @@ def main() -> None:
     spec = load_game(params.game)
     if params.preprocess.tile and spec.images == "webp":
         raise UserError(
-            f"{spec.title} is drawn in three dimensions and not from tiles: add -S preprocess.tile=0 -S representation.kind=ae "
-            "-S latent_dim=0 (experiments/doom.yaml has a setting that trains)."
+            f"{spec.title} is drawn in three dimensions and not from tiles: add -S"
+            " preprocess.tile=0 -S representation.kind=ae -S latent_dim=0 (experiments/doom.yaml"
+            " has a setting that trains)."
         )
     recordings = find_recordings(params.collect.recordings, spec)
     if params.collect.source == "emulator":
@@ -39,19 +41,37 @@ def main() -> None:
             f"Recorded {spec.title}",
             ["", "episodes", "frames", "distinct", "repeated", *spec.events],
             [
-                [name, r["episodes"], r["frames"], r["distinct_frames"], r["repeated_share"], *r["events"].values()]
+                [
+                    name,
+                    r["episodes"],
+                    r["frames"],
+                    r["distinct_frames"],
+                    r["repeated_share"],
+                    *r["events"].values(),
+                ]
                 for name, r in report.items()
             ],
         )
-        print_table("Share of steps each button was held", spec.buttons, [list(report["play"]["held"].values())])
+        print_table(
+            "Share of steps each button was held",
+            spec.buttons,
+            [list(report["play"]["held"].values())],
+        )
     else:
         report = import_recordings(spec, params.collect, paths.raw, paths.raw_test)
         print("\n".join(report_lines(report)))
         if not params.collect.revision:
-            print(f"DVC does not see what is in a folder; pin it with -S collect.revision={report['revision']}")
+            print(
+                "DVC does not see what is in a folder; pin it with -S"
+                f" collect.revision={report['revision']}"
+            )
     if recordings:
         report["recordings"] = add_recordings(recordings, spec, paths.raw)
-        print_table("Recordings added", list(report["recordings"][0]), [list(r.values()) for r in report["recordings"]])
+        print_table(
+            "Recordings added",
+            list(report["recordings"][0]),
+            [list(r.values()) for r in report["recordings"]],
+        )
     size = sum(file.stat().st_size for file in paths.raw.glob("*.parquet"))
     frames = report["play"]["frames"] if "play" in report else report["frames"]
     frames += sum(recording.frames for recording in recordings)

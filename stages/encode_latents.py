@@ -21,7 +21,9 @@ def main() -> None:
     paths = Paths(load_params().game)
     model = load_representation(paths.models / "representation.safetensors")
     for name in ("train", "val"):
-        encode_frames(model, load_split(paths.processed, name).frames, paths.latents / f"{name}.npy", name)
+        encode_frames(
+            model, load_split(paths.processed, name).frames, paths.latents / f"{name}.npy", name
+        )
 
 
 if __name__ == "__main__":

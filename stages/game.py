@@ -1,6 +1,8 @@
-"""Stage 0: look up the game, so that the stages after it depend on this game alone and not on all of games/.
+"""Stage 0: look up the game, so that the stages after it depend on this game alone and not on all
+of games/.
 
-python -m stages.game  →  data/<game>/game.json (what recordings depend on), reader.json (reader*.py: what judges dreams)
+python -m stages.game  →  data/<game>/game.json (what recordings depend on),
+                          data/<game>/reader.json (what judges dreams: reader*.py)
 """
 
 import sys
@@ -20,11 +22,17 @@ def main() -> None:
     params = load_params()
     paths = Paths(params.game)
     spec, contents = load_game(params.game), game_contents(params.game)
-    reader = {name: contents.pop(name) for name in list(contents) if Path(name).name.startswith("reader")}
-    told = {name: value for name, value in spec.to_dict().items() if name != "keys"}  # no recording depends on keys
+    reader = {
+        name: contents.pop(name) for name in list(contents) if Path(name).name.startswith("reader")
+    }
+    # no recording depends on keys
+    told = {name: value for name, value in spec.to_dict().items() if name != "keys"}
     write_json(paths.spec, {"spec": told, "contents": contents})
     write_json(paths.reader, reader)
-    print(f"{spec.title}: {spec.env}, buttons {', '.join(spec.buttons)}, {spec.step_rate:g} steps a second")
+    print(
+        f"{spec.title}: {spec.env}, buttons {', '.join(spec.buttons)}, {spec.step_rate:g} steps a"
+        " second"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Play the dream (or the game, or both) in a window; or without one, from a list of actions, into a GIF.
+"""Play the dream (or the game, or both) in a window; or without one, from a list of actions, into a
+GIF.
 
 The dream is the model trained here, or, before any training, the game's cart.
 
@@ -15,7 +16,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from dreamcart.core.arguments import SCALE, SEED, Parser, add_force, game, new_file, number, text, whole
+from dreamcart.core.arguments import (
+    SCALE,
+    SEED,
+    Parser,
+    add_force,
+    game,
+    new_file,
+    number,
+    text,
+    whole,
+)
 from dreamcart.core.errors import UserError, run_stage
 from dreamcart.core.paths import ROOT, Paths
 from dreamcart.core.tracked import spare
@@ -34,7 +45,9 @@ from dreamcart.world.cart_source import cart_path
 def parser() -> Parser:
     made = Parser(description=__doc__)
     made.add_argument("--game", type=game, help="which game (default: `game` in params.yaml)")
-    words = "play this cart: a file, or hf://OWNER/REPO/FILE.cart[@REVISION] on the Hugging Face Hub"
+    words = (
+        "play this cart: a file, or hf://OWNER/REPO/FILE.cart[@REVISION] on the Hugging Face Hub"
+    )
     made.add_argument("--cart", type=text, help=words)
     words = "choose from thumbnails of all dreams that are here"
     made.add_argument("--menu", action="store_true", help=words)
@@ -65,8 +78,11 @@ def parser() -> Parser:
         "--temperature",
         type=number(0, WARMEST),
         metavar="T",
-        help="0: what the model thinks likeliest; 1 (default where the game is random): drawn by its probabilities where it is "
-        "less than 90 %% sure, so that what is rarer than one time in ten stays out; [ and ] change it in play",
+        help=(
+            "0: what the model thinks likeliest; 1 (default where the game is random): drawn by its"
+            " probabilities where it is less than 90 %% sure, so that what is rarer than one time"
+            " in ten stays out; [ and ] change it in play"
+        ),
     )
     return made
 
@@ -79,9 +95,14 @@ def main() -> None:
             print(title.label)
         return
     if (args.actions or args.frames) and not args.headless:
-        raise UserError("--actions and --frames play by themselves, which needs --headless; in a window you play.")
+        raise UserError(
+            "--actions and --frames play by themselves, which needs --headless; in a window you"
+            " play."
+        )
     if args.menu and args.headless:
-        raise UserError("--menu is a window to choose in; leave --headless out, or name the game with --game.")
+        raise UserError(
+            "--menu is a window to choose in; leave --headless out, or name the game with --game."
+        )
     if args.game and args.cart:
         raise UserError("--cart plays the game that the cart holds; leave --game out.")
     if args.gif:
@@ -103,22 +124,34 @@ def play(args: argparse.Namespace, title: Title | None, game: str) -> bool:
     """One session. Returns whether the player asked for the menu."""
     if args.real:
         if args.temperature is not None:
-            raise UserError("--real plays the emulator itself, which has no --temperature; leave one of them out.")
-        source = Real(load_game(title.load(pick_device()).spec.name if title else game), args.start, args.seed)
+            raise UserError(
+                "--real plays the emulator itself, which has no --temperature; leave one of them"
+                " out."
+            )
+        source = Real(
+            load_game(title.load(pick_device()).spec.name if title else game), args.start, args.seed
+        )
     else:
         title = title or find(game)
         source = Dream(title.load(pick_device()), args.start, args.temperature, args.seed)
         print(f"Dreaming {title.label}.")
         if title.cart is None and title.game in carts():
-            print(f"The cart of this game: python stages/play.py --cart {carts()[title.game].relative_to(ROOT)}")
+            print(
+                "The cart of this game: python stages/play.py --cart"
+                f" {carts()[title.game].relative_to(ROOT)}"
+            )
         if args.side_by_side:
-            source = SideBySide(Real(source.spec, source.start_name, args.seed, source.seen_as), source)
+            source = SideBySide(
+                Real(source.spec, source.start_name, args.seed, source.seen_as), source
+            )
     menu = False
     actions = parse_actions(args.actions, source.spec)
     if args.headless:
         frames = args.frames or len(actions)
         if frames < 1:
-            raise UserError("--headless needs --actions or --frames, to know what to play and when to stop.")
+            raise UserError(
+                "--headless needs --actions or --frames, to know what to play and when to stop."
+            )
         steps = itertools.islice(itertools.chain(actions, itertools.repeat(set())), frames)
         print(run(source, Script(steps, frames), gif=args.gif).sentence())
     else:

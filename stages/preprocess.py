@@ -1,7 +1,7 @@
 """Stage 2: resize, split by episode, keep each distinct frame once; draw ten random transitions.
 
-python -m stages.preprocess  →  data/<game>/processed, metrics/<game>/preprocess.json + preprocess_details.json,
-                                plots/<game>/pairs.png
+python -m stages.preprocess  →  data/<game>/processed, metrics/<game>/preprocess.json
+                                + preprocess_details.json, plots/<game>/pairs.png
 """
 
 import sys
@@ -26,9 +26,17 @@ def main() -> None:
     check_start(params)  # a training that cannot begin is said before minutes of work
     paths = Paths(params.game)
     report = preprocess(paths.raw, paths.processed, params.preprocess, params.seed)
-    print_table("Processed", ["split", *report["train"]], [[name, *r.values()] for name, r in report.items()])
+    print_table(
+        "Processed",
+        ["split", *report["train"]],
+        [[name, *r.values()] for name, r in report.items()],
+    )
     pairs_picture(load_split(paths.processed, "train"), params.seed, paths.plots / "pairs.png")
-    write_report(paths.metrics / "preprocess.json", report, pick(report, ("train.transitions", "val.transitions")))
+    write_report(
+        paths.metrics / "preprocess.json",
+        report,
+        pick(report, ("train.transitions", "val.transitions")),
+    )
 
 
 if __name__ == "__main__":

@@ -13,9 +13,18 @@ from dreamcart.core.errors import run_stage
 COMMANDS: dict[str, tuple[str, str]] = {
     "games": ("games", "list what can be played here, or search it by name"),
     "import": ("roms", "import the ROMs you own from a folder, by stable-retro's importer"),
-    "play": ("person", "play a game in a window, or by a list of actions without one, and record it"),
-    "verify": ("verify", "replay a recording in the emulator and compare every frame, reward and end"),
-    "convert": ("convert", "recordings made elsewhere into Dreamcart's columns, or any into the gymnasium-recorder's"),
+    "play": (
+        "person",
+        "play a game in a window, or by a list of actions without one, and record it",
+    ),
+    "verify": (
+        "verify",
+        "replay a recording in the emulator and compare every frame, reward and end",
+    ),
+    "convert": (
+        "convert",
+        "recordings made elsewhere into Dreamcart's columns, or any into the gymnasium-recorder's",
+    ),
     "minari": ("minari", "export a dataset that minari.load_dataset opens"),
     "pull": ("pull", "fetch a dataset from the Hugging Face Hub"),
     "push": ("push", "add a dataset to the Hugging Face Hub, with its card"),

@@ -1,6 +1,8 @@
-"""Stage 3: train the representation, or collect the game's tiles; report what it keeps of the game's frames; draw.
+"""Stage 3: train the representation, or collect the game's tiles; report what it keeps of the
+game's frames; draw.
 
-python -m stages.train_ae  →  models/<game>/representation.safetensors, metrics/<game>/train_ae.json + train_ae_details.json,
+python -m stages.train_ae  →  models/<game>/representation.safetensors,
+                              metrics/<game>/train_ae.json + train_ae_details.json,
                               plots/<game>/train_ae.csv + .png, reconstructions.png, edge_cases.png
 """
 
@@ -26,11 +28,16 @@ from dreamcart.params import load_params
 from dreamcart.representation.encode import reconstruct
 from dreamcart.representation.perceptual import make_perceptual
 from dreamcart.representation.registry import save_representation
-from dreamcart.representation.train import judge_representation, representation_config, train_representation
+from dreamcart.representation.train import (
+    judge_representation,
+    representation_config,
+    train_representation,
+)
 from dreamcart.world.cart_pin import check_start
 
 GRID = 16  # frames in the picture of reconstructions
-HEADLINE = ("exact", "l1", "l1_changed", "ssim", "tiles", "digits", "probe_accuracy")  # what runs are compared by
+# what runs are compared by
+HEADLINE = ("exact", "l1", "l1_changed", "ssim", "tiles", "digits", "probe_accuracy")
 
 
 def main() -> None:
@@ -42,31 +49,59 @@ def main() -> None:
     config = representation_config(params, train.frames.shape[1:])
     perceptual = None
     if params.representation.perceptual_weight:
-        perceptual = make_perceptual(params.seed, train, paths.raw, paths.models / "perceptual.safetensors", paths.checkpoint)
+        perceptual = make_perceptual(
+            params.seed, train, paths.raw, paths.models / "perceptual.safetensors", paths.checkpoint
+        )
     name = perceptual.name if perceptual else None
-    key = fingerprint(config, asdict(params.representation), params.seed, name, *sorted(paths.processed.glob("**/*.npy")))
+    key = fingerprint(
+        config,
+        asdict(params.representation),
+        params.seed,
+        name,
+        *sorted(paths.processed.glob("**/*.npy")),
+    )
     checkpoint = paths.checkpoint("train_ae", key)
     if params.representation.kind in ("vq", "fsq"):
-        print(f"{params.representation.kind} has a grid of tokens, one in each cell: latent_dim does not apply.")
+        print(
+            f"{params.representation.kind} has a grid of tokens, one in each cell: latent_dim does"
+            " not apply."
+        )
     model, config, curve = train_representation(params, train, val, median, checkpoint, perceptual)
     report = judge_representation(model, val, median)
-    more = {} if params.representation.kind == "tiles" else measure_representation(model, config, train, val, median, paths.raw)
+    more = (
+        {}
+        if params.representation.kind == "tiles"
+        else measure_representation(model, config, train, val, median, paths.raw)
+    )
     if params.representation.kind == "tiles":
         report |= {"tiles": config["vocabulary"], "tiles_seen": int(train.frames.cells.max()) + 1}
         print_tiles(report)
-    print_table("Reconstruction of distinct validation frames", list(report), [list(report.values())])
+    print_table(
+        "Reconstruction of distinct validation frames", list(report), [list(report.values())]
+    )
     print_measures(more)
     if perceptual:
         print(f"The perceptual term looked through {perceptual.name}.")
         more["perceptual"] = perceptual.name
     save_representation(paths.models / "representation.safetensors", model, config)
-    write_csv(paths.plots / "train_ae.csv", curve or [{"step": 0, "train": report["l1"], "val": report["l1"]}])
+    write_csv(
+        paths.plots / "train_ae.csv",
+        curve or [{"step": 0, "train": report["l1"], "val": report["l1"]}],
+    )
     if curve:
         curve_picture(curve, "L1", "Representation", paths.plots / "train_ae.png")
     else:
         tiles_picture(model.tiles.numpy(), paths.plots / "train_ae.png")
-    rows = np.sort(np.random.default_rng(params.seed).choice(len(val.frames), min(GRID, len(val.frames)), replace=False))
-    before_after_picture(*next(reconstruct(model, val.frames[rows])), [""] * len(rows), paths.plots / "reconstructions.png")
+    rows = np.sort(
+        np.random.default_rng(params.seed).choice(
+            len(val.frames), min(GRID, len(val.frames)), replace=False
+        )
+    )
+    before_after_picture(
+        *next(reconstruct(model, val.frames[rows])),
+        [""] * len(rows),
+        paths.plots / "reconstructions.png",
+    )
     cases = read_meta(paths.processed)["edge_cases"]
     shown = next(reconstruct(model, train.frames[list(cases.values())]), (median[:0], median[:0]))
     before_after_picture(*shown, list(cases), paths.plots / "edge_cases.png")
@@ -82,9 +117,10 @@ def print_tiles(report: dict[str, Any]) -> None:
         print(f"{number}: lossless on all distinct validation frames.")
         return
     print(
-        f"{number}: NOT lossless. {lost:.2%} of the distinct validation frames hold others, in whose place the nearest known "
-        f"ones are shown; over all pixels that is an error of {report['l1']:.4%}. Record more, or, where pictures suffer, "
-        "choose a smaller preprocess.tile or representation.kind ae with latent_dim 0."
+        f"{number}: NOT lossless. {lost:.2%} of the distinct validation frames hold others, in"
+        " whose place the nearest known ones are shown; over all pixels that is an error of"
+        f" {report['l1']:.4%}. Record more, or, where pictures suffer, choose a smaller"
+        " preprocess.tile or representation.kind ae with latent_dim 0."
     )
 
 
@@ -95,8 +131,16 @@ def print_measures(report: dict[str, Any]) -> None:
         print_table("What it keeps of the game", list(numbers), [list(numbers.values())])
     if "probe" in report:
         rows = [[name, *scores.values()] for name, scores in report["probe"].items()]
-        print_table("RAM variables told from latents by a linear probe", ["variable", "accuracy", "majority"], rows)
-        print_table("Alike states, alike latents?", list(report["neighbours"]), [list(report["neighbours"].values())])
+        print_table(
+            "RAM variables told from latents by a linear probe",
+            ["variable", "accuracy", "majority"],
+            rows,
+        )
+        print_table(
+            "Alike states, alike latents?",
+            list(report["neighbours"]),
+            [list(report["neighbours"].values())],
+        )
 
 
 if __name__ == "__main__":

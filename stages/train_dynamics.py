@@ -1,8 +1,10 @@
-"""Stage 5: train the dynamics on latents; check single steps on validation data; write the playable model.
+"""Stage 5: train the dynamics on latents; check single steps on validation data; write the playable
+model.
 
 python -m stages.train_dynamics  →  models/<game>/dynamics.safetensors + world.safetensors,
-                                    metrics/<game>/train_dynamics.json + train_dynamics_details.json,
-                                    plots/<game>/train_dynamics.csv + .png
+                                    metrics/<game>/train_dynamics.json +
+                                    train_dynamics_details.json, plots/<game>/train_dynamics.csv +
+                                    .png
 """
 
 import sys
@@ -36,17 +38,30 @@ def main() -> None:
     train, val = load_split(paths.processed, "train"), load_split(paths.processed, "val")
     latents = {name: read_array(paths.latents / f"{name}.npy") for name in ("train", "val")}
     start = [params.dynamics.start_cart] if params.dynamics.start_cart else []
-    files = [*start, *sorted(paths.processed.glob("*/index.npy")), *sorted(paths.latents.glob("*.npy"))]
+    files = [
+        *start,
+        *sorted(paths.processed.glob("*/index.npy")),
+        *sorted(paths.latents.glob("*.npy")),
+    ]
     key = fingerprint(params.dynamics_kind, asdict(params.dynamics), params.seed, *files)
     checkpoint = paths.checkpoint("train_dynamics", key)
     representation = load_representation(paths.models / "representation.safetensors")
     pictures = representation.pictures if representation.vocabulary else None
     fit = imported(FAMILIES[params.dynamics_kind].trainer)
-    model, config, curve = fit(params, train, val, latents, pictures, checkpoint, load_start(params))
+    model, config, curve = fit(
+        params, train, val, latents, pictures, checkpoint, load_start(params)
+    )
     save_dynamics(paths.models / "dynamics.safetensors", model, config)
     median = read_array(paths.processed / "median.npy").copy()
     starts = start_frames(paths.processed, {"train": train, "val": val})
-    save_world(paths.models / "world.safetensors", train.spec, starts, median, params.preprocess, recipe_of(params))
+    save_world(
+        paths.models / "world.safetensors",
+        train.spec,
+        starts,
+        median,
+        params.preprocess,
+        recipe_of(params),
+    )
     world = load_world(paths.models, pick_device())
     report = single_step_report(world, val, params.seed)
     print_table(

@@ -19,9 +19,11 @@ def no_own_keys(tmp_path, monkeypatch):
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """A Hub on 127.0.0.1, in place of the real one for this process; waiting between tries takes no time.
+    """A Hub on 127.0.0.1, in place of the real one for this process; waiting between tries takes no
+    time.
 
-    `hub.environment` is what a subprocess needs to see it, `hub.waits` the seconds that were waited.
+    `hub.environment` is what a subprocess needs to see it, `hub.waits` the seconds that were
+    waited.
     """
     import datasets.config
     from huggingface_hub import constants
@@ -29,7 +31,11 @@ def hub(tmp_path, monkeypatch):
     from toys.hub_stand_in import TOKEN, HubStandIn
 
     environment = {"HF_HUB_OFFLINE": "0", "HF_TOKEN": TOKEN, "HF_HOME": str(tmp_path / "hf")}
-    environment |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_UPDATE_DOWNLOAD_COUNTS": "0"}
+    environment |= {
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_UPDATE_DOWNLOAD_COUNTS": "0",
+    }
     with HubStandIn() as stand_in:
         stand_in.environment = {**os.environ, **environment, "HF_ENDPOINT": stand_in.url}
         stand_in.waits = []
@@ -37,10 +43,16 @@ def hub(tmp_path, monkeypatch):
             monkeypatch.setenv(name, environment[name])
         changes = {"HF_HUB_OFFLINE": False, "ENDPOINT": stand_in.url}
         changes |= {"HF_HUB_CACHE": str(tmp_path / "hf" / "hub"), "HF_HOME": str(tmp_path / "hf")}
-        changes["HUGGINGFACE_CO_URL_TEMPLATE"] = stand_in.url + "/{repo_id}/resolve/{revision}/{filename}"
+        changes["HUGGINGFACE_CO_URL_TEMPLATE"] = (
+            stand_in.url + "/{repo_id}/resolve/{revision}/{filename}"
+        )
         for name, value in changes.items():
             monkeypatch.setattr(constants, name, value)
-        for name, value in {"HF_HUB_OFFLINE": False, "HF_ENDPOINT": stand_in.url, "HF_UPDATE_DOWNLOAD_COUNTS": False}.items():
+        for name, value in {
+            "HF_HUB_OFFLINE": False,
+            "HF_ENDPOINT": stand_in.url,
+            "HF_UPDATE_DOWNLOAD_COUNTS": False,
+        }.items():
             monkeypatch.setattr(datasets.config, name, value)
         monkeypatch.setattr("time.sleep", stand_in.waits.append)
         close_session()

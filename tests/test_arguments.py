@@ -36,7 +36,8 @@ every_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda command:
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
-    taken = tmp_path.parents[1] / "x"  # what ../../x leads to: a folder that is not empty, which nothing may fill
+    # what ../../x leads to: a folder that is not empty, which nothing may fill
+    taken = tmp_path.parents[1] / "x"
     taken.mkdir(exist_ok=True)
     (taken / "mine.txt").write_text("mine")
     return make_world(tmp_path, monkeypatch)

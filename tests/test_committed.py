@@ -1,4 +1,6 @@
-"""What is committed: every measurement says what made it, and nothing large or foreign lies about."""
+"""What is committed: every measurement says what made it, and nothing large or foreign lies
+about.
+"""
 
 import hashlib
 import json
@@ -22,7 +24,9 @@ LOCK = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
 
 
 def tracked(*folders: str) -> list[str]:
-    listed = subprocess.run(["git", "ls-files", "-z", "--", *folders], cwd=ROOT, capture_output=True, text=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--", *folders], cwd=ROOT, capture_output=True, text=True
+    )
     return [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
@@ -36,12 +40,18 @@ def md5(name: str) -> str:
 
 
 def says_what_made_it(name: str) -> bool:
-    """A file of the pipeline is in dvc.lock with all that it depends on; any other holds a stamp itself."""
+    """A file of the pipeline is in dvc.lock with all that it depends on; any other holds a stamp
+    itself.
+    """
     if name in outputs():
         return md5(name) == outputs()[name]
     if name.endswith(".json"):
         told = json.loads((ROOT / name).read_text())
-        stamps = [row["measured"] for row in told["rows"].values()] if "rows" in told else [told.get("made", {})]
+        stamps = (
+            [row["measured"] for row in told["rows"].values()]
+            if "rows" in told
+            else [told.get("made", {})]
+        )
         return all({"code", "date"} <= set(stamp) for stamp in stamps)
     with Image.open(ROOT / name) as picture:
         return {"model", "code", "date"} <= set(picture.info)
@@ -53,7 +63,9 @@ def test_every_measurement_says_what_made_it(name):
 
 
 def test_the_pipelines_results_are_of_this_code():
-    """`make` was run after the last change of what a stage depends on; the data themselves need not be here."""
+    """`make` was run after the last change of what a stage depends on; the data themselves need not
+    be here.
+    """
     command = [sys.executable, "-m", "dvc", "status", "--json"]
     asked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     told = json.loads(asked.stdout)
@@ -70,10 +82,16 @@ def test_the_pipelines_results_are_of_this_code():
 
 
 def test_nothing_large_is_committed():
-    large = [name for name in tracked() if (ROOT / name).stat().st_size > MOST_BYTES and not name.startswith(LARGE)]
+    large = [
+        name
+        for name in tracked()
+        if (ROOT / name).stat().st_size > MOST_BYTES and not name.startswith(LARGE)
+    ]
     assert not large
 
 
 def test_no_foreign_file_is_committed():
     """Wheels, pickles and ROMs that are not our own."""
-    assert not [name for name in tracked() if Path(name).suffix in FOREIGN and not name.startswith(OWN_ROMS)]
+    assert not [
+        name for name in tracked() if Path(name).suffix in FOREIGN and not name.startswith(OWN_ROMS)
+    ]

@@ -1,4 +1,6 @@
-"""Whatever stands in a file from outside, there is a sentence or a result: never another exception, never a hang."""
+"""Whatever stands in a file from outside, there is a sentence or a result: never another exception,
+never a hang.
+"""
 
 import copy
 import json
@@ -28,18 +30,45 @@ OURS = settings(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-ODD = [0, -1, 1, 10**9, 10**30, 0.0, -0.5, 1e308, float("nan"), float("inf"), "", "x", "../x", "/", "a" * 5000, "\0", "é\n"]
+ODD = [
+    0,
+    -1,
+    1,
+    10**9,
+    10**30,
+    0.0,
+    -0.5,
+    1e308,
+    float("nan"),
+    float("inf"),
+    "",
+    "x",
+    "../x",
+    "/",
+    "a" * 5000,
+    "\0",
+    "é\n",
+]
 ODD += [None, True, False, [], {}, [[]], [0] * 5000, {"": 0}]
 values = st.recursive(
     st.sampled_from(ODD) | st.integers() | st.floats(allow_subnormal=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=8,
-).map(copy.deepcopy)  # those of ODD are one object in every example: a change to one would stay, or hold itself
+    # those of ODD are one object in every example: a change to one would stay, or hold itself
+).map(copy.deepcopy)
 
 
 def places(value: Any, at: tuple = ()) -> list[tuple]:
     """Where something stands in nested mappings and lists."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [at, *(place for key, part in inner for place in places(part, (*at, key)))]
 
 
@@ -48,7 +77,9 @@ def changed(draw: st.DrawFn, original: Any) -> Any:
     """The original with one to three values replaced, removed or added."""
     value = copy.deepcopy(original)
     for _ in range(draw(st.integers(1, 3))):
-        *way, last = draw(st.sampled_from([place for place in places(value) if place] or [("game",)]))
+        *way, last = draw(
+            st.sampled_from([place for place in places(value) if place] or [("game",)])
+        )
         inner = value
         for key in way:
             inner = inner[key]
@@ -69,9 +100,25 @@ def own_yaml(name: str) -> Any:
 
 
 GAMES = {name: own_yaml(name) for name in ("blockfall", "pong")}
-INFO = {"schema_version": SCHEMA_VERSION, "game": make_spec().to_dict(), "episodes": 2, "first_episode": 0, "rom_sha1": "0" * 40}
-INFO |= {"emulator": "stable-retro", "emulator_version": "1", "source": "a/b", "revision": "c", "lossy": ["JPEG"]}
-INFO |= {"shards": {"play-00000.parquet": {"sha256": "0" * 64, "bytes": 5, "rows": 4, "episodes": [0, 1]}}}
+INFO = {
+    "schema_version": SCHEMA_VERSION,
+    "game": make_spec().to_dict(),
+    "episodes": 2,
+    "first_episode": 0,
+    "rom_sha1": "0" * 40,
+}
+INFO |= {
+    "emulator": "stable-retro",
+    "emulator_version": "1",
+    "source": "a/b",
+    "revision": "c",
+    "lossy": ["JPEG"],
+}
+INFO |= {
+    "shards": {
+        "play-00000.parquet": {"sha256": "0" * 64, "bytes": 5, "rows": 4, "episodes": [0, 1]}
+    }
+}
 
 
 def only_a_sentence(ask: Any) -> None:
@@ -92,7 +139,9 @@ def test_game_yaml(tmp_path, monkeypatch, name, data):
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     (tmp_path / "games" / "mine").mkdir(parents=True, exist_ok=True)
     written = data.draw(changed(GAMES[name]) | values)
-    (tmp_path / "games" / "mine" / "game.yaml").write_text(yaml.safe_dump(written, allow_unicode=True), encoding="utf-8")
+    (tmp_path / "games" / "mine" / "game.yaml").write_text(
+        yaml.safe_dump(written, allow_unicode=True), encoding="utf-8"
+    )
     only_a_sentence(lambda: load_game("mine"))
 
 
@@ -127,16 +176,23 @@ def cart(tmp_path_factory):
 @OURS
 @given(data=st.data())
 def test_cart_metadata(tmp_path, cart, data):
-    """Signed as it is: the fingerprint says that nobody changed it since, not that it is well meant."""
+    """Signed as it is: the fingerprint says that nobody changed it since, not that it is well
+    meant.
+    """
     tensors, meta = cart
     write_cart(tmp_path / "a.cart", tensors, data.draw(changed(meta)))
     device = torch.device("cpu")
     only_a_sentence(lambda: Dream(load_cart(tmp_path / "a.cart", device)[0], None).reset())
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, "{" * 100_000, "&a [" * 20_000, '{"a":' * 100_000, "1" * 10_000, "- " * 50_000])
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, "{" * 100_000, "&a [" * 20_000, '{"a":' * 100_000, "1" * 10_000, "- " * 50_000],
+)
 def test_deep_and_long_files(tmp_path, monkeypatch, text):
-    """A million brackets end a recursion, and a number of ten thousand digits is none that Python reads."""
+    """A million brackets end a recursion, and a number of ten thousand digits is none that Python
+    reads.
+    """
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     (tmp_path / "games" / "mine").mkdir(parents=True)
     (tmp_path / "games" / "mine" / "game.yaml").write_text(text)
@@ -148,7 +204,8 @@ def test_deep_and_long_files(tmp_path, monkeypatch, text):
 
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefghij", "bcdefghijk", strict=True)
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n"
+    for before, name in zip("abcdefghij", "bcdefghijk", strict=True)
 )
 
 
@@ -156,7 +213,9 @@ def test_a_bomb_of_aliases_is_repeated_in_short(tmp_path, monkeypatch):
     """Ten thousand million entries by ten lines: the sentence must not spell them out."""
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     (tmp_path / "games" / "mine").mkdir(parents=True)
-    (tmp_path / "games" / "mine" / "game.yaml").write_text(BOMB + "extends: ALE/Pong-v5\ntitle: *k\n")
+    (tmp_path / "games" / "mine" / "game.yaml").write_text(
+        BOMB + "extends: ALE/Pong-v5\ntitle: *k\n"
+    )
     with pytest.raises(UserError) as caught:
         load_game("mine")
     assert_sentence(caught.value)

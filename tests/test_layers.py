@@ -6,7 +6,8 @@ import pytest
 
 from dreamcart.core.paths import ROOT
 
-# From the ground up: a folder (or a module of the package's root) imports its own row never, and rows below freely.
+# From the ground up: a folder (or a module of the package's root) imports its own row never, and
+# rows below freely.
 ROWS = [
     {"core"},
     {"families"},
@@ -37,7 +38,9 @@ def imports(text: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dreamcart."):
             found.add(room_of(node.module))
         elif isinstance(node, ast.Import):
-            found |= {room_of(alias.name) for alias in node.names if alias.name.startswith("dreamcart.")}
+            found |= {
+                room_of(alias.name) for alias in node.names if alias.name.startswith("dreamcart.")
+            }
     return found - {""}
 
 
@@ -55,7 +58,9 @@ def test_imports_point_down(path):
     if room == "__init__":
         assert imports(path.read_text()) == set()
         return
-    upward = {other for other in imports(path.read_text()) - {room} if row_of(other) >= row_of(room)}
+    upward = {
+        other for other in imports(path.read_text()) - {room} if row_of(other) >= row_of(room)
+    }
     assert not upward, f"{path.relative_to(ROOT)} imports {upward}, which stand beside it or above"
 
 
@@ -65,5 +70,8 @@ def test_every_folder_has_its_row():
 
 def test_an_import_from_above_is_seen():
     """The test itself: each way to write an import counts, also inside a function."""
-    text = "def f():\n    from dreamcart.world.cart import carts\n\nimport dreamcart.play.loop\nfrom dreamcart import params\n"
+    text = (
+        "def f():\n    from dreamcart.world.cart import carts\n\nimport dreamcart.play.loop\nfrom"
+        " dreamcart import params\n"
+    )
     assert imports(text) == {"world", "play", "params"}

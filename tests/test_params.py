@@ -21,7 +21,11 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 def keys_of(values: dict, before: str = "") -> list[str]:
     """Return the names of all settings, those in sections with dots."""
     inner = ((f"{before}{key}", value) for key, value in values.items())
-    return [name for key, value in inner for name in (keys_of(value, f"{key}.") if isinstance(value, dict) else [key])]
+    return [
+        name
+        for key, value in inner
+        for name in (keys_of(value, f"{key}.") if isinstance(value, dict) else [key])
+    ]
 
 
 KEYS = keys_of(VALUES)
@@ -29,15 +33,28 @@ KEYS = keys_of(VALUES)
 PLUMBING = {
     f"dreamcart/{name}.py"
     for name in (
-        *("core/arguments", "core/errors", "core/files", "core/limits", "core/paths", "core/provenance", "core/reports"),
+        *(
+            "core/arguments",
+            "core/errors",
+            "core/files",
+            "core/limits",
+            "core/paths",
+            "core/provenance",
+            "core/reports",
+        ),
         *("core/tables", "core/tensors", "core/typed", "params", "families", "world/cart_pin"),
     )
 }
 # Imported, but without influence on what the stage writes; each with its reason.
 WITHOUT_INFLUENCE = {
     # evaluation/pictures.py imports the models for other pictures than preprocess's pairs.
-    "preprocess": {"dreamcart/representation", "dreamcart/training/loop.py", "dreamcart/training/device.py"},
-    # What the committed cart has on record is printed beside the run's own numbers, and not written.
+    "preprocess": {
+        "dreamcart/representation",
+        "dreamcart/training/loop.py",
+        "dreamcart/training/device.py",
+    },
+    # What the committed cart has on record is printed beside the run's own numbers, and not
+    # written.
     "rollout_eval": {"dreamcart/world/cart.py"},
 }
 
@@ -50,7 +67,9 @@ def imported_modules(file: Path) -> set[Path]:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-    files = [ROOT / (name.replace(".", "/") + ".py") for name in names if name.startswith("dreamcart.")]
+    files = [
+        ROOT / (name.replace(".", "/") + ".py") for name in names if name.startswith("dreamcart.")
+    ]
     return {path for path in files if path.is_file()}
 
 
@@ -84,7 +103,8 @@ def test_stage_depends_on_the_code_it_runs(stage):
     missing = [
         file
         for file in sorted(all_modules(stage))
-        if not is_under(file, deps) and not is_under(file, PLUMBING | WITHOUT_INFLUENCE.get(stage, set()))
+        if not is_under(file, deps)
+        and not is_under(file, PLUMBING | WITHOUT_INFLUENCE.get(stage, set()))
     ]
     assert not missing, f"dvc.yaml: {stage} lacks the deps {missing}"
 
@@ -93,7 +113,11 @@ def test_stage_depends_on_the_code_it_runs(stage):
 def test_deps_exist(stage):
     """A dep that is not there stops the pipeline; those that stages make are left out."""
     made = ("data/", "models/")
-    assert [dep for dep in STAGES[stage]["deps"] if not dep.startswith(made) and not (ROOT / dep).exists()] == []
+    assert [
+        dep
+        for dep in STAGES[stage]["deps"]
+        if not dep.startswith(made) and not (ROOT / dep).exists()
+    ] == []
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -104,7 +128,9 @@ def test_every_key_has_its_sentence(key):
     at = 0
     for depth, section in enumerate(sections):
         at = lines.index(f"{'  ' * depth}{section}:", at)
-    at = next(i for i in range(at, len(lines)) if re.match(rf"{'  ' * len(sections)}{name}:", lines[i]))
+    at = next(
+        i for i in range(at, len(lines)) if re.match(rf"{'  ' * len(sections)}{name}:", lines[i])
+    )
     assert re.fullmatch(r" *# .*\.", lines[at - 1])
 
 
@@ -160,7 +186,11 @@ def with_values(changes: dict[str, object]) -> dict:
         ("representation.perceptual_weight", -0.1, "0.0 to"),
         ("representation.fsq.levels", [8, 2], "3 to 64"),
         ("representation.fsq.levels", 8, "a list"),
-        ("dynamics.kind", "diffusion", "'auto', 'tokens', 'mlp', 'conv', 'gaussian', 'gru', 'flow', 'transformer'"),
+        (
+            "dynamics.kind",
+            "diffusion",
+            "'auto', 'tokens', 'mlp', 'conv', 'gaussian', 'gru', 'flow', 'transformer'",
+        ),
         ("dynamics.training", "student", "'teacher', 'self_fed', 'k_step'"),
         ("dynamics.self_fed_probability", 1.5, "0.0 to 1.0"),
         ("dynamics.rollout_steps", 0, "1 to 256"),
@@ -171,7 +201,9 @@ def with_values(changes: dict[str, object]) -> dict:
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(key, value, allowed):
-    """The sentence must name the key, the value and what would be right, so that nobody has to search."""
+    """The sentence must name the key, the value and what would be right, so that nobody has to
+    search.
+    """
     with pytest.raises(UserError) as caught:
         build(Params, with_value(key, value), "")
     assert_sentence(caught.value)
@@ -189,7 +221,11 @@ def test_an_unknown_key_is_named(key):
     with pytest.raises(UserError, match=re.escape(repr(key))) as caught:
         build(Params, with_value(key, 1), "")
     assert_sentence(caught.value)
-    assert "learning_rate" in str(caught.value) if key.startswith("dynamics") else "allowed" in str(caught.value)
+    assert (
+        "learning_rate" in str(caught.value)
+        if key.startswith("dynamics")
+        else "allowed" in str(caught.value)
+    )
 
 
 def test_a_missing_key_is_named():
@@ -203,11 +239,26 @@ def test_a_missing_key_is_named():
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"dynamics.kind": "mlp"}, ["dynamics.kind", "'mlp'", "'tiles'", "'tokens' or 'transformer'"]),
-        ({"dynamics.kind": "flow"}, ["dynamics.kind", "'flow'", "'tiles'", "'tokens' or 'transformer'"]),
-        ({**AE, "dynamics.kind": "transformer"}, ["dynamics.kind", "'transformer'", "vectors", "'mlp'", "'gru'", "'flow'"]),
-        ({**AE, "dynamics.kind": "gaussian", "latent_dim": 0}, ["dynamics.kind", "'gaussian'", "grids", "'conv' or 'flow'"]),
-        ({"dynamics.training": "k_step"}, ["dynamics.training", "'k_step'", "'teacher' or 'self_fed'"]),
+        (
+            {"dynamics.kind": "mlp"},
+            ["dynamics.kind", "'mlp'", "'tiles'", "'tokens' or 'transformer'"],
+        ),
+        (
+            {"dynamics.kind": "flow"},
+            ["dynamics.kind", "'flow'", "'tiles'", "'tokens' or 'transformer'"],
+        ),
+        (
+            {**AE, "dynamics.kind": "transformer"},
+            ["dynamics.kind", "'transformer'", "vectors", "'mlp'", "'gru'", "'flow'"],
+        ),
+        (
+            {**AE, "dynamics.kind": "gaussian", "latent_dim": 0},
+            ["dynamics.kind", "'gaussian'", "grids", "'conv' or 'flow'"],
+        ),
+        (
+            {"dynamics.training": "k_step"},
+            ["dynamics.training", "'k_step'", "'teacher' or 'self_fed'"],
+        ),
         ({"dynamics.input_noise": 0.1}, ["dynamics.input_noise", "'ae' or 'vae'"]),
         ({"collect.revision": "abc"}, ["collect.revision", "'emulator'"]),
         ({"collect.actions": "full"}, ["collect.actions", "'auto'"]),
@@ -216,22 +267,52 @@ def test_a_missing_key_is_named():
             ["dynamics.transformer.hidden", "128", "dynamics.transformer.heads", "3"],
         ),
         ({"preprocess.tile": 0}, ["preprocess.tile", "'tiles'"]),
-        ({"preprocess.tile": 8, "preprocess.height": 84}, ["preprocess.height", "84", "multiple of 8"]),
-        ({**AE, "dynamics.kind": "mlp", "latent_dim": 0}, ["dynamics.kind", "'mlp'", "latent_dim", "'conv'"]),
-        ({**AE, "dynamics.kind": "conv", "latent_dim": 32}, ["dynamics.kind", "'conv'", "latent_dim", "32", "'mlp'"]),
-        ({"representation.kind": "vq", "dynamics.kind": "mlp"}, ["dynamics.kind", "'mlp'", "'vq'", "'tokens'"]),
-        ({"representation.kind": "vq", "preprocess.height": 84, "preprocess.tile": 0}, ["preprocess.height", "multiple of 8"]),
-        ({"representation.perceptual_weight": 0.1}, ["perceptual_weight", "0.1", "'tiles'", "'ae', 'vae', 'vq' or 'fsq'"]),
         (
-            {"representation.kind": "ae", "representation.l1_weight": 0, "representation.mse_weight": 0},
+            {"preprocess.tile": 8, "preprocess.height": 84},
+            ["preprocess.height", "84", "multiple of 8"],
+        ),
+        (
+            {**AE, "dynamics.kind": "mlp", "latent_dim": 0},
+            ["dynamics.kind", "'mlp'", "latent_dim", "'conv'"],
+        ),
+        (
+            {**AE, "dynamics.kind": "conv", "latent_dim": 32},
+            ["dynamics.kind", "'conv'", "latent_dim", "32", "'mlp'"],
+        ),
+        (
+            {"representation.kind": "vq", "dynamics.kind": "mlp"},
+            ["dynamics.kind", "'mlp'", "'vq'", "'tokens'"],
+        ),
+        (
+            {"representation.kind": "vq", "preprocess.height": 84, "preprocess.tile": 0},
+            ["preprocess.height", "multiple of 8"],
+        ),
+        (
+            {"representation.perceptual_weight": 0.1},
+            ["perceptual_weight", "0.1", "'tiles'", "'ae', 'vae', 'vq' or 'fsq'"],
+        ),
+        (
+            {
+                "representation.kind": "ae",
+                "representation.l1_weight": 0,
+                "representation.mse_weight": 0,
+            },
             ["l1_weight", "mse_weight", "perceptual_weight", "above 0"],
         ),
-        ({"representation.fsq.levels": [64, 64, 9]}, ["representation.fsq.levels", "36,864", "32,767"]),
+        (
+            {"representation.fsq.levels": [64, 64, 9]},
+            ["representation.fsq.levels", "36,864", "32,767"],
+        ),
         ({"representation.fsq.levels": []}, ["representation.fsq.levels", "one entry"]),
         ({"representation.channels": []}, ["representation.channels", "at least one"]),
         ({**AE, "preprocess.height": 84}, ["preprocess.height", "84", "multiple of 8"]),
         (
-            {**AE, "preprocess.height": 224, "preprocess.width": 100, "representation.channels": [8, 8, 8, 8]},
+            {
+                **AE,
+                "preprocess.height": 224,
+                "preprocess.width": 100,
+                "representation.channels": [8, 8, 8, 8],
+            },
             ["preprocess.width", "100", "multiple of 16"],
         ),
     ],
@@ -244,7 +325,9 @@ def test_values_that_do_not_fit_each_other_are_refused(changes, named):
     assert [part for part in named if part not in str(caught.value)] == []
 
 
-@pytest.mark.parametrize(("text", "named"), [("game: [", "params.yaml"), ("", "mapping"), ("- 1\n- 2\n", "mapping")])
+@pytest.mark.parametrize(
+    ("text", "named"), [("game: [", "params.yaml"), ("", "mapping"), ("- 1\n- 2\n", "mapping")]
+)
 def test_a_file_that_is_no_mapping_is_refused(tmp_path, text, named):
     """A broken params.yaml is a person's mistake, not a crash."""
     (tmp_path / "params.yaml").write_text(text)

@@ -1,4 +1,6 @@
-"""Names become paths in dreamcart/core/paths.py alone; every file is written beside its place first."""
+"""Names become paths in dreamcart/core/paths.py alone; every file is written beside its place
+first.
+"""
 
 import ast
 from collections.abc import Iterator

@@ -1,7 +1,9 @@
-"""The real pipeline at toy size, in a copy of this checkout: run, killed, run again, changed, and fed wrong ROMs.
+"""The real pipeline at toy size, in a copy of this checkout: run, killed, run again, changed, and
+fed wrong ROMs.
 
-One copy goes through `dvc repro` and is killed in train_dynamics; a second runs the stages by hand, from another
-directory and undisturbed. Both must end with the same files. A third trains the autoencoder, with small gray frames.
+One copy goes through `dvc repro` and is killed in train_dynamics; a second runs the stages by hand,
+from another directory and undisturbed. Both must end with the same files. A third trains the
+autoencoder, with small gray frames.
 """
 
 import hashlib
@@ -28,7 +30,13 @@ pytest.importorskip("stable_retro")
 pytest.importorskip("dvc")
 
 TOY = {
-    "collect": {"frames": 600, "episode_steps": 100, "test_episodes": 2, "test_steps": 100, "workers": 2},
+    "collect": {
+        "frames": 600,
+        "episode_steps": 100,
+        "test_episodes": 2,
+        "test_steps": 100,
+        "workers": 2,
+    },
     "dynamics": {
         "steps": 80,
         "channels": 8,
@@ -60,12 +68,26 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 GAME = yaml.safe_load((ROOT / "params.yaml").read_text())["game"]
 # stages with a report, beside rollout_eval
 DETAILED = {"collect", "preprocess", "train_ae", "train_dynamics"}
-METRICS = {"l1", "psnr", "ssim", "exact", "wrong_pixels", "changed_l1", "sharpness", "lpips", "skill"}
+METRICS = {
+    "l1",
+    "psnr",
+    "ssim",
+    "exact",
+    "wrong_pixels",
+    "changed_l1",
+    "sharpness",
+    "lpips",
+    "skill",
+}
 
 
 def environment(home: Path) -> dict[str, str]:
     """One thread, this Python first, and no way to a network or to the user's own settings."""
-    who = {f"GIT_{role}_{what}": "test@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    who = {
+        f"GIT_{role}_{what}": "test@example.org"
+        for role in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
     nowhere = "http://127.0.0.1:9"
     return {
         **os.environ,
@@ -89,7 +111,13 @@ def toy_params(checkout: Path, changes: dict[str, Any] = TOY) -> None:
 
 def committed_copy(to: Path, env: dict[str, str]) -> Path:
     """A repository of its own with this checkout's files, none of its outputs, and toy params."""
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     for name in listed.stdout.splitlines():
         made = name.startswith(("metrics/", "plots/", "tests/")) or name == "dvc.lock"
         if not made and (ROOT / name).is_file():
@@ -104,12 +132,18 @@ def committed_copy(to: Path, env: dict[str, str]) -> Path:
 def results(checkout: Path) -> dict[str, bytes]:
     """Every metrics file, curve and model of a run."""
     patterns = ("metrics/**/*.json", "plots/**/*.csv", "models/**/*.safetensors")
-    return {path.relative_to(checkout).as_posix(): path.read_bytes() for p in patterns for path in sorted(checkout.glob(p))}
+    return {
+        path.relative_to(checkout).as_posix(): path.read_bytes()
+        for p in patterns
+        for path in sorted(checkout.glob(p))
+    }
 
 
 def run_it(command: list[str], cwd: Path, env: dict[str, str]) -> str:
     """Run a command that must succeed; returns all that it printed."""
-    done = subprocess.run(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -118,8 +152,12 @@ def kill_in(stage: str, command: list[str], checkout: Path, env: dict[str, str])
     """Run a command, and kill -9 it with all its processes as soon as `stage` has a checkpoint."""
     log = checkout.parent / f"{stage}.log"
     with open(log, "w") as output:
-        process = subprocess.Popen(command, cwd=checkout, env=env, stdout=output, stderr=output, start_new_session=True)
-        while process.poll() is None and not list(checkout.glob(f"checkpoints/*/{stage}-*.safetensors")):
+        process = subprocess.Popen(
+            command, cwd=checkout, env=env, stdout=output, stderr=output, start_new_session=True
+        )
+        while process.poll() is None and not list(
+            checkout.glob(f"checkpoints/*/{stage}-*.safetensors")
+        ):
             time.sleep(0.01)
         assert process.poll() is None, log.read_text()
         os.killpg(process.pid, signal.SIGKILL)
@@ -145,13 +183,16 @@ def killed(tmp_path_factory, env):
     models = checkout / "models" / GAME
     kill_in("train_dynamics", ["dvc", "repro"], checkout, env)
     assert (models / "representation.safetensors").exists()
-    assert not (models / "dynamics.safetensors").exists(), "train_dynamics was over before it was killed"
+    assert not (models / "dynamics.safetensors").exists(), (
+        "train_dynamics was over before it was killed"
+    )
     output = run_it(["dvc", "repro"], checkout, env)
     left = list((checkout / "checkpoints").rglob("*.*"))
     return SimpleNamespace(checkout=checkout, output=output, results=results(checkout), left=left)
 
 
-# The stages from training on, one after another in one process: importing torch costs more than all of them.
+# The stages from training on, one after another in one process: importing torch costs more than all
+# of them.
 REST = """
 import runpy, sys
 for path in sys.argv[1:]:
@@ -183,7 +224,9 @@ def autoencoder(tmp_path_factory, env):
     toy_params(checkout, AE)
     *_, train_ae, _, _, _ = scripts(checkout)
     kill_in("train_ae", ["dvc", "repro", "train_ae"], checkout, env)
-    assert not (checkout / "models" / GAME / "representation.safetensors").exists(), "train_ae was over before it was killed"
+    assert not (checkout / "models" / GAME / "representation.safetensors").exists(), (
+        "train_ae was over before it was killed"
+    )
     output = run_it(["dvc", "repro", "train_ae"], checkout, env)
     resumed = results(checkout)
     rest = scripts(checkout)[4:]
@@ -198,7 +241,9 @@ def test_every_declared_output_is_there(killed):
         for entry in stage.get("outs", []) + stage.get("metrics", []) + stage.get("plots", []):
             path = entry if isinstance(entry, str) else next(iter(entry))
             assert (killed.checkout / path.replace("${game}", GAME)).exists(), f"{name}: {path}"
-    assert list(yaml.safe_load((killed.checkout / "dvc.lock").read_text())["stages"]) == list(STAGES)
+    assert list(yaml.safe_load((killed.checkout / "dvc.lock").read_text())["stages"]) == list(
+        STAGES
+    )
 
 
 def rollout_table(found: dict[str, bytes]) -> dict[str, Any]:
@@ -220,7 +265,9 @@ def test_rollout_table_has_every_source_horizon_and_metric(killed):
     assert set(table) == {"model", "persistence", "median", "reconstruction"}
     for by_horizon in table.values():
         assert set(by_horizon) == {"1", "5", "10"}
-        assert {frozenset(scores) for scores in by_horizon.values()} == {frozenset(METRICS | {"field_wrong_pixels"})}
+        assert {frozenset(scores) for scores in by_horizon.values()} == {
+            frozenset(METRICS | {"field_wrong_pixels"})
+        }
     assert set(screens) == {"states", "states_persistence", "events", "legality"}
     assert set(screens["states"]) == set(screens["states_persistence"]) == {"1", "5", "10"}
     assert screens["legality"]["steps"] == 6 * 10
@@ -229,12 +276,19 @@ def test_rollout_table_has_every_source_horizon_and_metric(killed):
 def test_the_metrics_files_are_the_few_numbers_that_people_compare(killed):
     """What DVC shows of a run: the headline of the rollouts, and a handful of each other stage's
     report."""
-    table, headline = rollout_table(killed.results), json.loads(killed.results[f"metrics/{GAME}/rollout.json"])
+    table, headline = (
+        rollout_table(killed.results),
+        json.loads(killed.results[f"metrics/{GAME}/rollout.json"]),
+    )
     assert headline.pop("controllability") == table["controllability"]["iou"]
     assert set(headline) == {"exact", "ssim", "lpips", "l1", "skill"}
     for name, by_step in headline.items():
         assert by_step == {f"{step:03}": table["model"][str(step)][name] for step in (1, 5, 10)}
-    others = {stage: json.loads(killed.results[f"metrics/{GAME}/{stage}.json"]) for stage in STAGES if stage in DETAILED}
+    others = {
+        stage: json.loads(killed.results[f"metrics/{GAME}/{stage}.json"])
+        for stage in STAGES
+        if stage in DETAILED
+    }
     assert set(others) == DETAILED
     for stage, few in others.items():
         whole = json.loads(killed.results[f"metrics/{GAME}/{stage}_details.json"])
@@ -248,18 +302,26 @@ def numbers_of(value: Any, name: str = "") -> dict[str, Any]:
     """A report's entries by their names with dots, as DVC has them."""
     if not isinstance(value, dict):
         return {name: value}
-    return {key: entry for part, inner in value.items() for key, entry in numbers_of(inner, f"{name}.{part}").items()}
+    return {
+        key: entry
+        for part, inner in value.items()
+        for key, entry in numbers_of(inner, f"{name}.{part}").items()
+    }
 
 
 def test_a_killed_stage_goes_on_from_its_checkpoint(killed):
-    """After kill -9 the stage does not begin again: its progress bar starts where the checkpoint was."""
+    """After kill -9 the stage does not begin again: its progress bar starts where the checkpoint
+    was.
+    """
     assert first_step(killed.output, "dynamics", TOY["dynamics"]["steps"]) > 0
 
 
 def test_killed_and_undisturbed_runs_end_the_same(killed, by_hand):
-    """Same seed, same metrics, curves and models, byte for byte: killed or not, by dvc or by hand, from anywhere.
+    """Same seed, same metrics, curves and models, byte for byte: killed or not, by dvc or by hand,
+    from anywhere.
 
-    What to practise next is drawn by the losses so far, so these must come back from the checkpoint too.
+    What to practise next is drawn by the losses so far, so these must come back from the checkpoint
+    too.
     """
     assert len(by_hand.results) >= 11
     assert list(killed.results) == list(by_hand.results)
@@ -275,11 +337,17 @@ def test_a_killed_autoencoder_ends_as_an_undisturbed_one(autoencoder):
     """The roadmap's own representation resumes as well as the tokens do, byte for byte."""
     assert first_step(autoencoder.output, "autoencoder", AE["representation"]["steps"]) > 0
     assert f"models/{GAME}/representation.safetensors" in autoencoder.resumed
-    assert [name for name, content in autoencoder.resumed.items() if autoencoder.results[name] != content] == []
+    assert [
+        name
+        for name, content in autoencoder.resumed.items()
+        if autoencoder.results[name] != content
+    ] == []
 
 
 def test_the_autoencoder_goes_through_the_pipeline(autoencoder):
-    """Small gray frames and a grid of latents remain a way to go; nothing is read back from them."""
+    """Small gray frames and a grid of latents remain a way to go; nothing is read back from
+    them.
+    """
     table = rollout_table(autoencoder.results)
     assert set(table.pop("controllability")) == {"iou", "cases", "false_effect", "by_button"}
     assert set(table.pop("motion")) == {"10"}
@@ -300,15 +368,31 @@ def test_a_second_repro_runs_nothing(killed, env):
     ("change", "stage", "outdated"),
     [
         (["dynamics.steps=6", "dynamics.tokens.blocks=2"], "train_dynamics", {"rollout_eval"}),
-        # it is no setting of tiles, so the model that comes out is the same, and outdates nothing more
+        # it is no setting of tiles, so the model that comes out is the same, and outdates nothing
+        # more
         (["representation.weight_decay=0.5"], "train_ae", {"rollout_eval"}),
     ],
 )
 def test_a_changed_setting_runs_only_what_depends_on_it(killed, env, change, stage, outdated):
-    """`dvc exp run -S key=value` works as written, does not play or preprocess again, and outdates the rest."""
-    command = ["dvc", "exp", "run", *(word for setting in change for word in ("-S", setting)), stage]
+    """`dvc exp run -S key=value` works as written, does not play or preprocess again, and outdates
+    the rest.
+    """
+    command = [
+        "dvc",
+        "exp",
+        "run",
+        *(word for setting in change for word in ("-S", setting)),
+        stage,
+    ]
     assert re.findall(r"Running stage '(\w+)'", run_it(command, killed.checkout, env)) == [stage]
-    status = subprocess.run(["dvc", "status", "--json"], cwd=killed.checkout, env=env, capture_output=True, text=True, check=True)
+    status = subprocess.run(
+        ["dvc", "status", "--json"],
+        cwd=killed.checkout,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert set(json.loads(status.stdout)) == outdated
 
 
@@ -338,12 +422,19 @@ for script, *arguments in json.loads(sys.argv[1]):
 def workshop(by_hand):
     """The checkout with a trained model, and with what measures it."""
     for folder in ("scripts", "experiments", "benchmarks"):
-        shutil.copytree(ROOT / folder, by_hand.checkout / folder, ignore=shutil.ignore_patterns("results"), dirs_exist_ok=True)
+        shutil.copytree(
+            ROOT / folder,
+            by_hand.checkout / folder,
+            ignore=shutil.ignore_patterns("results"),
+            dirs_exist_ok=True,
+        )
     return by_hand.checkout
 
 
 def test_what_measures_dreams_runs_from_a_trained_model(tmp_path, env, workshop):
-    """Its cart is made, renewed, judged, rolled out for validation, left alone and timed; its mistakes are told."""
+    """Its cart is made, renewed, judged, rolled out for validation, left alone and timed; its
+    mistakes are told.
+    """
     place, cart, renewed = workshop, str(tmp_path / "toy.cart"), str(tmp_path / "renewed.cart")
     calls = [
         ["stages/cart.py", "--out", cart],
@@ -352,7 +443,17 @@ def test_what_measures_dreams_runs_from_a_trained_model(tmp_path, env, workshop)
         ["scripts/judge.py", renewed, "--write"],
         ["scripts/validate.py", "--cart", renewed, "--starts", "3"],
         ["scripts/unattended.py", "--cart", renewed, "--dreams", "2", "--minutes", "0.05"],
-        ["scripts/unattended.py", "--cart", renewed, "--dreams", "1", "--minutes", "0.05", "--seed", "7"],
+        [
+            "scripts/unattended.py",
+            "--cart",
+            renewed,
+            "--dreams",
+            "1",
+            "--minutes",
+            "0.05",
+            "--seed",
+            "7",
+        ],
         ["scripts/mistakes.py", "--cart", renewed],
         ["benchmarks/play.py", "--cart", renewed, "--steps", "20"],
     ]
@@ -361,7 +462,13 @@ def test_what_measures_dreams_runs_from_a_trained_model(tmp_path, env, workshop)
     assert output.count("Exact frames of 3 starts") == 1
     assert output.count("Exact frames of 6 starts") == 1
     assert all(
-        title in output for title in ("validation episodes", "2 dreams of 0.05 minutes", "one step ahead", "dream / emulator")
+        title in output
+        for title in (
+            "validation episodes",
+            "2 dreams of 0.05 minutes",
+            "one step ahead",
+            "dream / emulator",
+        )
     )
     assert (tmp_path / "film.png").stat().st_size > 1000
     before, after = (load_tensors(Path(name))[1]["metrics"] for name in (cart, renewed))
@@ -376,10 +483,21 @@ def test_what_measures_dreams_runs_from_a_trained_model(tmp_path, env, workshop)
 def test_a_batch_of_dreams_is_timed_beside_emulators(tmp_path, env, workshop):
     """And a cart that is not there is one sentence."""
     script = str(workshop / "benchmarks" / "batch.py")
-    output = run_it([sys.executable, script, "--batch", "4", "--steps", "10", "--workers", "1"], tmp_path, env)
+    output = run_it(
+        [sys.executable, script, "--batch", "4", "--steps", "10", "--workers", "1"], tmp_path, env
+    )
     assert re.search(r"dream / emulator: \d", output)
-    done = subprocess.run([sys.executable, script, "--cart", "gone.cart"], cwd=tmp_path, env=env, capture_output=True, text=True)
-    assert (done.returncode, done.stderr.startswith("error: There is no cart gone.cart")) == (2, True)
+    done = subprocess.run(
+        [sys.executable, script, "--cart", "gone.cart"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr.startswith("error: There is no cart gone.cart")) == (
+        2,
+        True,
+    )
 
 
 # A person's mistakes, through a stage
@@ -407,10 +525,14 @@ def unknown_game(checkout: Path) -> str:
 
 @pytest.mark.parametrize("mistake", [delete_rom, flip_a_byte, unknown_game])
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, env, mistake):
-    """Missing or wrong ROM, unknown game: one sentence (with the hash found), no traceback, and dvc sees the failure."""
+    """Missing or wrong ROM, unknown game: one sentence (with the hash found), no traceback, and dvc
+    sees the failure.
+    """
     checkout = copy_checkout(tmp_path)
     named = mistake(checkout)
-    done = subprocess.run([sys.executable, "stages/collect.py"], cwd=checkout, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "stages/collect.py"], cwd=checkout, env=env, capture_output=True, text=True
+    )
     errors = [line for line in re.split(r"[\r\n]+", done.stderr) if line.startswith("error: ")]
     assert (done.returncode, len(errors)) == (2, 1), done.stderr
     assert named in errors[0]

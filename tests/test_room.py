@@ -124,7 +124,9 @@ def test_preprocess(checkout, limit):
 
 def model():
     """An autoencoder of toy frames, untrained, and its config."""
-    params = make_params(representation__channels=[6, 8], preprocess__height=16, preprocess__width=16)
+    params = make_params(
+        representation__channels=[6, 8], preprocess__height=16, preprocess__width=16
+    )
     torch.manual_seed(0)
     config = representation_config(params, (16, 16, 1))
     return make_representation(config), config
@@ -153,7 +155,9 @@ def test_encode_latents(checkout, limit):
 def test_convert(checkout, tmp_path, columns, limit):
     source = write_raw(tmp_path / "source", [make_rows(n, 40, first=3 * n) for n in range(4)])
     out = tmp_path / "here" / "out"
-    done = limited(checkout, limit, "record.py", "convert", str(source), str(out), "--columns", columns)
+    done = limited(
+        checkout, limit, "record.py", "convert", str(source), str(out), "--columns", columns
+    )
     check_refused(done, r"here/out")
     assert [path.name for path in tmp_path.iterdir() if path.name != "source"] in ([], ["here"])
     assert not list((tmp_path / "here").iterdir())

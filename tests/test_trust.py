@@ -1,4 +1,6 @@
-"""The trust model of docs/security.md: code, ROMs and scripts come from this checkout, whatever a cart or dataset says."""
+"""The trust model of docs/security.md: code, ROMs and scripts come from this checkout, whatever a
+cart or dataset says.
+"""
 
 import dataclasses
 import json
@@ -23,17 +25,29 @@ from dreamcart.world.cart import load_cart, save_cart, write_cart
 from dreamcart.world.model import save_world
 
 pytest.importorskip("stable_retro")
-LEAD_AWAY = ["../data/hub/evil__x", "/somewhere/victim", "a/../../b", "..", "a\\..\\b", "~/x", "a\0b"]
+LEAD_AWAY = [
+    "../data/hub/evil__x",
+    "/somewhere/victim",
+    "a/../../b",
+    "..",
+    "a\\..\\b",
+    "~/x",
+    "a\0b",
+]
 LEAD_AWAY += ["x" * 300, "", 3, None, ["a"]]
 
 
 @pytest.fixture
 def evil(tmp_path):
-    """A folder that a stranger could have sent: an integration whose script says that it ran, and a reader that does."""
+    """A folder that a stranger could have sent: an integration whose script says that it ran, and a
+    reader that does.
+    """
     folder = tmp_path / "evil"
     shutil.copytree(integration_of("blockfall") / "Blockfall-Nes-v0", folder / "Blockfall-Nes-v0")
     ran = tmp_path / "ran"
-    (folder / "Blockfall-Nes-v0" / "script.lua").write_text(f'io.open("{ran}", "w"):close()\nfunction done() return false end\n')
+    (folder / "Blockfall-Nes-v0" / "script.lua").write_text(
+        f'io.open("{ran}", "w"):close()\nfunction done() return false end\n'
+    )
     scenario = {"done": {"script": "lua:done"}, "scripts": ["script.lua"]}
     (folder / "Blockfall-Nes-v0" / "scenario.json").write_text(json.dumps(scenario))
     for name in ("reader.py", "bot.py"):
@@ -43,7 +57,9 @@ def evil(tmp_path):
 
 @pytest.mark.parametrize("name", LEAD_AWAY)
 def test_a_name_that_leads_elsewhere_is_no_games(name):
-    """The name of a game goes into paths: a dataset or cart that has such a one is refused where it is read."""
+    """The name of a game goes into paths: a dataset or cart that has such a one is refused where it
+    is read.
+    """
     with pytest.raises(UserError) as caught:
         GameSpec.from_dict(make_spec().to_dict() | {"name": name}, "dataset_info.json")
     assert_sentence(caught.value)
@@ -64,7 +80,9 @@ def test_a_cart_with_such_a_name_is_refused(tmp_path, name):
 
 
 def test_where_a_dataset_says_its_integration_is_nobody_looks(evil, tmp_path):
-    """The game that is played is this checkout's; the stranger's script never runs, and the frames are the game's."""
+    """The game that is played is this checkout's; the stranger's script never runs, and the frames
+    are the game's.
+    """
     told = load_game("blockfall").to_dict() | {"integration": str(evil)}
     emulator = open_emulator(GameSpec.from_dict(told))
     emulator.reset("PlayA", 0)
@@ -88,7 +106,9 @@ def test_another_game_under_a_known_name_is_not_opened(change, named):
     assert_sentence(caught.value)
 
 
-@pytest.mark.parametrize("env", ["../../evil/Blockfall-Nes-v0", "/tmp/x", "a b", "x" * 3 + "/../y", ""])
+@pytest.mark.parametrize(
+    "env", ["../../evil/Blockfall-Nes-v0", "/tmp/x", "a b", "x" * 3 + "/../y", ""]
+)
 def test_an_environment_that_is_a_path_is_refused(env):
     """stable-retro makes a path of it."""
     with pytest.raises(UserError, match="env is") as caught:
@@ -98,7 +118,9 @@ def test_an_environment_that_is_a_path_is_refused(env):
 
 @pytest.mark.parametrize("state", ["../PlayA", "/tmp/x", "", "Play A"])
 def test_a_start_state_that_is_a_path_is_refused(state):
-    """Recordings name the start state of each episode, and stable-retro opens a file of that name."""
+    """Recordings name the start state of each episode, and stable-retro opens a file of that
+    name.
+    """
     emulator = open_emulator(load_game("blockfall"))
     with pytest.raises(UserError, match="start state") as caught:
         emulator.reset(state, 0)
@@ -135,10 +157,14 @@ def test_an_older_dataset_still_opens(tmp_path):
 
 
 def test_two_start_states_with_one_picture_are_saved(tmp_path):
-    """safetensors refuses tensors that share memory: training ended without a model, at each try again."""
+    """safetensors refuses tensors that share memory: training ended without a model, at each try
+    again.
+    """
     frame = np.zeros((8, 8, 3), np.uint8)
     seen_as = PreprocessConfig(height=0, width=0, color="rgb", resize="nearest", val_share=0.2)
-    save_world(tmp_path / "world.safetensors", make_spec(), {"One": frame, "Other": frame}, frame, seen_as)
+    save_world(
+        tmp_path / "world.safetensors", make_spec(), {"One": frame, "Other": frame}, frame, seen_as
+    )
     tensors, meta = load_tensors(tmp_path / "world.safetensors")
     assert meta["starts"] == ["One", "Other"]
     assert torch.equal(tensors["start.One"], tensors["start.Other"])

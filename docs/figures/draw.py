@@ -19,7 +19,9 @@ INK, GREY, LINE = "#1c2430", "#5b6675", "#8a94a3"
 DATA, MODEL, RESULT, RULE = "#e3eefb", "#fde9d2", "#e2f3e4", "#f1e6f7"  # fills, by kind of box
 PIECE, BLOCK, EMPTY = "#c8401f", "#3f7fbf", "#f4f6f9"
 
-plt.rcParams.update({"svg.hashsalt": "dreamcart", "svg.fonttype": "path", "font.family": "DejaVu Sans"})
+plt.rcParams.update(
+    {"svg.hashsalt": "dreamcart", "svg.fonttype": "path", "font.family": "DejaVu Sans"}
+)
 
 
 def canvas(width: float, height: float) -> Axes:
@@ -32,10 +34,16 @@ def canvas(width: float, height: float) -> Axes:
     return axes
 
 
-def box(axes: Axes, x: float, y: float, w: float, h: float, title: str, text: str = "", fill: str = DATA) -> None:
+def box(
+    axes: Axes, x: float, y: float, w: float, h: float, title: str, text: str = "", fill: str = DATA
+) -> None:
     """Draw a box with its upper left corner at (x, y), a bold title and lines of text."""
-    axes.add_patch(FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0,rounding_size=7", fc=fill, ec=LINE, lw=1))
-    axes.text(x + w / 2, y + 17, title, ha="center", va="center", color=INK, fontsize=9, weight="bold")
+    axes.add_patch(
+        FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0,rounding_size=7", fc=fill, ec=LINE, lw=1)
+    )
+    axes.text(
+        x + w / 2, y + 17, title, ha="center", va="center", color=INK, fontsize=9, weight="bold"
+    )
     if text:
         axes.text(
             x + w / 2,
@@ -49,7 +57,9 @@ def box(axes: Axes, x: float, y: float, w: float, h: float, title: str, text: st
         )
 
 
-def arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], bend: float = 0) -> None:
+def arrow(
+    axes: Axes, start: tuple[float, float], end: tuple[float, float], bend: float = 0
+) -> None:
     """Draw an arrow from start to end; bend curves it."""
     axes.add_patch(
         FancyArrowPatch(
@@ -133,7 +143,9 @@ def pipeline() -> None:
     box(axes, 14, 238, 132, 72, "record", "your own play, or\nother people's", DATA)
     arrow(axes, (610, 274), (628, 274))
     elbow(axes, [(30, 236), (30, 170)])
-    for row, (fill, what) in enumerate([(DATA, "data"), (MODEL, "models"), (RESULT, "what you see")]):
+    for row, (fill, what) in enumerate(
+        [(DATA, "data"), (MODEL, "models"), (RESULT, "what you see")]
+    ):
         axes.add_patch(Rectangle((800, 250 + 18 * row), 14, 12, fc=fill, ec=LINE, lw=0.8))
         note(axes, 821, 256 + 18 * row, what, "left", GREY)
     save("pipeline")
@@ -198,7 +210,8 @@ def step() -> None:
         axes,
         470,
         316,
-        "Training asks the same of recorded steps, whose next frame is known; what is often wrong comes more often.",
+        "Training asks the same of recorded steps, whose next frame is known; what is often wrong"
+        " comes more often.",
         ink=GREY,
     )
     save("step")

@@ -12,7 +12,8 @@ import select
 import sys
 from collections.abc import Callable
 
-# What the system says where a file cannot be written: no room, a quota or a limit on its size, no right, another thing there.
+# What the system says where a file cannot be written: no room, a quota or a limit on its size, no
+# right, another thing there.
 CANNOT_WRITE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.EBUSY, errno.ETXTBSY),
@@ -29,7 +30,9 @@ class UserError(Exception):
 
 
 def shown(value: object) -> str:
-    """Return a value as a sentence repeats it: on one line and short, whatever a file held (nested, endless, full of escapes)."""
+    """Return a value as a sentence repeats it: on one line and short, whatever a file held (nested,
+    endless, full of escapes).
+    """
     text = " ".join(_short.repr(value).split())
     return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
 
@@ -37,8 +40,8 @@ def shown(value: object) -> str:
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage's `main`, turning a person's mistakes into one line.
 
-    Exits 2 on `UserError` and on what the system refuses (a full disk, a missing permission), 130 on Ctrl-C, and 141
-    where nobody reads its output any more.
+    Exits 2 on `UserError` and on what the system refuses (a full disk, a missing permission), 130
+    on Ctrl-C, and 141 where nobody reads its output any more.
     """
     try:
         main()
@@ -46,12 +49,16 @@ def run_stage(main: Callable[[], None]) -> None:
     except UserError as problem:
         leave(str(problem))
     except KeyboardInterrupt:
-        print("\nStopped. Run the same command again to go on from the last checkpoint.", file=sys.stderr)
+        print(
+            "\nStopped. Run the same command again to go on from the last checkpoint.",
+            file=sys.stderr,
+        )
         sys.exit(130)
     except BrokenPipeError:
         if not _unread():
             raise  # it was another pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at exit
+        # for what is flushed at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(PIPE_GONE)
     except OSError as problem:
         sentence = explain_system(problem)
@@ -61,7 +68,10 @@ def run_stage(main: Callable[[], None]) -> None:
 
 
 def explain_system(problem: OSError) -> str | None:
-    """Return a sentence about a file that the system refused, with its path; None where it names neither error nor file."""
+    """Return a sentence about a file that the system refused, with its path;
+
+    None where it names neither error nor file.
+    """
     number = number_of(problem)
     where = problem.filename or problem.filename2
     if number is None:
@@ -71,11 +81,17 @@ def explain_system(problem: OSError) -> str | None:
         return f"Cannot write {where or 'the output folder'}: {os.strerror(number)}; {remedy}."
     if where is None:
         return None
-    return f"Cannot use {where}: {os.strerror(number)}; check that it is there and can be read, then run again."
+    return (
+        f"Cannot use {where}: {os.strerror(number)}; check that it is there and can be read, then"
+        " run again."
+    )
 
 
 def number_of(problem: Exception) -> int | None:
-    """Return the system's error number, also of an error that a library wrapped into words; None where there is none."""
+    """Return the system's error number, also of an error that a library wrapped into words;
+
+    None where there is none.
+    """
     if isinstance(problem, OSError) and problem.errno is not None:
         return problem.errno
     match = re.search(r"(?:errno|os error) (\d+)", str(problem), re.IGNORECASE)
@@ -83,7 +99,10 @@ def number_of(problem: Exception) -> int | None:
 
 
 def _unread() -> bool:
-    """Whether the reader of our output went away (| head). No signal tells us: it would end us for a lost connection too."""
+    """Whether the reader of our output went away (| head).
+
+    No signal tells us: it would end us for a lost connection too.
+    """
     try:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)

@@ -1,4 +1,6 @@
-"""Writing files so that a full disk or a power cut leaves either the old file or the new one, never half of one."""
+"""Writing files so that a full disk or a power cut leaves either the old file or the new one, never
+half of one.
+"""
 
 import contextlib
 import csv
@@ -21,7 +23,10 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _umask() -> int:
-    """The process's mask of permissions. It can only be read by setting it, which no other thread may see."""
+    """The process's mask of permissions.
+
+    It can only be read by setting it, which no other thread may see.
+    """
     mask = os.umask(0)
     os.umask(mask)
     return mask
@@ -32,18 +37,23 @@ UMASK = _umask()
 
 @contextlib.contextmanager
 def writing(path: Path, lasting: bool = True) -> Iterator[Path]:
-    """Give an empty temporary file beside `path`; it takes the place of `path` in one step when the block ends well.
+    """Give an empty temporary file beside `path`; it takes the place of `path` in one step when the
+    block ends well.
 
-    Its name is new, so that nobody's file is touched, and hidden. Parent folders are made. `lasting` flushes it to the
-    disk first. Where the block fails it is removed, and `path` is as it was.
+    Its name is new, so that nobody's file is touched, and hidden. Parent folders are made.
+    `lasting` flushes it to the disk first. Where the block fails it is removed, and `path` is as it
+    was.
 
     Raises:
-        OSError: what the system or a library says where it cannot be written, with `path` as its file.
+        OSError: what the system or a library says where it cannot be written, with `path` as its
+            file.
     """
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent
+        )
         temporary = Path(name)
         os.close(handle)
         yield temporary
@@ -55,7 +65,11 @@ def writing(path: Path, lasting: bool = True) -> Iterator[Path]:
     except BaseException as problem:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        number = number_of(problem) if isinstance(problem, Exception) and not isinstance(problem, UserError) else None
+        number = (
+            number_of(problem)
+            if isinstance(problem, Exception) and not isinstance(problem, UserError)
+            else None
+        )
         if number is None:
             raise
         raise OSError(number, os.strerror(number), str(path)) from None
@@ -73,20 +87,27 @@ def write_json(path: Path, value: Any) -> None:
 
 
 class _Once(yaml.SafeLoader):
-    """YAML without tags, in which no key of a mapping may stand twice: the first would be lost without a word."""
+    """YAML without tags, in which no key of a mapping may stand twice: the first would be lost
+    without a word.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 if key.value in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} twice", key.start_mark)
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} twice", key.start_mark
+                    )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
 def read_text(path: Path, missing: str, remedy: str = RESTORE) -> str:
-    """Read UTF-8 text. Raises UserError where there is none, and with the sentence `missing` where there is no file."""
+    """Read UTF-8 text.
+
+    Raises UserError where there is none, and with the sentence `missing` where there is no file.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -94,20 +115,27 @@ def read_text(path: Path, missing: str, remedy: str = RESTORE) -> str:
     except UnicodeDecodeError:
         raise UserError(f"{path} is no text in UTF-8; save it as such, or {remedy}.") from None
     except IsADirectoryError:
-        raise UserError(f"{path} is a folder where a file should be; move it away, or {remedy}.") from None
+        raise UserError(
+            f"{path} is a folder where a file should be; move it away, or {remedy}."
+        ) from None
     except OSError as problem:
-        raise UserError(f"{path} cannot be read ({os.strerror(problem.errno or 0)}); change its rights, or move it away.") from None
+        raise UserError(
+            f"{path} cannot be read ({os.strerror(problem.errno or 0)}); change its rights, or move"
+            " it away."
+        ) from None
 
 
 def read_yaml(path: Path, missing: str, remedy: str = RESTORE) -> Any:
-    """Read YAML. Raises UserError where it is none, has a key twice, and with the sentence `missing` where there is no file.
+    """Read YAML. Raises UserError where it is none, has a key twice, and with the sentence
+    `missing` where there is no file.
 
     `remedy` says what to do with a damaged one besides correcting it.
     """
     text = read_text(path, missing, remedy)
     try:
         return yaml.load(text, _Once)
-    except (yaml.YAMLError, ValueError, RecursionError, AttributeError, TypeError) as problem:  # a date that is none, a million [
+    except (yaml.YAMLError, ValueError, RecursionError, AttributeError, TypeError) as problem:
+        # a date that is none, a million [
         mark = getattr(problem, "problem_mark", None)
         where = f" near line {mark.line + 1}" if mark else ""
         twice = getattr(problem, "problem", None) or ""
@@ -116,7 +144,11 @@ def read_yaml(path: Path, missing: str, remedy: str = RESTORE) -> Any:
 
 
 def read_json(path: Path, remedy: str = "delete it and run `dvc repro` again") -> Any:
-    """Read JSON. Raises UserError where the file is missing or is not JSON; `remedy` says what to do with such a one."""
+    """Read JSON.
+
+    Raises UserError where the file is missing or is not JSON; `remedy` says what to do with such a
+    one.
+    """
     try:
         return json.loads(read_text(path, f"{path} is missing; run `dvc repro` to make it."))
     except (ValueError, RecursionError):
@@ -128,7 +160,9 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     with writing(path) as temporary, open(temporary, "w", newline="") as handle:
         writer = csv.DictWriter(handle, fieldnames=list(rows[0]))
         writer.writeheader()
-        writer.writerows({k: f"{v:.8g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+        writer.writerows(
+            {k: f"{v:.8g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows
+        )
 
 
 def save_array(path: Path, array: np.ndarray) -> None:
@@ -138,7 +172,9 @@ def save_array(path: Path, array: np.ndarray) -> None:
 
 
 def fingerprint(*parts: Any) -> str:
-    """A short hash of JSON-able values and files (given as `Path`: their bytes count, not their names)."""
+    """A short hash of JSON-able values and files (given as `Path`: their bytes count, not their
+    names).
+    """
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, Path):
@@ -152,8 +188,9 @@ def fingerprint(*parts: Any) -> str:
 def write_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap:
     """A new .npy file of that shape, mapped into memory for writing: rows go to disk, not to RAM.
 
-    `path` is a temporary one (see `writing`): it takes its name when its rows are written and flushed.
-    Raises OSError where the disk has no room for it: a write to a mapped page that cannot be stored would kill the process.
+    `path` is a temporary one (see `writing`): it takes its name when its rows are written and
+    flushed. Raises OSError where the disk has no room for it: a write to a mapped page that cannot
+    be stored would kill the process.
     """
     array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     if hasattr(os, "posix_fallocate"):
@@ -163,7 +200,8 @@ def write_array(path: Path, shape: tuple[int, ...], dtype: str) -> np.memmap:
             except OSError as problem:
                 if problem.errno in NO_ROOM:
                     path.unlink()
-                    raise OSError(problem.errno, "", str(path)) from None  # else: a file system that cannot promise room
+                    # else: a file system that cannot promise room
+                    raise OSError(problem.errno, "", str(path)) from None
     return array
 
 
@@ -174,7 +212,9 @@ def read_array(path: Path) -> np.ndarray:
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run `dvc repro` to make it.") from None
     except (ValueError, OSError, EOFError):
-        raise UserError(f"{path} is damaged (truncated or no .npy file); delete it and run `dvc repro` again.") from None
+        raise UserError(
+            f"{path} is damaged (truncated or no .npy file); delete it and run `dvc repro` again."
+        ) from None
 
 
 def replace_atomically(temporary: Path, final: Path) -> None:

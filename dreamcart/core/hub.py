@@ -1,7 +1,7 @@
 """Asking the Hugging Face Hub: patient with a busy one, a sentence where it refuses or is none.
 
-`huggingface_hub` already repeats part of its requests; `patiently` repeats whole operations, so they
-must be such that a second try does no harm.
+`huggingface_hub` already repeats part of its requests; `patiently` repeats whole operations, so
+they must be such that a second try does no harm.
 """
 
 import re
@@ -38,12 +38,14 @@ def patiently(repo_id: str, ask: Callable[[], T]) -> T:
             return ask()
         except UserError:
             raise
-        except Exception as problem:  # the Hub client's errors share no base class with the transport's
+        except Exception as problem:
+            # the Hub client's errors share no base class with the transport's
             cause = _cause(problem)
             if _of_the_disk(cause):
                 raise cause from None
             sentence = _sentence(cause, repo_id)
-            if sentence is None:  # the client trusts an answer, and trips over a strange one in any way
+            # the client trusts an answer, and trips over a strange one in any way
+            if sentence is None:
                 raise UserError(_nonsense(cause, repo_id)) from problem
             asked_for = _asked_wait(cause)
             if wait is None or not _may_pass(cause) or asked_for > LONGEST_WAIT:
@@ -54,7 +56,8 @@ def patiently(repo_id: str, ask: Callable[[], T]) -> T:
 
 def hub_api() -> "HubClient":
     """Return a client, which checks answers, for the endpoint and token of the environment."""
-    from dreamcart.core.hub_client import HubClient  # huggingface_hub, which most commands do without
+    # huggingface_hub, which most commands do without
+    from dreamcart.core.hub_client import HubClient
 
     return HubClient()
 
@@ -127,9 +130,9 @@ def _nonsense(problem: BaseException, repo_id: str) -> str:
     """Return what to tell a person of an answer that no Hub gives."""
     reason = str(problem) if isinstance(problem, NotTheHub) else type(problem).__name__
     return (
-        f"The Hub's answer about {shown(repo_id)[1:-1]} is none that a Hub gives "
-        f"({shown(reason)[1:-1]}): is there a login page between? Open any web page to see (and look "
-        "at HF_ENDPOINT, if you set it), then run the same command again."
+        f"The Hub's answer about {shown(repo_id)[1:-1]} is none that a Hub gives"
+        f" ({shown(reason)[1:-1]}): is there a login page between? Open any web page to see (and"
+        " look at HF_ENDPOINT, if you set it), then run the same command again."
     )
 
 
@@ -145,27 +148,51 @@ def _sentence(problem: BaseException, repo_id: str) -> str | None:
     if isinstance(problem, errors.HFValidationError):
         return _no_repository(repo_id)
     if isinstance(problem, errors.OfflineModeIsEnabled):
-        return f"The Hub is switched off by HF_HUB_OFFLINE in the environment; unset it to reach {repo_id}."
+        return (
+            "The Hub is switched off by HF_HUB_OFFLINE in the environment; unset it to reach"
+            f" {repo_id}."
+        )
     if isinstance(problem, errors.RevisionNotFoundError):
-        return f"{repo_id} on the Hub has no such revision; see its history there and name a commit of it."
+        return (
+            f"{repo_id} on the Hub has no such revision; see its history there and name a commit"
+            " of it."
+        )
     if isinstance(problem, errors.RemoteEntryNotFoundError):
-        return f"{repo_id} on the Hub has no such file ({str(getattr(getattr(problem, 'response', None), 'url', ''))[:200]})."
+        return (
+            f"{repo_id} on the Hub has no such file"
+            f" ({str(getattr(getattr(problem, 'response', None), 'url', ''))[:200]})."
+        )
     if status in (401, 403) and not isinstance(problem, errors.RepositoryNotFoundError):
         why = "no valid token was given" if status == 401 else "the token may not do that"
         return (
-            f"The Hub refuses access to {repo_id} ({status}: {why}); log in with `hf auth login` or set HF_TOKEN, then run again."
+            f"The Hub refuses access to {repo_id} ({status}: {why}); log in with `hf auth login` or"
+            " set HF_TOKEN, then run again."
         )
     if status == 404 or isinstance(problem, errors.RepositoryNotFoundError):
-        return f"The Hub has no {repo_id}, or it is private and the token may not see it; check the name, or run `hf auth login`."
+        return (
+            f"The Hub has no {repo_id}, or it is private and the token may not see it; check the"
+            " name, or run `hf auth login`."
+        )
     if status == 429:
         wait = _asked_wait(problem)
-        return f"The Hub asks to slow down (429{f', for {wait} seconds' if wait else ''}); wait, then {again}."
+        return (
+            f"The Hub asks to slow down (429{f', for {wait} seconds' if wait else ''}); wait, then"
+            f" {again}."
+        )
     if status == 412:
         return f"Somebody else keeps writing to {repo_id} (412); {again}."
     if status is not None:
         return f"The Hub answered {status} for {repo_id}; {again}."
     if isinstance(problem, (httpx2.TransportError, ConnectionError)):
-        return f"The line to the Hub ({constants.ENDPOINT}) broke or could not be opened ({type(problem).__name__}); {again}."
-    if isinstance(problem, errors.LocalEntryNotFoundError) or type(problem).__module__.startswith("hf_xet"):
-        return f"The Hub could not be asked for {repo_id} ({type(problem).__name__}); check the network, then {again}."
+        return (
+            f"The line to the Hub ({constants.ENDPOINT}) broke or could not be opened"
+            f" ({type(problem).__name__}); {again}."
+        )
+    if isinstance(problem, errors.LocalEntryNotFoundError) or type(problem).__module__.startswith(
+        "hf_xet"
+    ):
+        return (
+            f"The Hub could not be asked for {repo_id} ({type(problem).__name__}); check the"
+            f" network, then {again}."
+        )
     return None

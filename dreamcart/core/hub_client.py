@@ -32,7 +32,9 @@ REVISION = re.compile(r"\w[\w.+-]*(/\w[\w.+-]*)*")
 
 
 class HubClient(HfApi):
-    """HfApi whose answers are checked: its methods raise NotTheHub besides what they raise there."""
+    """HfApi whose answers are checked: its methods raise NotTheHub besides what they raise
+    there.
+    """
 
     def dataset_info(self, repo_id: str, **options: Any) -> DatasetInfo:
         """As HfApi's, with a `sha` that is one. Raises UserError for what can be no revision."""
@@ -41,8 +43,12 @@ class HubClient(HfApi):
         commit_of(info.sha)
         return info
 
-    def contents(self, repo_id: str, revision: str | None = None, recursive: bool = False) -> tuple[str, dict[str, RepoFile]]:
-        """Return a dataset's commit and files by path; those of its top folder unless `recursive`."""
+    def contents(
+        self, repo_id: str, revision: str | None = None, recursive: bool = False
+    ) -> tuple[str, dict[str, RepoFile]]:
+        """Return a dataset's commit and files by path; those of its top folder unless
+        `recursive`.
+        """
         info = self.dataset_info(repo_id, revision=revision)
         options = {"repo_type": "dataset", "revision": info.sha, "recursive": recursive}
         tree = list(self.list_repo_tree(repo_id, **options))
@@ -184,7 +190,9 @@ def _forget(path: Path) -> None:
 
 
 def _check_headers(response: httpx2.Response) -> None:
-    """Raise NotTheHub for headers that are no hashes: the cache makes names of files out of them."""
+    """Raise NotTheHub for headers that are no hashes: the cache makes names of files out of
+    them.
+    """
     commit = response.headers.get(constants.HUGGINGFACE_HEADER_X_REPO_COMMIT)
     if commit is None:
         return

@@ -1,8 +1,8 @@
 """Turns names into paths: the one place where a name that somebody wrote becomes a path.
 
-A name may come from params.yaml, a command line, a dataset or a cart. None of them leads out of its folder.
-Paths carry the game, so that games do not overwrite each other. A name with a slash is a folder in a folder
-(data/ALE/Assault-v5/raw): DVC puts `game` into its paths as it stands.
+A name may come from params.yaml, a command line, a dataset or a cart. None of them leads out of its
+folder. Paths carry the game, so that games do not overwrite each other. A name with a slash is a
+folder in a folder (data/ALE/Assault-v5/raw): DVC puts `game` into its paths as it stands.
 """
 
 import os
@@ -18,22 +18,31 @@ LONGEST_NAME = 100  # characters: file systems allow 255 in a part, and files ge
 
 
 def game_name(name: object) -> str:
-    """Return `name` where it can name a game. Raises UserError for anything but parts of letters between single slashes."""
+    """Return `name` where it can name a game.
+
+    Raises UserError for anything but parts of letters between single slashes.
+    """
     if not isinstance(name, str) or not NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         raise UserError(
-            f"{shown(name)} cannot name a game: names are letters, digits and . _ - between single slashes, "
-            f"{LONGEST_NAME} characters at most."
+            f"{shown(name)} cannot name a game: names are letters, digits and . _ - between single"
+            f" slashes, {LONGEST_NAME} characters at most."
         )
     return name
 
 
 def plain_name(text: str, otherwise: str = "dataset") -> str:
-    """Make a plain name of any text, such as a folder's; `otherwise` where nothing of it is left."""
+    """Make a plain name of any text, such as a folder's;
+
+    `otherwise` where nothing of it is left.
+    """
     return re.sub(r"[^\w.-]", "_", text, flags=re.ASCII).lstrip("._-")[:LONGEST_NAME] or otherwise
 
 
 def below(folder: Path, *names: str) -> Path:
-    """Join names to a folder that is ours. Raises UserError where a name is no plain one (see `game_name`)."""
+    """Join names to a folder that is ours.
+
+    Raises UserError where a name is no plain one (see `game_name`).
+    """
     return folder.joinpath(*map(game_name, names))
 
 
@@ -44,10 +53,14 @@ def inside(folder: Path, relative: str) -> Path:
     """
     try:
         path = (folder / relative).resolve()
-    except (OSError, ValueError, RuntimeError, TypeError):  # a circle of links, a null byte, no text
+    except (OSError, ValueError, RuntimeError, TypeError):
+        # a circle of links, a null byte, no text
         path = None
     if path is None or not path.is_relative_to(folder.resolve()):
-        raise UserError(f"The path {shown(relative)} does not stay inside {folder}; correct it, or leave it out.")
+        raise UserError(
+            f"The path {shown(relative)} does not stay inside {folder}; correct it, or leave it"
+            " out."
+        )
     return path
 
 
@@ -57,12 +70,18 @@ def games_folder() -> Path:
 
 
 def game_folder(name: str) -> Path:
-    """The folder of games/ that a name means; it need not be there. Raises UserError for no plain name."""
+    """The folder of games/ that a name means; it need not be there.
+
+    Raises UserError for no plain name.
+    """
     return below(games_folder(), name)
 
 
 def hub_folder(repo_id: str) -> Path:
-    """Where a Hub dataset is pulled to, data/hub/OWNER__NAME. Raises UserError for no plain name."""
+    """Where a Hub dataset is pulled to, data/hub/OWNER__NAME.
+
+    Raises UserError for no plain name.
+    """
     return below(ROOT / "data" / "hub", repo_id.replace("/", "__"))
 
 
@@ -100,7 +119,10 @@ class Paths:
 
     @property
     def recordings(self) -> Path:
-        """What people recorded, a folder a session; `collect.recordings` names those to learn from."""
+        """What people recorded, a folder a session;
+
+        `collect.recordings` names those to learn from.
+        """
         return below(ROOT / "data" / "recordings", self.game)
 
     @property
@@ -151,7 +173,8 @@ class Paths:
     def checkpoint(self, stage: str, key: str) -> Path:
         """Where a stage keeps its checkpoint: outside its outputs, which DVC deletes before a run.
 
-        DREAMCART_CHECKPOINTS names another folder: clones of the repository that share the work share it too.
+        DREAMCART_CHECKPOINTS names another folder: clones of the repository that share the work
+        share it too.
         """
         top = Path(os.environ.get("DREAMCART_CHECKPOINTS") or ROOT / "checkpoints")
         return below(top, self.game, f"{stage}-{key}.safetensors")

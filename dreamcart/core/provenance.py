@@ -10,8 +10,13 @@ NO_GIT = "unknown: not a git checkout"
 
 
 def stamp(model: str = "") -> dict[str, str]:
-    """Return what a report says of its making: "code" (a commit), "date", and "model" (a fingerprint) where one was measured."""
-    return ({"model": model} if model else {}) | {"code": code_version(), "date": date.today().isoformat()}
+    """Return what a report says of its making: "code" (a commit), "date", and "model" (a
+    fingerprint) where one was measured.
+    """
+    return ({"model": model} if model else {}) | {
+        "code": code_version(),
+        "date": date.today().isoformat(),
+    }
 
 
 def code_version() -> str:
@@ -23,7 +28,9 @@ def code_version() -> str:
 
 
 def _git(*words: str) -> str:
-    """Return what a git command says of this checkout; nothing where there is no git, or it is none."""
+    """Return what a git command says of this checkout; nothing where there is no git, or it is
+    none.
+    """
     if not (ROOT / ".git").exists():  # a repository around it would answer
         return ""
     try:

@@ -19,8 +19,12 @@ def details_of(path: Path) -> Path:
     return path.with_name(f"{path.stem}_details.json")
 
 
-def write_report(path: Path, report: dict[str, Any], headline: dict[str, Any], model: str = "") -> None:
-    """Write a stage's metrics file, with the headline, and beside it the whole report and what made it (`stamp`)."""
+def write_report(
+    path: Path, report: dict[str, Any], headline: dict[str, Any], model: str = ""
+) -> None:
+    """Write a stage's metrics file, with the headline, and beside it the whole report and what made
+    it (`stamp`).
+    """
     write_json(details_of(path), _without_lists(report | {"made": stamp(model)}))
     write_json(path, headline)
 

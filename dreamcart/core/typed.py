@@ -1,7 +1,9 @@
-"""Makes frozen dataclasses from mappings that a person or a file wrote, checking names, types and ranges.
+"""Makes frozen dataclasses from mappings that a person or a file wrote, checking names, types and
+ranges.
 
-A field's type says what is allowed: int, float, str, bool, another dataclass, Literal, list[…], dict[str, …], and
-Annotated with a bound: (low, high) of a number, or of the length of a list, a mapping or a text, or a `Pattern`.
+A field's type says what is allowed: int, float, str, bool, another dataclass, Literal, list[…],
+dict[str, …], and Annotated with a bound: (low, high) of a number, or of the length of a list, a
+mapping or a text, or a `Pattern`.
 """
 
 import dataclasses
@@ -19,7 +21,14 @@ Share = Annotated[float, (0.0, 1.0)]
 Scale = Annotated[float, (0.0, 10.0)]
 Rate = Annotated[float, (1e-7, 1.0)]
 
-WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", list: "a list", dict: "a mapping"}
+WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    list: "a list",
+    dict: "a mapping",
+}
 
 
 @dataclass(frozen=True)
@@ -37,15 +46,22 @@ def build(cls: type[T], values: Any, where: str, source: str = "params") -> T:
         where: prefix of the keys' names in messages; source: what the mapping was read from.
 
     Raises:
-        UserError: `values` is no mapping, or a key is unknown, missing, or of another type or range.
+        UserError: `values` is no mapping, or a key is unknown, missing, or of another type or
+            range.
     """
     if not isinstance(values, dict):
-        raise UserError(f"{source}: {where.rstrip('.') or 'the file'} must be a mapping of settings, not {shown(values)}.")
+        raise UserError(
+            f"{source}: {where.rstrip('.') or 'the file'} must be a mapping of settings, not"
+            f" {shown(values)}."
+        )
     hints = get_type_hints(cls, include_extras=True)
     known = {field.name: field for field in dataclasses.fields(cls)}
     for name in values:
         if name not in known:
-            raise UserError(f"{source}: unknown key {shown(f'{where}{name}')}; allowed here: {', '.join(known)}.")
+            raise UserError(
+                f"{source}: unknown key {shown(f'{where}{name}')}; allowed here:"
+                f" {', '.join(known)}."
+            )
     checked = {}
     for name, field in known.items():
         if name in values:
@@ -56,7 +72,10 @@ def build(cls: type[T], values: Any, where: str, source: str = "params") -> T:
 
 
 def _check(hint: Any, value: Any, key: str, source: str) -> Any:
-    """Return `value` if it fits the type hint; whole numbers are accepted for floats. Raises UserError."""
+    """Return `value` if it fits the type hint; whole numbers are accepted for floats.
+
+    Raises UserError.
+    """
     if dataclasses.is_dataclass(hint):
         return build(hint, value, key + ".", source)
     bound = None
@@ -65,22 +84,39 @@ def _check(hint: Any, value: Any, key: str, source: str) -> Any:
     origin = get_origin(hint)
     if origin is Literal:
         if not any(type(value) is type(known) and value == known for known in get_args(hint)):
-            raise UserError(f"{source}: {key} is {shown(value)}; allowed: {', '.join(map(repr, get_args(hint)))}.")
+            raise UserError(
+                f"{source}: {key} is {shown(value)}; allowed:"
+                f" {', '.join(map(repr, get_args(hint)))}."
+            )
         return value
     kind = origin or hint
     if kind is float and type(value) is int:
         value = float(value) if abs(value) < 1e300 else value
     if type(value) is not kind:
-        exponent = kind is float and isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value.lower())
-        quotes = kind is str and isinstance(value, (int, float))  # yes, no, on, off and numbers are no texts in YAML
-        hint_for_yaml = " (YAML wants 1.0e-3, not 1e-3)" if exponent else " (in quotes)" if quotes else ""
-        raise UserError(f"{source}: {key} is {shown(value)}; it must be {WORDS[kind]}{hint_for_yaml}.")
+        exponent = (
+            kind is float
+            and isinstance(value, str)
+            and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value.lower())
+        )
+        # yes, no, on, off and numbers are no texts in YAML
+        quotes = kind is str and isinstance(value, (int, float))
+        hint_for_yaml = (
+            " (YAML wants 1.0e-3, not 1e-3)" if exponent else " (in quotes)" if quotes else ""
+        )
+        raise UserError(
+            f"{source}: {key} is {shown(value)}; it must be {WORDS[kind]}{hint_for_yaml}."
+        )
     _check_bound(bound, value, key, source)
     if kind is list:
-        return [_check(get_args(hint)[0], entry, f"{key}[{i}]", source) for i, entry in enumerate(value)]
+        return [
+            _check(get_args(hint)[0], entry, f"{key}[{i}]", source) for i, entry in enumerate(value)
+        ]
     if kind is dict:
         names, content = get_args(hint)
-        return {_check(names, k, f"a name in {key}", source): _check(content, v, f"{key}.{k}", source) for k, v in value.items()}
+        return {
+            _check(names, k, f"a name in {key}", source): _check(content, v, f"{key}.{k}", source)
+            for k, v in value.items()
+        }
     return value
 
 

@@ -16,7 +16,10 @@ def episode_name(value: Any, where: str) -> Any:
     """Return what a row says its episode is. Raises UserError where it tells none apart."""
     if isinstance(value, (int, str)) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    raise UserError(f"{where} has a row whose episode is {shown(value)}; every row needs a number or a name there.")
+    raise UserError(
+        f"{where} has a row whose episode is {shown(value)}; every row needs a number or a name"
+        " there."
+    )
 
 
 def is_null(action: Any) -> bool:
@@ -91,7 +94,10 @@ def _whole(value: Any, what: str, where: str) -> int:
     except (TypeError, ValueError, OverflowError):
         number = None
     if number is None or abs(number) > LARGEST or (isinstance(value, float) and value != number):
-        raise UserError(f"{where} has the {what} {shown(value)}, which is no whole number of 64 bits; correct it or leave it out.")
+        raise UserError(
+            f"{where} has the {what} {shown(value)}, which is no whole number of 64 bits; correct"
+            " it or leave it out."
+        )
     return number
 
 
@@ -104,7 +110,10 @@ def _number(value: Any, where: str) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.inf
     if not abs(number) < HIGHEST_REWARD:
-        raise UserError(f"{where} has the reward {shown(value)}, which is no finite number; correct it or leave it out.")
+        raise UserError(
+            f"{where} has the reward {shown(value)}, which is no finite number; correct it or leave"
+            " it out."
+        )
     return number
 
 
@@ -112,7 +121,10 @@ def _flag(value: Any, what: str, where: str) -> bool:
     if _is_missing(value):
         return False
     if not isinstance(value, (bool, int, float)) or value not in (0, 1):
-        raise UserError(f"{where} has the {what} {shown(value)}, which is neither true nor false; correct it or leave it out.")
+        raise UserError(
+            f"{where} has the {what} {shown(value)}, which is neither true nor false; correct it or"
+            " leave it out."
+        )
     return bool(value)
 
 

@@ -36,15 +36,20 @@ class Episode:
     steps: int
 
 
-def plan_episodes(spec: GameSpec, config: CollectConfig, seed: int) -> tuple[list[Episode], list[Episode]]:
-    """The episodes to record for training and validation, and for the test: a function of params alone.
+def plan_episodes(
+    spec: GameSpec, config: CollectConfig, seed: int
+) -> tuple[list[Episode], list[Episode]]:
+    """The episodes to record for training and validation, and for the test: a function of params
+    alone.
 
-    Scripts take turns in proportion to their shares (largest remainder first), so that any prefix of the
-    plan, and so any split, is mixed.
+    Scripts take turns in proportion to their shares (largest remainder first), so that any prefix
+    of the plan, and so any split, is mixed.
     """
     count = max(2, -(-config.frames // config.episode_steps))
     play = _share_out(spec, count, config.episode_steps, seed * 10_000)
-    return play, _share_out(spec, config.test_episodes, config.test_steps, TEST_SEEDS + seed * 10_000)
+    return play, _share_out(
+        spec, config.test_episodes, config.test_steps, TEST_SEEDS + seed * 10_000
+    )
 
 
 def _share_out(spec: GameSpec, count: int, steps: int, first_seed: int) -> list[Episode]:
@@ -52,18 +57,23 @@ def _share_out(spec: GameSpec, count: int, steps: int, first_seed: int) -> list[
     given = [0] * len(spec.scripts)
     episodes = []
     for number in range(count):
-        owed = [script.share / total * (number + 1) - n for script, n in zip(spec.scripts, given, strict=True)]
+        owed = [
+            script.share / total * (number + 1) - n
+            for script, n in zip(spec.scripts, given, strict=True)
+        ]
         choice = int(np.argmax(owed))
         given[choice] += 1
         episodes.append(Episode(number, first_seed + number, spec.scripts[choice], steps))
     return episodes
 
 
-def record(spec: GameSpec, config: CollectConfig, seed: int, play: Path, test: Path) -> dict[str, Any]:
+def record(
+    spec: GameSpec, config: CollectConfig, seed: int, play: Path, test: Path
+) -> dict[str, Any]:
     """Record all planned episodes into the folders `play` and `test`.
 
-    The content does not depend on the number of workers. Returns the coverage report: frames, share of
-    frames equal to the one before, steps each button was held, events, distinct frames.
+    The content does not depend on the number of workers. Returns the coverage report: frames, share
+    of frames equal to the one before, steps each button was held, events, distinct frames.
 
     Raises:
         UserError: the game, its ROM, a state or a script is missing.
@@ -80,11 +90,17 @@ def record(spec: GameSpec, config: CollectConfig, seed: int, play: Path, test: P
     report = Coverage(spec)
     test_report = Coverage(spec)
     with multiprocessing.get_context("spawn").Pool(min(config.workers, len(shards))) as pool:
-        versions = pool.apply(worker_versions, (spec,))  # complain about the game or its ROM before anything is deleted
+        # complain about the game or its ROM before anything is deleted
+        versions = pool.apply(worker_versions, (spec,))
         if isinstance(versions, Exception):
             raise versions
         with fresh(play, test), _ended_first(pool):
-            with tqdm(total=sum(map(_steps, shards)), unit="frame", desc=f"play {spec.name}", smoothing=0.1) as bar:
+            with tqdm(
+                total=sum(map(_steps, shards)),
+                unit="frame",
+                desc=f"play {spec.name}",
+                smoothing=0.1,
+            ) as bar:
                 for path, coverage in pool.imap_unordered(_record_shard, shards):
                     if isinstance(coverage, Exception):
                         raise coverage
@@ -153,7 +169,9 @@ def worker_versions(spec: GameSpec) -> dict[str, str] | UserError | OSError:
         return problem
 
 
-def _record_shard(task: tuple[GameSpec, Path, list[Episode]]) -> tuple[Path, Coverage | UserError | OSError]:
+def _record_shard(
+    task: tuple[GameSpec, Path, list[Episode]],
+) -> tuple[Path, Coverage | UserError | OSError]:
     """Worker: record the episodes of one shard."""
     spec, path, episodes = task
     try:
@@ -173,7 +191,9 @@ _emulator: Emulator | None = None
 
 
 def worker_emulator(spec: GameSpec) -> Emulator:
-    """This process's emulator: stable-retro allows one a process, so it serves all the worker's shards."""
+    """This process's emulator: stable-retro allows one a process, so it serves all the worker's
+    shards.
+    """
     global _emulator
     if _emulator is None:
         _emulator = open_emulator(spec)
@@ -181,13 +201,18 @@ def worker_emulator(spec: GameSpec) -> Emulator:
 
 
 def play_episode(
-    emulator: Emulator, spec: GameSpec, episode: Episode, coverage: Coverage, policy: Policy | None = None
+    emulator: Emulator,
+    spec: GameSpec,
+    episode: Episode,
+    coverage: Coverage,
+    policy: Policy | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Play one episode by its script, or by another policy, such as a person.
 
-    Yields its rows (see `schema`), N+1 for N actions, and counts them in `coverage`. A policy that gives no buttons but
-    None ends the episode; at once, and there are no rows. The first row's infos have the start state, the last one's a
-    hash of all actions: replay alone would not notice that one without effect was changed.
+    Yields its rows (see `schema`), N+1 for N actions, and counts them in `coverage`. A policy that
+    gives no buttons but None ends the episode; at once, and there are no rows. The first row's
+    infos have the start state, the last one's a hash of all actions: replay alone would not notice
+    that one without effect was changed.
     """
     policy = policy or make_policy(episode.script.policy, spec)
     rng = np.random.default_rng(episode.seed)
@@ -221,7 +246,16 @@ def play_episode(
     if row:
         coverage.episodes += 1
         yield row | {"truncations": row["truncations"] or not ended}
-        yield _row(episode, step, frame, variables | {"actions_hash": actions.hexdigest()}, None, 0.0, False, False)
+        yield _row(
+            episode,
+            step,
+            frame,
+            variables | {"actions_hash": actions.hexdigest()},
+            None,
+            0.0,
+            False,
+            False,
+        )
 
 
 def _row(

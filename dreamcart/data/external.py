@@ -1,8 +1,9 @@
-"""Recordings made elsewhere: a Hugging Face dataset, from the Hub or from a folder, read as canonical episodes.
+"""Recordings made elsewhere: a Hugging Face dataset, from the Hub or from a folder, read as
+canonical episodes.
 
-Columns are found by name, in the spelling of the first gymnasium-recorder (`image`, `action`), of its later ones and
-Dreamcart's (`observations`, `actions`), and of others; actions are bound to buttons by name (see `actions`). A report
-says what was made of what.
+Columns are found by name, in the spelling of the first gymnasium-recorder (`image`, `action`), of
+its later ones and Dreamcart's (`observations`, `actions`), and of others; actions are bound to
+buttons by name (see `actions`). A report says what was made of what.
 """
 
 from collections import Counter
@@ -40,7 +41,9 @@ MOST_NAMED = 50  # columns that a message lists
 
 @dataclass
 class Survey:
-    """What a dataset's actions are like: lengths of the lists (1 for a plain number) and the largest number."""
+    """What a dataset's actions are like: lengths of the lists (1 for a plain number) and the
+    largest number.
+    """
 
     names: set[Any] = field(default_factory=set)  # of its episodes
     lengths: set[int] = field(default_factory=set)
@@ -63,7 +66,8 @@ class Survey:
 
 
 class ExternalDataset:
-    """A dataset by folder or Hub id, streamed: nothing of it is held, and of the Hub only what is read is fetched.
+    """A dataset by folder or Hub id, streamed: nothing of it is held, and of the Hub only what is
+    read is fetched.
 
     Raises:
         UserError: it cannot be had, lacks columns, or is of an unknown schema version.
@@ -81,7 +85,10 @@ class ExternalDataset:
                 self.columns[canonical] = name
             elif canonical in NEEDED:
                 has = ", ".join(_plain(found)) or "none"
-                raise UserError(f"The dataset {source} lacks a column {' or '.join(map(repr, names))}; it has {has}.")
+                raise UserError(
+                    f"The dataset {source} lacks a column {' or '.join(map(repr, names))}; it has"
+                    f" {has}."
+                )
         self.ignored = _plain(sorted(set(found) - set(self.columns.values())))
         self.formats: Counter[str] = Counter()
         self.terminal_rows = self.rows = 0
@@ -104,7 +111,10 @@ class ExternalDataset:
             name = episode_name(row[number], f"The dataset {self.source}")
             if name != last or not found.names:
                 if name in found.names:
-                    raise UserError(f"Episode {shown(name)} of {self.source} comes in pieces; sort the dataset by episode.")
+                    raise UserError(
+                        f"Episode {shown(name)} of {self.source} comes in pieces; sort the dataset"
+                        " by episode."
+                    )
                 found.note_last(held)
                 found.names.add(last := name)
             else:
@@ -119,14 +129,23 @@ class ExternalDataset:
     def missing(self) -> int | None:
         """The first episode that its dataset_info.json tells of and that is not there, or None."""
         names = self.survey.names
-        return next(missing_episodes(self.info, names), None) if self.info and all(type(n) is int for n in names) else None
+        return (
+            next(missing_episodes(self.info, names), None)
+            if self.info and all(type(n) is int for n in names)
+            else None
+        )
 
     def bind(self, spec: GameSpec, said: str = AUTO) -> Binding:
-        """What its actions mean in the game `spec`, or as a person has `said`. Raises UserError where they do not fit."""
+        """What its actions mean in the game `spec`, or as a person has `said`.
+
+        Raises UserError where they do not fit.
+        """
         recorded_as = self.info["game"]["buttons"] if self.info else None
         return bind(spec, self.survey.lengths, self.survey.largest, recorded_as, said)
 
-    def episodes_of(self, spec: GameSpec, binding: Binding, first: int = 0) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    def episodes_of(
+        self, spec: GameSpec, binding: Binding, first: int = 0
+    ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         """Each episode, numbered from `first`: what messages call it, and its canonical rows.
 
         `observations` is an image's file, bytes: decoded, a long episode would fill the memory.
@@ -148,14 +167,19 @@ class ExternalDataset:
         images = self.columns["observations"]
         for row in self.data.read(columns):
             if images in row:
-                row[images] = {"bytes": image_file(row[images], self.folder, f"An image of {self.source}"), "path": None}
+                row[images] = {
+                    "bytes": image_file(row[images], self.folder, f"An image of {self.source}"),
+                    "path": None,
+                }
             yield row
 
     def _canonical(
         self, episode: list[dict[str, Any]], number: int, spec: GameSpec, binding: Binding
     ) -> tuple[str, list[dict[str, Any]]]:
         name = f"{shown(episode[0]['episode_id'])} of {self.source}"
-        rows = canonical_rows(episode, number, lambda action: binding.to_buttons(action, spec), f"Episode {name}")
+        rows = canonical_rows(
+            episode, number, lambda action: binding.to_buttons(action, spec), f"Episode {name}"
+        )
         self.terminal_rows += is_null(episode[-1]["actions"])
         self.rows += len(rows)
         self.formats.update(image_format(row["observations"]) for row in rows)
@@ -163,8 +187,12 @@ class ExternalDataset:
 
     @property
     def lossy(self) -> list[str]:
-        """Formats among the images read so far that lose detail, and what an earlier import said of them."""
-        return sorted((set(self.formats) & {"JPEG", "WebP (lossy)"}) | set((self.info or {}).get("lossy", [])))
+        """Formats among the images read so far that lose detail, and what an earlier import said of
+        them.
+        """
+        return sorted(
+            (set(self.formats) & {"JPEG", "WebP (lossy)"}) | set((self.info or {}).get("lossy", []))
+        )
 
     def report(self, binding: Binding) -> dict[str, Any]:
         """What was made of what, once the rows were read."""
@@ -197,8 +225,8 @@ def _read_info(source: str, folder: Path | None, revision: str) -> dict[str, Any
     """Read dataset_info.json of a source that is Dreamcart's. Raises UserError."""
     if folder is None and not revision:
         raise UserError(
-            f"collect.source is the Hub dataset {shown(source)}, so collect.revision must pin one of its commits "
-            "(a branch moves, and the run could not be repeated)."
+            f"collect.source is the Hub dataset {shown(source)}, so collect.revision must pin one"
+            " of its commits (a branch moves, and the run could not be repeated)."
         )
     path = _from_hub(source, revision) if folder is None else folder / INFO_NAME
     if path is None or not path.is_file():
@@ -216,7 +244,9 @@ def _from_hub(source: str, revision: str) -> Path | None:
 
     def ask() -> Path | None:
         try:
-            return Path(hub_api().hf_hub_download(source, INFO_NAME, repo_type="dataset", revision=revision))
+            return Path(
+                hub_api().hf_hub_download(source, INFO_NAME, repo_type="dataset", revision=revision)
+            )
         except RemoteEntryNotFoundError:
             return None
 

@@ -26,14 +26,17 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # ou
 class PngEncoder:
     """uint8 [H, W, 3] → PNG, put together from strips of rows that are compressed once each.
 
-    From one frame to the next few strips change. Fixed Huffman codes and a flush after every strip make equal
-    strips equal bytes in every image, so that Parquet's zstd stores them once: on disk Blockfall's images take a
-    fifth of what lossless WebP takes, at an eighth of the time.
+    From one frame to the next few strips change. Fixed Huffman codes and a flush after every strip
+    make equal strips equal bytes in every image, so that Parquet's zstd stores them once: on disk
+    Blockfall's images take a fifth of what lossless WebP takes, at an eighth of the time.
     """
 
     def __init__(self) -> None:
-        self.deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_FIXED)
-        self.strips: dict[bytes, tuple[bytes, int, int]] = {}  # by content: compressed, its Adler-32, bytes before
+        self.deflate = zlib.compressobj(
+            6, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_FIXED
+        )
+        # by content: compressed, its Adler-32, bytes before
+        self.strips: dict[bytes, tuple[bytes, int, int]] = {}
 
     def encode(self, frame: np.ndarray) -> bytes:
         """The PNG of a frame."""
@@ -48,26 +51,39 @@ class PngEncoder:
             parts.append(compressed)
             high += (checksum >> 16) + size * (low - 1)  # as zlib's adler32_combine
             low += (checksum & 0xFFFF) - 1
-        parts.append(b"\x03\x00" + struct.pack(">HH", high % 65521, low % 65521))  # an empty last block
+        # an empty last block
+        parts.append(b"\x03\x00" + struct.pack(">HH", high % 65521, low % 65521))
         header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits a channel, RGB
         chunks = [(b"IHDR", header), (b"IDAT", b"".join(parts)), (b"IEND", b"")]
         return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(*chunk) for chunk in chunks)
 
     def _compress(self, strip: np.ndarray) -> tuple[bytes, int, int]:
-        lines = np.zeros((len(strip), 1 + strip[0].size), np.uint8)  # each begins with its filter's number: none
+        # each begins with its filter's number: none
+        lines = np.zeros((len(strip), 1 + strip[0].size), np.uint8)
         lines[:, 1:] = strip.reshape(len(strip), -1)
-        return self.deflate.compress(lines) + self.deflate.flush(zlib.Z_FULL_FLUSH), zlib.adler32(lines), lines.size
+        return (
+            self.deflate.compress(lines) + self.deflate.flush(zlib.Z_FULL_FLUSH),
+            zlib.adler32(lines),
+            lines.size,
+        )
 
 
 def _png_chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )
 
 
 class WebpEncoder:
-    """uint8 [H, W, 3] → lossless WebP: smaller where a game draws in three dimensions, and no strip comes twice.
+    """uint8 [H, W, 3] → lossless WebP: smaller where a game draws in three dimensions, and no strip
+    comes twice.
 
-    Of WebP's efforts, 0 to 100, 25 is the knee: below it are more bytes, above it more time for hardly fewer
-    (`benchmarks/collect.py --game vizdoom_basic` sets its bytes beside those of Pillow's default, 80).
+    Of WebP's efforts, 0 to 100, 25 is the knee: below it are more bytes, above it more time for
+    hardly fewer (`benchmarks/collect.py --game vizdoom_basic` sets its bytes beside those of
+    Pillow's default, 80).
     """
 
     EFFORT = 25
@@ -105,7 +121,11 @@ def decode_image(content: bytes | None, what: str = "A recorded image") -> np.nd
     if not content:
         raise UserError(f"{what} is empty (0 bytes), so it is damaged; {REMEDY}.")
     try:
-        return _decode_plain_webp(content, what) if _is_plain_webp(content) else _decode_with_pillow(content, what)
+        return (
+            _decode_plain_webp(content, what)
+            if _is_plain_webp(content)
+            else _decode_with_pillow(content, what)
+        )
     except UserError:
         raise
     except Image.DecompressionBombError:
@@ -146,7 +166,10 @@ def _decode_with_pillow(content: bytes, what: str) -> np.ndarray:
         _check_size(*image.size, what)
         pictures = getattr(image, "n_frames", 1)
         if pictures != 1:
-            raise UserError(f"{what} holds {pictures} pictures, as an animation does, and a frame is one; {REMEDY}.")
+            raise UserError(
+                f"{what} holds {pictures} pictures, as an animation does, and a frame is one;"
+                f" {REMEDY}."
+            )
         if image.mode.startswith("I;16"):
             grey = (np.asarray(image) >> 8).astype(np.uint8)
             return np.repeat(grey[:, :, None], 3, axis=2)
@@ -163,7 +186,10 @@ def _check_size(width: int, height: int, what: str) -> None:
 
 
 def _too_large(size: str, what: str) -> UserError:
-    return UserError(f"{what} is too large{size}: a frame has {MOST_PIXELS} x {MOST_PIXELS} pixels at most; {REMEDY}.")
+    return UserError(
+        f"{what} is too large{size}: a frame has {MOST_PIXELS} x {MOST_PIXELS} pixels at most;"
+        f" {REMEDY}."
+    )
 
 
 def image_format(content: bytes) -> str:

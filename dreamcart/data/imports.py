@@ -1,4 +1,6 @@
-"""Recordings made elsewhere become the canonical raw dataset, with a report of what was made of what."""
+"""Recordings made elsewhere become the canonical raw dataset, with a report of what was made of
+what.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -18,27 +20,41 @@ from dreamcart.params import CollectConfig
 
 ROWS_IN_SHARD = 20_000  # about: a shard ends with an episode
 CONVERT = "bring its shard back, or keep what is left by `python stages/record.py convert`"
-VERSIONS = ("emulator", "emulator_version", "rom_sha1")  # which dataset_info.json may name, and which are carried over
+# which dataset_info.json may name, and which are carried over
+VERSIONS = ("emulator", "emulator_version", "rom_sha1")
 
 
 def report_lines(report: dict[str, Any]) -> list[str]:
     """The report of an import in words."""
-    renamed = ", ".join(f"{name} → {canonical}" if name != canonical else name for canonical, name in report["columns"].items())
+    renamed = ", ".join(
+        f"{name} → {canonical}" if name != canonical else name
+        for canonical, name in report["columns"].items()
+    )
     lines = [
         f"{report['episodes']} episodes, {report['frames']} frames from {report['source']}",
-        f"columns: {renamed}" + (f"; not used: {', '.join(report['ignored'])}" if report["ignored"] else ""),
+        f"columns: {renamed}"
+        + (f"; not used: {', '.join(report['ignored'])}" if report["ignored"] else ""),
         f"actions: {report['actions']}",
         "images: " + ", ".join(f"{count} {name}" for name, count in report["images"].items()),
     ]
     if report["lossy"]:
-        lines.append(f"{' and '.join(report['lossy'])} lost detail when it was recorded: frames that were equal may differ now")
+        lines.append(
+            f"{' and '.join(report['lossy'])} lost detail when it was recorded: frames that were"
+            " equal may differ now"
+        )
     if report["missing"] is not None:
-        lines.append(f"episode {report['missing']} is missing in the source, and perhaps others: what is there was numbered anew")
+        lines.append(
+            f"episode {report['missing']} is missing in the source, and perhaps others: what is"
+            " there was numbered anew"
+        )
     if report["presses_lost"]:
         lost = ", ".join(f"{count} of {name}" for name, count in report["presses_lost"].items())
         lines.append(f"presses of buttons that the game does not have, left out: {lost}")
     if report["terminal_rows"] < report["episodes"]:
-        lines.append("episodes without a final screen end one step earlier: what their last action led to was not recorded")
+        lines.append(
+            "episodes without a final screen end one step earlier: what their last action led to"
+            " was not recorded"
+        )
     return lines
 
 
@@ -76,7 +92,14 @@ class EpisodeWriter:
             path = self.folder / f"play-{episode[0]['episode_id']:05d}.parquet"
             self.shard, self.rows = ShardWriter(path, self.images), 0
         for row in episode:
-            self.shard.add(row | {"observations": self._frame(row["observations"], f"The image at step {row['step']} of {name}")})
+            self.shard.add(
+                row
+                | {
+                    "observations": self._frame(
+                        row["observations"], f"The image at step {row['step']} of {name}"
+                    )
+                }
+            )
         self.rows += len(episode)
 
     def _frame(self, content: bytes, what: str) -> np.ndarray:
@@ -86,8 +109,9 @@ class EpisodeWriter:
             self.size = self.size or frame.shape[:2]
             if frame.shape[:2] != self.size:
                 raise UserError(
-                    f"{what} is {frame.shape[0]} x {frame.shape[1]}, and those before are {self.size[0]} x {self.size[1]}: the "
-                    "frames of a dataset are of one size, so leave that episode out."
+                    f"{what} is {frame.shape[0]} x {frame.shape[1]}, and those before are"
+                    f" {self.size[0]} x {self.size[1]}: the frames of a dataset are of one size, so"
+                    " leave that episode out."
                 )
             self.last = (content, frame)
         return self.last[1]
@@ -99,7 +123,9 @@ class EpisodeWriter:
             shard.close()
 
 
-def import_recordings(spec: GameSpec, config: CollectConfig, play: Path, test: Path) -> dict[str, Any]:
+def import_recordings(
+    spec: GameSpec, config: CollectConfig, play: Path, test: Path
+) -> dict[str, Any]:
     """Convert `config.source` into the raw datasets `play` and `test`.
 
     The last `test_episodes` episodes (at most a fifth of them) become the test. Returns a report.
@@ -114,7 +140,8 @@ def import_recordings(spec: GameSpec, config: CollectConfig, play: Path, test: P
     data = ExternalDataset(config.source, config.revision)
     if data.survey.episodes < 3:
         raise UserError(
-            f"The dataset {config.source} has {data.survey.episodes} episodes; training, validation and test need three at least."
+            f"The dataset {config.source} has {data.survey.episodes} episodes; training, validation"
+            " and test need three at least."
         )
     if data.missing is not None:
         raise UserError(f"The dataset {config.source} lacks episode {data.missing}: {CONVERT}.")
@@ -124,33 +151,53 @@ def import_recordings(spec: GameSpec, config: CollectConfig, play: Path, test: P
     with fresh(play, test):
         with EpisodeWriter(play, spec.images) as first, EpisodeWriter(test, spec.images) as second:
             episodes = data.episodes_of(spec, binding)
-            bar = tqdm(episodes, total=data.survey.episodes, unit="episode", desc=f"import {config.source}")
+            bar = tqdm(
+                episodes, total=data.survey.episodes, unit="episode", desc=f"import {config.source}"
+            )
             for number, (name, rows) in enumerate(bar):
                 (second if number >= test_from else first).add(name, rows)
-        for folder, numbers in ((play, range(test_from)), (test, range(test_from, data.survey.episodes))):
+        for folder, numbers in (
+            (play, range(test_from)),
+            (test, range(test_from, data.survey.episodes)),
+        ):
             write_json(folder / INFO_NAME, imported_info(spec, data, revision, numbers))
     return data.report(binding) | {"revision": revision, "test_episodes": held_out}
 
 
 def _pinned(config: CollectConfig) -> str:
-    """What pins the source: a commit, or a folder's fingerprint. Raises UserError for another folder than was pinned."""
+    """What pins the source: a commit, or a folder's fingerprint.
+
+    Raises UserError for another folder than was pinned.
+    """
     folder = local_folder(config.source)
     if folder is None:
         return config.revision  # `ExternalDataset` insists on one
     files = (path for path in folder.rglob("*") if path.is_file())
     # what begins with a dot is no data: a download's own notes, which the next one writes anew
-    now = fingerprint(*sorted(path for path in files if not path.relative_to(folder).as_posix().startswith(".")))
+    now = fingerprint(
+        *sorted(path for path in files if not path.relative_to(folder).as_posix().startswith("."))
+    )
     if config.revision and config.revision != now:
         raise UserError(
-            f"collect.revision pins {config.source} at {config.revision}, and the folder's fingerprint is {now}: write that, or "
-            "bring back what it held."
+            f"collect.revision pins {config.source} at {config.revision}, and the folder's"
+            f" fingerprint is {now}: write that, or bring back what it held."
         )
     return now
 
 
-def imported_info(spec: GameSpec, data: ExternalDataset, revision: str, numbers: range) -> dict[str, Any]:
-    """dataset_info.json of the episodes `numbers` of what was imported: the emulator is the source's."""
+def imported_info(
+    spec: GameSpec, data: ExternalDataset, revision: str, numbers: range
+) -> dict[str, Any]:
+    """dataset_info.json of the episodes `numbers` of what was imported: the emulator is the
+    source's.
+    """
     versions = {name: data.info[name] for name in VERSIONS if data.info and name in data.info}
     origin = {"source": data.source, "revision": revision, "lossy": data.lossy}
     episodes = {"first_episode": numbers.start, "episodes": numbers.stop}
-    return {"schema_version": SCHEMA_VERSION, "game": spec.to_dict(), **episodes, **origin, **versions}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "game": spec.to_dict(),
+        **episodes,
+        **origin,
+        **versions,
+    }

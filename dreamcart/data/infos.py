@@ -24,7 +24,9 @@ def infos_json(infos: dict[str, Any]) -> str:
     members = [_to_json(plain)[1:-1]] if plain else []
     for name, value in infos.items():
         if isinstance(value, np.ndarray):
-            members.append(f"{_to_json(name)}:{_array_json(value.tobytes(), value.dtype, value.shape)}")
+            members.append(
+                f"{_to_json(name)}:{_array_json(value.tobytes(), value.dtype, value.shape)}"
+            )
     return "{" + ",".join(members) + "}"
 
 

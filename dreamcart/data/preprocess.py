@@ -1,4 +1,6 @@
-"""From the raw dataset to arrays a model can read: resize, split by episode, store each distinct frame once."""
+"""From the raw dataset to arrays a model can read: resize, split by episode, store each distinct
+frame once.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -30,11 +32,14 @@ def process_frame(frame: np.ndarray, config: PreprocessConfig) -> np.ndarray:
     """
     if config.color == "gray":
         frame = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    cuts = [0 if wanted else size % config.unit for wanted, size in zip(config.size, frame.shape, strict=False)]
+    cuts = [
+        0 if wanted else size % config.unit
+        for wanted, size in zip(config.size, frame.shape, strict=False)
+    ]
     if any(cut == size for cut, size in zip(cuts, frame.shape, strict=False)):
         raise UserError(
-            f"The recordings have frames of {frame.shape[0]} x {frame.shape[1]}, less than a tile of {config.unit} pixels; "
-            "give preprocess.height and preprocess.width."
+            f"The recordings have frames of {frame.shape[0]} x {frame.shape[1]}, less than a tile"
+            f" of {config.unit} pixels; give preprocess.height and preprocess.width."
         )
     top, left = (cut // 2 for cut in cuts)
     frame = frame[top : frame.shape[0] - (cuts[0] - top), left : frame.shape[1] - (cuts[1] - left)]
@@ -45,9 +50,15 @@ def process_frame(frame: np.ndarray, config: PreprocessConfig) -> np.ndarray:
 
 
 def split_episodes(count: int, val_share: float, seed: int) -> np.ndarray:
-    """bool [count]: which episodes are for validation, at least one and never all. Raises UserError below 2."""
+    """bool [count]: which episodes are for validation, at least one and never all.
+
+    Raises UserError below 2.
+    """
     if count < 2:
-        raise UserError(f"The dataset has {count} episode, and a split into training and validation needs two at least.")
+        raise UserError(
+            f"The dataset has {count} episode, and a split into training and validation needs two"
+            " at least."
+        )
     chosen = np.zeros(count, bool)
     amount = min(max(1, round(count * val_share)), count - 1)
     chosen[np.random.default_rng(seed).permutation(count)[:amount]] = True
@@ -60,7 +71,13 @@ class SplitWriter:
     A context manager: left by an exception it leaves no half-written file.
     """
 
-    def __init__(self, folder: Path, config: PreprocessConfig, buttons: list[str], source: str = "the recordings") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: PreprocessConfig,
+        buttons: list[str],
+        source: str = "the recordings",
+    ) -> None:
         """`folder` is made; `source` says in messages where the episodes come from."""
         folder.mkdir(parents=True)
         self.folder, self.config, self.buttons, self.source = folder, config, buttons, source
@@ -100,12 +117,16 @@ class SplitWriter:
             action = row["actions"]
             if action is None or len(action) != len(self.buttons) or not set(action) <= {0, 1}:
                 raise UserError(
-                    f"Episode {row['episode_id']} of {self.source} has the action {shown(action)} at step {step}, where "
-                    f"{len(self.buttons)} buttons ({', '.join(self.buttons)}) were expected; correct the dataset or the game's "
-                    "buttons."
+                    f"Episode {row['episode_id']} of {self.source} has the action {shown(action)}"
+                    f" at step {step}, where {len(self.buttons)} buttons"
+                    f" ({', '.join(self.buttons)}) were expected; correct the dataset or the game's"
+                    " buttons."
                 )
         what = f"of episode {episode[0]['episode_id']} of {self.source}"
-        rows = [self.row(row["observations"]["bytes"], f"The image at step {step} {what}") for step, row in enumerate(episode)]
+        rows = [
+            self.row(row["observations"]["bytes"], f"The image at step {step} {what}")
+            for step, row in enumerate(episode)
+        ]
         table = np.zeros(len(rows), index_dtype(len(self.buttons)))
         table["episode"], table["step"], table["frame"] = number, np.arange(len(rows)), rows
         table["action"][:-1] = [row["actions"] for row in episode[:-1]]
@@ -116,12 +137,14 @@ class SplitWriter:
         if self.store is None:
             tile = self.config.tile
             cells, frames = self.folder / "cells.npy", self.folder / "frames.npy"
-            self.store = TiledWriter(cells, shape, tile) if tile else ArrayStream(frames, shape, "|u1")
+            self.store = (
+                TiledWriter(cells, shape, tile) if tile else ArrayStream(frames, shape, "|u1")
+            )
             self.shape = shape
         if shape != self.shape:
             raise UserError(
-                f"The recordings have frames of different sizes ({self.shape[0]} x {self.shape[1]} and {shape[0]} x {shape[1]}); "
-                "give preprocess.height and preprocess.width."
+                f"The recordings have frames of different sizes ({self.shape[0]} x {self.shape[1]}"
+                f" and {shape[0]} x {shape[1]}); give preprocess.height and preprocess.width."
             )
         return self.store
 
@@ -134,11 +157,12 @@ class SplitWriter:
 
 
 def preprocess(raw: Path, out: Path, config: PreprocessConfig, seed: int) -> dict[str, Any]:
-    """Process the raw dataset in `raw` into `out` (see `processed`), plus the training frames' median.
+    """Process the raw dataset in `raw` into `out` (see `processed`), plus the training frames'
+    median.
 
-    Returns the number of episodes, transitions, distinct frames and (where frames are tiled) distinct tiles of
-    each split. Raises UserError on data that is damaged, foreign, too small or not drawn from
-    tiles; `out` is gone then.
+    Returns the number of episodes, transitions, distinct frames and (where frames are tiled)
+    distinct tiles of each split. Raises UserError on data that is damaged, foreign, too small or
+    not drawn from tiles; `out` is gone then.
     """
     spec = dataset_spec(raw)
     episodes = sum(1 for _ in read_episodes(raw, ["step"]))
@@ -154,17 +178,29 @@ def preprocess(raw: Path, out: Path, config: PreprocessConfig, seed: int) -> dic
         with tqdm(total=count_rows(raw), unit="frame", desc="preprocess") as bar:
             for number, episode in enumerate(read_episodes(raw, columns)):
                 rows = (val if is_val[number] else train).add(number, episode)
-                state = start_state(parse_infos(episode[0]["infos"]) or {}, f"Episode {episode[0]['episode_id']} of {raw}")
+                state = start_state(
+                    parse_infos(episode[0]["infos"]) or {},
+                    f"Episode {episode[0]['episode_id']} of {raw}",
+                )
                 starts.setdefault(state, ("val" if is_val[number] else "train", int(rows[0])))
                 if not is_val[number]:
                     cases.look(episode, rows)
                 bar.update(len(episode))
-        meta = {"game": spec.to_dict(), "shape": train.shape, "starts": starts, "edge_cases": cases.rows}
+        meta = {
+            "game": spec.to_dict(),
+            "shape": train.shape,
+            "starts": starts,
+            "edge_cases": cases.rows,
+        }
         return _finish(out, {"train": train, "val": val}, meta, is_val, config)
 
 
 def _finish(
-    out: Path, writers: dict[str, SplitWriter], meta: dict[str, Any], is_val: np.ndarray, config: PreprocessConfig
+    out: Path,
+    writers: dict[str, SplitWriter],
+    meta: dict[str, Any],
+    is_val: np.ndarray,
+    config: PreprocessConfig,
 ) -> dict[str, Any]:
     """Write what is made of both splits and return the report.
 
@@ -174,18 +210,28 @@ def _finish(
     for name, writer in writers.items():
         index[name] = writer.close()
         count = int((is_val if name == "val" else ~is_val).sum())
-        report[name] = {"episodes": count, "transitions": len(index[name]) - count, "distinct_frames": len(writer.rows)}
+        report[name] = {
+            "episodes": count,
+            "transitions": len(index[name]) - count,
+            "distinct_frames": len(writer.rows),
+        }
         if config.tile:
             report[name]["distinct_tiles"] = len(writer.store.tiles)
     if config.tile:
-        meta["train_tiles"] = write_tiles(out / "tiles.npy", *(writer.store for writer in writers.values()))
-    save_array(out / "median.npy", _median(open_frames(out, "train", config.tile > 0), index["train"]))
+        meta["train_tiles"] = write_tiles(
+            out / "tiles.npy", *(writer.store for writer in writers.values())
+        )
+    save_array(
+        out / "median.npy", _median(open_frames(out, "train", config.tile > 0), index["train"])
+    )
     write_json(out / "meta.json", meta)
     return report
 
 
 class EdgeCases:
-    """Finds a frame for each of the game's named edge cases (`GameSpec.edge_cases`) by its RAM variables."""
+    """Finds a frame for each of the game's named edge cases (`GameSpec.edge_cases`) by its RAM
+    variables.
+    """
 
     def __init__(self, spec: GameSpec) -> None:
         self.wanted = spec.edge_cases
@@ -193,7 +239,9 @@ class EdgeCases:
         self.most: dict[str, int] = {}
 
     def look(self, episode: list[dict[str, Any]], rows: list[int]) -> None:
-        """Note the frames of an episode (given by their rows) that show an edge case not seen yet."""
+        """Note the frames of an episode (given by their rows) that show an edge case not seen
+        yet.
+        """
         if not self.wanted:
             return
         for row, frame in zip(episode, rows, strict=True):
@@ -218,7 +266,10 @@ def _non_zero(value: Any) -> int:
 
 def _median(frames: np.ndarray | TiledFrames, index: np.ndarray) -> np.ndarray:
     """uint8 [H, W, C]: per-pixel median of frames spread evenly over the split (repeats count)."""
-    chosen = index["frame"][np.linspace(0, len(index) - 1, min(MEDIAN_SAMPLE, len(index))).astype(int)]
+    chosen = index["frame"][
+        np.linspace(0, len(index) - 1, min(MEDIAN_SAMPLE, len(index))).astype(int)
+    ]
     sample = frames[np.sort(chosen)]
-    bands = [np.median(sample[:, y : y + 8], axis=0) for y in range(0, sample.shape[1], 8)]  # its copies stay small
+    # its copies stay small
+    bands = [np.median(sample[:, y : y + 8], axis=0) for y in range(0, sample.shape[1], 8)]
     return np.concatenate(bands).astype(np.uint8)

@@ -1,14 +1,13 @@
-"""Processed data: every distinct frame of a split once, memory-mapped, and one index table of transitions.
+"""Processed data: every distinct frame of a split once, memory-mapped, and one index table of
+transitions.
 
-A split has
-`cells.npy`    uint16 [U, H/t, W/t], its distinct frames as tile numbers (see `tiled`); or, with preprocess.tile 0,
-`frames.npy`   uint8 [U, H, W, C], its distinct frames as they are
+A split has `cells.npy`    uint16 [U, H/t, W/t], its distinct frames as tile numbers (see `tiled`);
+or, with preprocess.tile 0, `frames.npy`   uint8 [U, H, W, C], its distinct frames as they are
 `index.npy`    one record an observation, episodes one after another: episode, step, frame (row of
                the above) and action (multi-hot uint8; zeros in an episode's last record)
-and both splits share
-`tiles.npy`    uint8 [K, t, t, C], where frames are tiled: tiles of training frames first
-`median.npy`   uint8 [H, W, C], per-pixel median of the training frames
-`meta.json`    the game spec, the frame shape, for each start state the split and the row of its first frame, and
+and both splits share `tiles.npy`    uint8 [K, t, t, C], where frames are tiled: tiles of training
+frames first `median.npy`   uint8 [H, W, C], per-pixel median of the training frames `meta.json`
+the game spec, the frame shape, for each start state the split and the row of its first frame, and
                where frames are tiled `train_tiles`, the number of tiles that training frames have
 """
 
@@ -26,7 +25,9 @@ from dreamcart.games.spec import GameSpec
 
 def index_dtype(buttons: int) -> np.dtype:
     """Record type of the index table."""
-    return np.dtype([("episode", "<i4"), ("step", "<i4"), ("frame", "<i4"), ("action", "u1", (buttons,))])
+    return np.dtype(
+        [("episode", "<i4"), ("step", "<i4"), ("frame", "<i4"), ("action", "u1", (buttons,))]
+    )
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,26 @@ class Split:
 
     @property
     def transitions(self) -> np.ndarray:
-        """int64 [T]: records that have a successor in their episode, i.e. a (frame, action, next frame)."""
+        """int64 [T]: records that have a successor in their episode, i.e. a (frame, action, next
+        frame).
+        """
         return np.flatnonzero(self.index["episode"][:-1] == self.index["episode"][1:])
 
 
 def load_split(folder: Path, name: str) -> Split:
-    """Open `folder`/`name`. Raises UserError where it is missing, damaged or does not fit together."""
+    """Open `folder`/`name`.
+
+    Raises UserError where it is missing, damaged or does not fit together.
+    """
     meta = read_meta(folder)
     spec = GameSpec.from_dict(meta["game"], f"{folder / 'meta.json'}: game")
-    frames = open_frames(folder, name, "train_tiles" in meta, meta.get("train_tiles") if name == "train" else None)
+    frames = open_frames(
+        folder, name, "train_tiles" in meta, meta.get("train_tiles") if name == "train" else None
+    )
     index = read_array(folder / name / "index.npy")
-    fits = frames.shape[1:] == tuple(meta["shape"]) and index.dtype == index_dtype(len(spec.buttons))
+    fits = frames.shape[1:] == tuple(meta["shape"]) and index.dtype == index_dtype(
+        len(spec.buttons)
+    )
     rows = index["frame"] if fits and len(index) else np.array([-1])
     if rows.min() < 0 or rows.max() >= len(frames):
         raise _misfit(folder / name)
@@ -66,9 +76,15 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """Read meta.json. Raises UserError where it is missing, or not as `preprocess` writes it."""
     meta = read_json(folder / "meta.json", "run `dvc repro -f preprocess`")
     try:
-        starts = [split in ("train", "val") and type(row) is int for split, row in meta["starts"].values()]
+        starts = [
+            split in ("train", "val") and type(row) is int for split, row in meta["starts"].values()
+        ]
         numbers = [*meta["shape"], *meta["edge_cases"].values(), meta.get("train_tiles", 0)]
-        fits = all(starts) and all(type(number) is int for number in numbers) and len(meta["shape"]) == 3
+        fits = (
+            all(starts)
+            and all(type(number) is int for number in numbers)
+            and len(meta["shape"]) == 3
+        )
     except (KeyError, TypeError, ValueError, AttributeError):
         fits = False
     if not fits or "game" not in meta:
@@ -76,7 +92,9 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
-def open_frames(folder: Path, name: str, tiled: bool, train_tiles: int | None = None) -> np.ndarray | TiledFrames:
+def open_frames(
+    folder: Path, name: str, tiled: bool, train_tiles: int | None = None
+) -> np.ndarray | TiledFrames:
     """The distinct frames of `folder`/`name`, uint8 [U, H, W, C], mapped read-only.
 
     Args:
@@ -102,7 +120,10 @@ def open_frames(folder: Path, name: str, tiled: bool, train_tiles: int | None = 
 
 
 def start_frames(folder: Path, splits: dict[str, Split]) -> dict[str, np.ndarray]:
-    """Start state → its first frame, uint8 [H, W, C], of the processed dataset in `folder`; `splits` are its two."""
+    """Start state → its first frame, uint8 [H, W, C], of the processed dataset in `folder`;
+
+    `splits` are its two.
+    """
     starts = read_meta(folder)["starts"]
     if any(not 0 <= row < len(splits[split].frames) for split, row in starts.values()):
         raise _misfit(folder)
@@ -110,10 +131,14 @@ def start_frames(folder: Path, splits: dict[str, Split]) -> dict[str, np.ndarray
 
 
 def _misfit(folder: Path) -> UserError:
-    return UserError(f"{folder} does not fit together (foreign or half-written); run `dvc repro -f preprocess`.")
+    return UserError(
+        f"{folder} does not fit together (foreign or half-written); run `dvc repro -f preprocess`."
+    )
 
 
-def history(index: np.ndarray, start: np.ndarray, at: np.ndarray, frames: int, actions: int) -> tuple[np.ndarray, np.ndarray]:
+def history(
+    index: np.ndarray, start: np.ndarray, at: np.ndarray, frames: int, actions: int
+) -> tuple[np.ndarray, np.ndarray]:
     """What a dynamics model may see at the records `at`: past frames and buttons, oldest first.
 
     Before an episode's begin its first frame and no buttons are repeated.
@@ -123,11 +148,14 @@ def history(index: np.ndarray, start: np.ndarray, at: np.ndarray, frames: int, a
         frames, actions: how many of each, the current ones included.
 
     Returns:
-        Rows of the distinct frames, int [B, frames], and multi-hot actions, uint8 [B, actions, buttons].
+        Rows of the distinct frames, int [B, frames], and multi-hot actions, uint8 [B, actions,
+            buttons].
     """
     begin = start[at][:, None]
     past = at[:, None] - np.arange(frames)[::-1]
     rows = index["frame"][np.maximum(past, begin)]
     past = at[:, None] - np.arange(actions)[::-1]
-    buttons = index["action"][np.maximum(past, begin)] * (past >= begin)[:, :, None].astype(np.uint8)
+    buttons = index["action"][np.maximum(past, begin)] * (past >= begin)[:, :, None].astype(
+        np.uint8
+    )
     return rows, buttons

@@ -51,7 +51,10 @@ def shard_paths(folder: Path) -> list[Path]:
     """
     shards = sorted(folder.glob("*.parquet"))
     if not shards:
-        raise UserError(f"{folder} holds no Parquet shards; run `dvc repro collect` to record them, or fetch them again.")
+        raise UserError(
+            f"{folder} holds no Parquet shards; run `dvc repro collect` to record them, or fetch"
+            " them again."
+        )
     for shard in shards:
         if not shard.is_file():
             raise UserError(f"{shard} is no file; move it away.")
@@ -65,10 +68,16 @@ def missing_episodes(info: dict[str, Any], there: Collection[int]) -> Iterator[i
     last; others count them, from `first_episode` to `episodes`. One that says nothing, as older
     ones, can only lack some from the middle.
     """
-    named = {number for shard in info.get("shards", {}).values() for number in shard.get("episodes", [])}
+    named = {
+        number for shard in info.get("shards", {}).values() for number in shard.get("episodes", [])
+    }
     yield from sorted(named - set(there))
     uncounted = min(there, default=0)
-    first = max(named) + 1 if named else info.get("first_episode", 0 if "episodes" in info else uncounted)
+    first = (
+        max(named) + 1
+        if named
+        else info.get("first_episode", 0 if "episodes" in info else uncounted)
+    )
     last = max([info.get("episodes", 0), *(number + 1 for number in there)])
     yield from (number for number in range(first, last) if number not in there)
 
@@ -99,7 +108,9 @@ def dataset_spec(folder: Path) -> GameSpec:
     return GameSpec.from_dict(read_info(folder)["game"])
 
 
-def read_rows(shard: Path, columns: list[str], episodes: list[int] | None = None) -> Iterator[dict[str, Any]]:
+def read_rows(
+    shard: Path, columns: list[str], episodes: list[int] | None = None
+) -> Iterator[dict[str, Any]]:
     """Yield a shard's rows with these columns, of all episodes or only some (by their ids).
 
     Raises:
@@ -132,10 +143,13 @@ def _damage_told(shard: Path) -> Iterator[None]:
     except (pa.ArrowException, OSError, ValueError, OverflowError) as problem:
         number = number_of(problem)
         if number in UNREADABLE:
-            raise UserError(f"{shard} cannot be read ({os.strerror(number)}); check its rights and its disk.") from None
+            raise UserError(
+                f"{shard} cannot be read ({os.strerror(number)}); check its rights and its disk."
+            ) from None
         raise UserError(
-            f"{shard} is damaged ({type(problem).__name__}); move it away, then `dvc repro -f collect` records what the emulator "
-            "played again, and `python stages/record.py convert FOLDER NEW` makes a dataset of what is left of a person's play."
+            f"{shard} is damaged ({type(problem).__name__}); move it away, then `dvc repro -f"
+            " collect` records what the emulator played again, and `python stages/record.py"
+            " convert FOLDER NEW` makes a dataset of what is left of a person's play."
         ) from None
 
 
@@ -143,11 +157,16 @@ def _check_columns(shard: Path, schema: pa.Schema, columns: list[str]) -> None:
     """Raise UserError where a column is missing, there twice or of another type."""
     for name in columns:
         if schema.names.count(name) != 1:
-            what = "lacks the column" if name not in schema.names else "has more than once the column"
+            what = (
+                "lacks the column" if name not in schema.names else "has more than once the column"
+            )
             raise UserError(f"{shard} {what} {name!r}; a raw dataset has {', '.join(COLUMNS)}.")
         found, wanted = schema.field(name).type, SCHEMA.field(name).type
         if not _same_type(found, wanted):
-            raise UserError(f"{shard} has {shown(str(found))[1:-1]} in the column {name!r}, which must be {wanted}.")
+            raise UserError(
+                f"{shard} has {shown(str(found))[1:-1]} in the column {name!r}, which must be"
+                f" {wanted}."
+            )
 
 
 def _same_type(found: pa.DataType, wanted: pa.DataType) -> bool:
@@ -170,7 +189,10 @@ def _check_values(shard: Path, batch: pa.RecordBatch) -> None:
         else:
             empty = column.null_count if name != "infos" else 0
         if empty:
-            raise UserError(f"{shard} has rows without a value in the column {name!r}; correct it, or leave those episodes out.")
+            raise UserError(
+                f"{shard} has rows without a value in the column {name!r}; correct it, or leave"
+                " those episodes out."
+            )
 
 
 def _checked(episode: list[dict[str, Any]], folder: Path, seen: set[int]) -> list[dict[str, Any]]:
@@ -183,10 +205,19 @@ def _checked(episode: list[dict[str, Any]], folder: Path, seen: set[int]) -> lis
         raise UserError(f"Episode {name} of {folder} stands in two places; leave one of them out.")
     seen.add(name)
     if len(episode) < 2:
-        raise UserError(f"Episode {name} of {folder} has a single observation; an episode needs two at least: leave it out.")
+        raise UserError(
+            f"Episode {name} of {folder} has a single observation; an episode needs two at least:"
+            " leave it out."
+        )
     if [row["step"] for row in episode] != list(range(len(episode))):
-        raise UserError(f"Episode {name} of {folder} has steps missing or out of order; record it again or leave it out.")
+        raise UserError(
+            f"Episode {name} of {folder} has steps missing or out of order; record it again or"
+            " leave it out."
+        )
     idle = next((row["step"] for row in episode[:-1] if row.get("actions", ()) is None), None)
     if idle is not None:
-        raise UserError(f"Episode {name} of {folder} has no action at step {idle}; record it again or leave it out.")
+        raise UserError(
+            f"Episode {name} of {folder} has no action at step {idle}; record it again or leave it"
+            " out."
+        )
     return episode

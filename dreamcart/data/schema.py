@@ -1,9 +1,10 @@
-"""The raw dataset: Parquet shards that plain Hugging Face `datasets` opens, with a dataset_info.json beside them.
+"""The raw dataset: Parquet shards that plain Hugging Face `datasets` opens, with a
+dataset_info.json beside them.
 
-One row an observation. An episode of N actions has N+1 rows: the last one holds the final observation and a
-null action. Row t says: at observations[t] the buttons actions[t] were held, which gave rewards[t],
-terminations[t] and truncations[t] and led to observations[t+1]. `infos` is a JSON object of the emulator's
-variables at observations[t] (see `infos`).
+One row an observation. An episode of N actions has N+1 rows: the last one holds the final
+observation and a null action. Row t says: at observations[t] the buttons actions[t] were held,
+which gave rewards[t], terminations[t] and truncations[t] and led to observations[t+1]. `infos` is a
+JSON object of the emulator's variables at observations[t] (see `infos`).
 """
 
 import contextlib
@@ -58,7 +59,8 @@ ROWS_IN_GROUP = 4096
 class RowEncoder:
     """Rows as they are recorded → rows as Parquet takes them.
 
-    Most frames repeat, so equal frames share one encoded image: Parquet's dictionary then stores it once.
+    Most frames repeat, so equal frames share one encoded image: Parquet's dictionary then stores it
+    once.
     """
 
     def __init__(self, images: str) -> None:
@@ -74,7 +76,9 @@ class RowEncoder:
         return row | {"observations": image, "infos": infos_json(row["infos"])}
 
     def _image(self, frame: np.ndarray) -> bytes:
-        """The encoded frame; a frame seen before (the last one: the very same array) costs next to nothing."""
+        """The encoded frame; a frame seen before (the last one: the very same array) costs next to
+        nothing.
+        """
         if frame is not self.last[0]:
             key = frame_key(frame)
             if key not in self.images:
@@ -172,21 +176,34 @@ class _Info:
     source: Line = ""
     revision: Line = ""
     lossy: list[Line] = field(default_factory=list)
-    shards: dict[Annotated[str, Pattern(r"\w[\w.-]{0,200}\.parquet", "a shard's name")], _ShardInfo] = field(default_factory=dict)
+    shards: dict[
+        Annotated[str, Pattern(r"\w[\w.-]{0,200}\.parquet", "a shard's name")], _ShardInfo
+    ] = field(default_factory=dict)
 
 
 def dataset_info(spec: GameSpec, versions: dict[str, str], episodes: int) -> dict[str, Any]:
-    """What dataset_info.json says: `versions` as `Emulator.versions` gives them; without `episodes` a lost last one would
-    not be missed."""
-    return {"schema_version": SCHEMA_VERSION, "game": spec.to_dict(), "episodes": episodes, **versions}
+    """What dataset_info.json says: `versions` as `Emulator.versions` gives them; without `episodes`
+    a lost last one would not be missed.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "game": spec.to_dict(),
+        "episodes": episodes,
+        **versions,
+    }
 
 
 def read_info(folder: Path) -> dict[str, Any]:
     """Read dataset_info.json of a raw dataset. Raises UserError, see `checked_info`."""
     path = folder / INFO_NAME
     if path.exists() and not path.is_file():  # a pipe would be waited for
-        raise UserError(f"{path} is no file; move it away, then bring the dataset back as it was, or collect it again.")
-    return checked_info(read_json(path, "bring the dataset back as it was, or collect it again"), path)
+        raise UserError(
+            f"{path} is no file; move it away, then bring the dataset back as it was, or collect it"
+            " again."
+        )
+    return checked_info(
+        read_json(path, "bring the dataset back as it was, or collect it again"), path
+    )
 
 
 def checked_info(value: Any, where: Path | str) -> dict[str, Any]:
@@ -202,12 +219,15 @@ def checked_info(value: Any, where: Path | str) -> dict[str, Any]:
         UserError: an unknown version, no game, or a value of another type or range.
     """
     if not isinstance(value, dict):
-        raise UserError(f"{where} holds {shown(value)}, and not what Dreamcart says of a dataset; fetch or collect it again.")
+        raise UserError(
+            f"{where} holds {shown(value)}, and not what Dreamcart says of a dataset; fetch or"
+            " collect it again."
+        )
     version = value.get("schema_version")
     if type(version) is not int or version != SCHEMA_VERSION:
         raise UserError(
-            f"{where} has schema version {shown(version)}, and this Dreamcart reads version {SCHEMA_VERSION}: "
-            "collect it again, or use the Dreamcart that wrote it."
+            f"{where} has schema version {shown(version)}, and this Dreamcart reads version"
+            f" {SCHEMA_VERSION}: collect it again, or use the Dreamcart that wrote it."
         )
     if "game" not in value:
         raise UserError(f"{where} does not say which game it is of; fetch or collect it again.")
@@ -216,11 +236,17 @@ def checked_info(value: Any, where: Path | str) -> dict[str, Any]:
     if isinstance(known.get("emulator_version"), str):  # stable-retro's once came with a line end
         known["emulator_version"] = known["emulator_version"].strip()
     if isinstance(known.get("shards"), dict):
-        known["shards"] = {name: _known(_ShardInfo, shard) for name, shard in known["shards"].items()}
+        known["shards"] = {
+            name: _known(_ShardInfo, shard) for name, shard in known["shards"].items()
+        }
     build(_Info, known, "", str(where))
     return {"schema_version": SCHEMA_VERSION, "game": spec.to_dict(), **known}
 
 
 def _known(cls: type, value: Any) -> Any:
     """Leave out of a mapping what later versions may have added."""
-    return {name: value[name] for name in cls.__annotations__ if name in value} if isinstance(value, dict) else value
+    return (
+        {name: value[name] for name in cls.__annotations__ if name in value}
+        if isinstance(value, dict)
+        else value
+    )

@@ -1,6 +1,8 @@
-"""Scripted play that covers a game: what the buttons do, what a good player meets, and the edge cases.
+"""Scripted play that covers a game: what the buttons do, what a good player meets, and the edge
+cases.
 
-A policy is made once an episode and asked once a step: `act(variables, rng) -> set of button names`, or None to end it.
+A policy is made once an episode and asked once a step: `act(variables, rng) -> set of button
+names`, or None to end it.
 """
 
 from typing import Any, Protocol
@@ -26,8 +28,8 @@ class Policy(Protocol):
 class Held:
     """Holds a random choice of up to two buttons for a random while, as thumbs do, then another.
 
-    Short and long holds both matter: taps rotate once, long holds reach auto-repeat. `menu` is the chance
-    that a choice includes START or SELECT: rare in play, common in menus.
+    Short and long holds both matter: taps rotate once, long holds reach auto-repeat. `menu` is the
+    chance that a choice includes START or SELECT: rare in play, common in menus.
     """
 
     def __init__(self, spec: GameSpec, menu: float) -> None:
@@ -40,7 +42,9 @@ class Held:
     def act(self, variables: dict[str, Any], rng: np.random.Generator) -> set[str]:
         if self.left == 0:
             count = int(rng.choice([0, 1, 2], p=[0.3, 0.6, 0.1]))
-            self.held = set(rng.choice(self.buttons, size=min(count, len(self.buttons)), replace=False).tolist())
+            self.held = set(
+                rng.choice(self.buttons, size=min(count, len(self.buttons)), replace=False).tolist()
+            )
             self.left = int(rng.geometric(rng.choice([TAP, HOLD])))
             if self.menu_buttons and rng.random() < self.menu:
                 self.held = {str(rng.choice(self.menu_buttons))}
@@ -52,8 +56,8 @@ class Held:
 class Lean(Held):
     """`Held`, but leaning on one button for seconds at a time: most of what it presses is that one.
 
-    Boards are topped out, walls pushed against and pieces turned round and round: what neither chance nor a good player does
-    for long enough.
+    Boards are topped out, walls pushed against and pieces turned round and round: what neither
+    chance nor a good player does for long enough.
     """
 
     def __init__(self, spec: GameSpec) -> None:
@@ -103,7 +107,9 @@ def make_policy(name: str, spec: GameSpec) -> Policy:
         "bot": lambda: Bot(spec),
     }
     if name not in policies:
-        raise UserError(f"games/{spec.name}/game.yaml names a script {name!r}; there are {', '.join(policies)}.")
+        raise UserError(
+            f"games/{spec.name}/game.yaml names a script {name!r}; there are {', '.join(policies)}."
+        )
     return policies[name]()
 
 
@@ -111,4 +117,7 @@ def _load_bot(spec: GameSpec) -> Policy:
     module = game_module(spec.name, "bot.py")
     if module:
         return module.make_bot()
-    raise UserError(f"games/{spec.name} has no bot.py, which its script 'bot' needs; use 'held' in its game.yaml.")
+    raise UserError(
+        f"games/{spec.name} has no bot.py, which its script 'bot' needs; use 'held' in its"
+        " game.yaml."
+    )

@@ -60,7 +60,8 @@ def check_apart(source: str, setting: str, *folders: Path) -> None:
         here, there = place.resolve(), folder.resolve()
         if here.is_relative_to(there) or there.is_relative_to(here):
             raise UserError(
-                f"{setting} names {shown(source)[1:-1]}, and {folder} is removed to be written anew; move what you keep elsewhere."
+                f"{setting} names {shown(source)[1:-1]}, and {folder} is removed to be written"
+                " anew; move what you keep elsewhere."
             )
 
 
@@ -69,7 +70,11 @@ class FolderRows:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        parquet = [path for path in sorted(folder.rglob("*.parquet")) if not _hidden(path.relative_to(folder))]
+        parquet = [
+            path
+            for path in sorted(folder.rglob("*.parquet"))
+            if not _hidden(path.relative_to(folder))
+        ]
         self.files = parquet or _saved_files(folder)
         pipe = next((path for path in self.files if not path.is_file()), None)
         if pipe is not None:
@@ -83,7 +88,10 @@ class FolderRows:
             with self._told(path), _batches(path, columns) as (found, batches):
                 missing = next((name for name in columns if found.count(name) != 1), None)
                 if missing is not None:
-                    raise UserError(f"{path} does not have the column {missing!r} once, as other files of {self.folder} do.")
+                    raise UserError(
+                        f"{path} does not have the column {missing!r} once, as other files of"
+                        f" {self.folder} do."
+                    )
                 for batch in batches:
                     yield from batch.to_pylist()
 
@@ -93,7 +101,10 @@ class FolderRows:
             yield
         except (pa.ArrowException, OSError, ValueError, OverflowError) as problem:
             number = number_of(problem)
-            why = f"is damaged ({type(problem).__name__}: {shown(str(problem))}); fetch it again or leave it out"
+            why = (
+                f"is damaged ({type(problem).__name__}: {shown(str(problem))}); fetch it again or"
+                " leave it out"
+            )
             if number in UNREADABLE:
                 why = f"cannot be read ({os.strerror(number)}); check its rights and its disk"
             raise UserError(f"Cannot read the dataset {self.folder}: {path} {why}.") from None
@@ -110,7 +121,8 @@ def _saved_files(folder: Path) -> list[Path]:
         folder = folder / "train"
     if not (folder / "state.json").is_file():
         raise UserError(
-            f"Cannot read the dataset {folder}: it holds neither Parquet files nor what `save_to_disk` writes; name another folder."
+            f"Cannot read the dataset {folder}: it holds neither Parquet files nor what"
+            " `save_to_disk` writes; name another folder."
         )
     state = read_json(folder / "state.json", "save the dataset again")
     try:
@@ -123,7 +135,9 @@ def _saved_files(folder: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _batches(path: Path, columns: list[str]) -> Iterator[tuple[list[str], Iterator[pa.RecordBatch]]]:
+def _batches(
+    path: Path, columns: list[str]
+) -> Iterator[tuple[list[str], Iterator[pa.RecordBatch]]]:
     """Open a Parquet or Arrow file; give its columns, and batches of rows with those asked for."""
     if path.suffix == ".parquet":
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -153,7 +167,10 @@ class HubRows:
             # which refuses paths out of the dataset
             builder = datasets.load_dataset_builder(source, revision=revision)
             if not {kind.__name__ for kind in type(builder).__mro__} & set(FROM_HUB):
-                raise UserError(f"{source} does not hold its rows as Parquet or Arrow files; name another dataset.")
+                raise UserError(
+                    f"{source} does not hold its rows as Parquet or Arrow files; name another"
+                    " dataset."
+                )
             data = builder.as_streaming_dataset(split="train")
             self.data = data.decode(False) if data.features else data
             self.columns = self.data.column_names or list(next(iter(self.data), {}))
@@ -172,7 +189,10 @@ class HubRows:
             raise
         except Exception as problem:
             what = f"{type(problem).__name__}: {(str(problem).splitlines() or [''])[0][:200]}"
-            told = f"Cannot read the dataset {self.source}: {what}; check its name, revision, files and the network."
+            told = (
+                f"Cannot read the dataset {self.source}: {what}; check its name, revision, files"
+                " and the network."
+            )
             raise UserError(explain(problem, self.source) or told) from None
 
 
@@ -187,18 +207,32 @@ def image_file(image: Any, folder: Path | None, what: str) -> bytes:
     Raises:
         UserError: there is none, or its path does not lead to a file below the folder.
     """
-    content, path = (image.get("bytes"), image.get("path")) if isinstance(image, dict) else (image, None)
+    content, path = (
+        (image.get("bytes"), image.get("path")) if isinstance(image, dict) else (image, None)
+    )
     if isinstance(content, str):
         content, path = None, content
     if isinstance(content, bytes):
         return content
     if content is not None or not isinstance(path, str):
-        raise UserError(f"{what} is missing: its row holds {shown(content)} and no image file; leave that episode out.")
+        raise UserError(
+            f"{what} is missing: its row holds {shown(content)} and no image file; leave that"
+            " episode out."
+        )
     if folder is None:
-        raise UserError(f"{what} is missing: its row names {shown(path)}, and of the Hub only images in the rows are read.")
+        raise UserError(
+            f"{what} is missing: its row names {shown(path)}, and of the Hub only images in the"
+            " rows are read."
+        )
     file = inside(folder, path)
     if not file.is_file():
-        raise UserError(f"{what} is missing: {shown(path)} is no file in {folder}; copy the images along with the dataset.")
+        raise UserError(
+            f"{what} is missing: {shown(path)} is no file in {folder}; copy the images along with"
+            " the dataset."
+        )
     if file.stat().st_size > MOST_BYTES:
-        raise UserError(f"{what} is too large: {file} has more than {MOST_BYTES >> 20} MiB; leave that episode out.")
+        raise UserError(
+            f"{what} is too large: {file} has more than {MOST_BYTES >> 20} MiB; leave that episode"
+            " out."
+        )
     return file.read_bytes()

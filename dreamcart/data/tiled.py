@@ -1,7 +1,8 @@
 """Frames stored as tiles: each distinct tile once, and for every frame the numbers of its tiles.
 
-Consoles of the NES's age draw their picture from 8 x 8 tiles, so a frame at native resolution in colour is a
-small array of tile numbers: nothing is lost, and 40,000 frames fit into 70 MB instead of 6.5 GB.
+Consoles of the NES's age draw their picture from 8 x 8 tiles, so a frame at native resolution in
+colour is a small array of tile numbers: nothing is lost, and 40,000 frames fit into 70 MB instead
+of 6.5 GB.
 
 `tiles.npy`   uint8 [K, t, t, C], the dictionary, shared by the splits of a folder
 `cells.npy`   uint16 [U, H/t, W/t], the tile numbers of every distinct frame of a split
@@ -42,8 +43,8 @@ class TiledFrames:
         self.tiles = np.ascontiguousarray(tiles)  # in memory: it is small, and read all the time
         side, channels = tiles.shape[2:]
         self.shape = (len(cells), cells.shape[1] * side, cells.shape[2] * side, channels)
-        # The lines of all tiles, one item each: taking lines in the order of the picture needs no transposing,
-        # which costs three times as much.
+        # The lines of all tiles, one item each: taking lines in the order of the picture needs no
+        # transposing, which costs three times as much.
         self._lines = self.tiles.reshape(-1, side * channels).view(f"V{side * channels}").ravel()
         self._offsets = np.arange(side)[:, None]
 
@@ -56,14 +57,18 @@ class TiledFrames:
         return len(self.cells)
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        """uint8 [..., H, W, C], a new array: for an int, a slice, or integers of any shape (or a list of them).
+        """uint8 [..., H, W, C], a new array: for an int, a slice, or integers of any shape (or a
+        list of them).
 
         Raises IndexError beyond the last frame, TypeError where single pixels are asked for.
         """
         if isinstance(key, tuple):
-            raise TypeError("TiledFrames takes one index, for whole frames; index the frames that it returns.")
+            raise TypeError(
+                "TiledFrames takes one index, for whole frames; index the frames that it returns."
+            )
         cells = np.asarray(self.cells[key])
-        lines = np.multiply(cells[..., None, :], len(self._offsets), dtype=np.intp) + self._offsets  # [..., h, t, w]
+        # [..., h, t, w]
+        lines = np.multiply(cells[..., None, :], len(self._offsets), dtype=np.intp) + self._offsets
         return self._lines.take(lines).view(np.uint8).reshape(*cells.shape[:-2], *self.shape[1:])
 
 
@@ -103,8 +108,13 @@ class ArrayStream:
             self._header()
 
     def _header(self) -> None:
-        # NumPy pads the header so that the first axis may grow: it can be written again over itself.
-        header = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.count, *self.shape)}
+        # NumPy pads the header so that the first axis may grow: it can be written again over
+        # itself.
+        header = {
+            "descr": self.dtype.str,
+            "fortran_order": False,
+            "shape": (self.count, *self.shape),
+        }
         np.lib.format.write_array_header_1_0(self.file, header)
 
 
@@ -119,18 +129,26 @@ class TileNumbers:
         return len(self.numbers)
 
     def look_up(self, tiles: np.ndarray) -> np.ndarray:
-        """uint8 [N, t, t, C] → their numbers, uint16 [N]; new ones get the next. Raises UserError on too many."""
+        """uint8 [N, t, t, C] → their numbers, uint16 [N]; new ones get the next.
+
+        Raises UserError on too many.
+        """
         numbers, found = self.numbers, []
-        for content in tiles.reshape(len(tiles), math.prod(self.shape)).view(f"V{math.prod(self.shape)}").ravel().tolist():
+        for content in (
+            tiles.reshape(len(tiles), math.prod(self.shape))
+            .view(f"V{math.prod(self.shape)}")
+            .ravel()
+            .tolist()
+        ):
             number = numbers.get(content)
             if number is None:
                 number = numbers[content] = len(numbers)
             found.append(number)
         if len(numbers) > MOST_TILES:
             raise UserError(
-                f"The frames have more than {MOST_TILES} distinct tiles, so they are not drawn from tiles of "
-                f"{self.shape[0]} x {self.shape[0]} pixels; keep them whole at a smaller size and learn them: {WHOLE_FRAMES} "
-                "(experiments/doom.yaml)."
+                f"The frames have more than {MOST_TILES} distinct tiles, so they are not drawn from"
+                f" tiles of {self.shape[0]} x {self.shape[0]} pixels; keep them whole at a smaller"
+                f" size and learn them: {WHOLE_FRAMES} (experiments/doom.yaml)."
             )
         return np.array(found, np.uint16)
 
@@ -140,7 +158,8 @@ class TileNumbers:
 
 
 class TiledWriter:
-    """Streams the frames of one split to a cells.npy. Memory holds the distinct tiles and one frame.
+    """Streams the frames of one split to a cells.npy. Memory holds the distinct tiles and one
+    frame.
 
     The numbers are the writer's own until `write_tiles` has made them agree between splits.
     """
@@ -152,10 +171,14 @@ class TiledWriter:
         self.tiles = TileNumbers(side, channels)
         self.stream = ArrayStream(path, (rows, columns), "<u2")
         self.blocks = (rows, side, columns, side, channels)
-        # Frames are compared in words as long as a tile's line allows: eight times faster than in bytes.
+        # Frames are compared in words as long as a tile's line allows: eight times faster than in
+        # bytes.
         word = math.gcd(8, side * channels)
         self.word = f"u{word}"
-        cell_row, cell_column = np.arange(height) // side, np.arange(width * channels // word) // (side * channels // word)
+        cell_row, cell_column = (
+            np.arange(height) // side,
+            np.arange(width * channels // word) // (side * channels // word),
+        )
         self.cell_of_word = (cell_row[:, None] * columns + cell_column).ravel()
         self.last: np.ndarray | None = None
         self.cells = np.zeros(rows * columns, np.uint16)
@@ -165,7 +188,9 @@ class TiledWriter:
         words = np.ascontiguousarray(frame).reshape(-1).view(self.word)
         # Most cells show what they showed in the frame before: only the others are looked up.
         changed = np.zeros(len(self.cells), bool)
-        changed[self.cell_of_word[words != self.last] if self.last is not None else slice(None)] = True
+        changed[self.cell_of_word[words != self.last] if self.last is not None else slice(None)] = (
+            True
+        )
         at = np.flatnonzero(changed)
         y, x = np.divmod(at, self.blocks[2])
         self.cells[at] = self.tiles.look_up(frame.reshape(self.blocks)[y, :, x])
@@ -184,11 +209,12 @@ class TiledWriter:
 
 
 def write_tiles(path: Path, first: TiledWriter, *others: TiledWriter) -> int:
-    """Write the one dictionary of these closed writers to `path`, and make their cells agree with it.
+    """Write the one dictionary of these closed writers to `path`, and make their cells agree with
+    it.
 
-    The tiles of `first` (the training frames) keep their numbers and come first; those that only `others` have
-    come after them, so that nothing of another split is in the prefix. Returns the length of that prefix.
-    Raises UserError on too many distinct tiles.
+    The tiles of `first` (the training frames) keep their numbers and come first; those that only
+    `others` have come after them, so that nothing of another split is in the prefix. Returns the
+    length of that prefix. Raises UserError on too many distinct tiles.
     """
     prefix = len(first.tiles)
     for writer in others:

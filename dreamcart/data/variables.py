@@ -1,7 +1,8 @@
-"""What the game itself knew of its frames: the RAM variables of a dataset, as questions with a few answers each.
+"""What the game itself knew of its frames: the RAM variables of a dataset, as questions with a few
+answers each.
 
-Numbers that take few values (the next piece, a cell of the board) are asked for as they are; others (a score) digit by
-digit, as the screen shows them.
+Numbers that take few values (the next piece, a cell of the board) are asked for as they are; others
+(a score) digit by digit, as the screen shows them.
 """
 
 from dataclasses import dataclass
@@ -55,17 +56,20 @@ def ask(table: Table, most_values: int = MOST_VALUES) -> list[Question]:
             else:
                 parts = list(range(len(str(np.abs(column).max()))))
             for power in parts:
-                values, counts = np.unique(column if power is None else digit(column, power), return_counts=True)
+                values, counts = np.unique(
+                    column if power is None else digit(column, power), return_counts=True
+                )
                 if (counts >= LEAST).sum() >= 2:
                     questions.append(Question(variable, entry, power, values[counts >= LEAST]))
     return questions
 
 
 def load_variables(raw: Path, split: Split, rows: np.ndarray) -> Table:
-    """The RAM variables of a split's distinct frames `rows`, int [N], each as at the first record that shows it.
+    """The RAM variables of a split's distinct frames `rows`, int [N], each as at the first record
+    that shows it.
 
-    Whole numbers and lists of them that every one of these records has; {} where the recordings hold none. Raises
-    UserError where the raw dataset `raw` is missing or damaged.
+    Whole numbers and lists of them that every one of these records has; {} where the recordings
+    hold none. Raises UserError where the raw dataset `raw` is missing or damaged.
     """
     frames, first = np.unique(split.index["frame"], return_index=True)
     states = variables_at(raw, split, first[np.searchsorted(frames, rows)])
@@ -75,23 +79,36 @@ def load_variables(raw: Path, split: Split, rows: np.ndarray) -> Table:
             columns = np.array([state[name] for state in states])
         except ValueError:  # lists of different lengths
             continue
-        if columns.dtype.kind in "iub" and columns.size and np.abs(columns.astype(np.float64)).max() <= LARGEST:
+        if (
+            columns.dtype.kind in "iub"
+            and columns.size
+            and np.abs(columns.astype(np.float64)).max() <= LARGEST
+        ):
             table[name] = columns.reshape(len(rows), -1).astype(np.int64)
     return table
 
 
 def variables_at(raw: Path, split: Split, records: np.ndarray) -> list[dict[str, Any]]:
-    """The RAM variables at records of a split, int [N]; {} where the recordings hold none. Raises UserError as above."""
-    from dreamcart.data.reader import read_episodes  # a machine that only trains need not have what reads Parquet
+    """The RAM variables at records of a split, int [N]; {} where the recordings hold none.
+
+    Raises UserError as above.
+    """
+    # a machine that only trains need not have what reads Parquet
+    from dreamcart.data.reader import read_episodes
 
     chosen = split.index[records]
     wanted: dict[int, list[tuple[int, int]]] = {}
-    for place, (episode, step) in enumerate(zip(chosen["episode"].tolist(), chosen["step"].tolist(), strict=True)):
+    for place, (episode, step) in enumerate(
+        zip(chosen["episode"].tolist(), chosen["step"].tolist(), strict=True)
+    ):
         wanted.setdefault(episode, []).append((step, place))
     states: list[dict[str, Any]] = [{} for _ in records]
     for number, episode in enumerate(read_episodes(raw, ["infos"])):
         for step, place in wanted.get(number, ()):
             if step >= len(episode):
-                raise UserError(f"{raw} is not what the processed data was made from; run `dvc repro` to make that anew.")
+                raise UserError(
+                    f"{raw} is not what the processed data was made from; run `dvc repro` to make"
+                    " that anew."
+                )
             states[place] = parse_infos(episode[step]["infos"]) or {}
     return states

@@ -26,7 +26,9 @@ def making(folder: Path) -> Iterator[Path]:
     part = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name[:100]}.", suffix=".part", dir=folder.parent))
+        part = Path(
+            tempfile.mkdtemp(prefix=f".{folder.name[:100]}.", suffix=".part", dir=folder.parent)
+        )
         (part / "whole").mkdir()  # with the usual rights: mkdtemp's are for its owner alone
         yield part / "whole"
         if folder.exists():

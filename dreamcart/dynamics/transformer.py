@@ -1,15 +1,18 @@
-"""Causal transformer over the next frame's tokens (roadmap 6.2), given the past frames' tokens and buttons.
+"""Causal transformer over the next frame's tokens (roadmap 6.2), given the past frames' tokens and
+buttons.
 
-The sequence of a step is the cells that ever change in play (`tokens.layout`), twice: first what each of them has been
-through (its token, the one before it, and for how long; all cells see each other), then the next frame's tokens, each
-given the cells of the past and the tokens already decided (a causal mask). What a cell has been through stands for the
-frames themselves: as tokens of their own, 32 frames of a screen would be a sequence of ten thousand.
+The sequence of a step is the cells that ever change in play (`tokens.layout`), twice: first what
+each of them has been through (its token, the one before it, and for how long; all cells see each
+other), then the next frame's tokens, each given the cells of the past and the tokens already
+decided (a causal mask). What a cell has been through stands for the frames themselves: as tokens of
+their own, 32 frames of a screen would be a sequence of ten thousand.
 
-Decoding is sequential in its result, not in its time. Each cell's random number is fixed first, so its token is a
-function of those before it. A draft goes through the network in one pass; up to its first wrong token all is final, and
-keys and values of that part are kept. What the pass says is the next draft, until nothing is wrong (Jacobi decoding, Song
-et al. 2021). The first draft is what the past alone says of each cell (a head of its own, as in blockwise decoding, Stern
-et al. 2018): where nothing is left to chance it is right, and a frame takes one pass in place of hundreds.
+Decoding is sequential in its result, not in its time. Each cell's random number is fixed first, so
+its token is a function of those before it. A draft goes through the network in one pass; up to its
+first wrong token all is final, and keys and values of that part are kept. What the pass says is the
+next draft, until nothing is wrong (Jacobi decoding, Song et al. 2021). The first draft is what the
+past alone says of each cell (a head of its own, as in blockwise decoding, Stern et al. 2018): where
+nothing is left to chance it is right, and a frame takes one pass in place of hundreds.
 """
 
 from typing import Any
@@ -24,9 +27,13 @@ from dreamcart.dynamics.base import UNTOLD, Dynamics, History
 from dreamcart.dynamics.tokens.history import ages
 from dreamcart.dynamics.tokens.layout import Layout, find_layout
 
-SURE = 0.9  # a token at least this probable is not left to chance: hundreds of cells a frame would break it somewhere
+# a token at least this probable is not left to chance: hundreds of cells a frame would break it
+# somewhere
+SURE = 0.9
 MOST_PASSES = 32  # drafts of a frame; what is open then is taken as the last one says
-COPY = 8.0  # logit by which a cell stays as it is before any training: a given other token comes once in thousands of steps
+# logit by which a cell stays as it is before any training: a given other token comes once in
+# thousands of steps
+COPY = 8.0
 SCALE = 0.1  # brings a frame's negative log-likelihood (a sum over cells) near 1
 GUESS = 0.5  # weight of the first draft's own loss
 MOST_PULL = 4.0  # a frame whose loss is larger pulls no harder
@@ -66,12 +73,15 @@ class TransformerDynamics(Dynamics):
         self.now, self.before = nn.Embedding(vocabulary, hidden), nn.Embedding(vocabulary, hidden)
         self.age = nn.Embedding(frames, hidden)
         self.place = nn.Parameter(torch.randn(cells, hidden) * 0.5)
-        self.told = nn.Embedding(vocabulary + 1, hidden)  # the cell before, in the next frame; the last is "none before"
+        # the cell before, in the next frame; the last is "none before"
+        self.told = nn.Embedding(vocabulary + 1, hidden)
         self.moved = nn.Embedding(2, hidden)  # whether that one changes
-        self.part = nn.Parameter(torch.zeros(hidden))  # tells the next frame's places from the past's
+        # tells the next frame's places from the past's
+        self.part = nn.Parameter(torch.zeros(hidden))
         self.past = nn.Linear((frames - 1) + frames * buttons, hidden)
         self.idle = nn.Embedding(frames, hidden)
-        self.press = nn.Embedding(buttons * 2 * frames, hidden)  # by button, down or up, and for how long
+        # by button, down or up, and for how long
+        self.press = nn.Embedding(buttons * 2 * frames, hidden)
         self.scene = nn.Embedding(backdrops, hidden)
         self.mix = nn.Sequential(nn.GELU(), nn.Linear(hidden, hidden), nn.GELU())
         self.blocks = nn.ModuleList(Block(hidden, heads, hidden) for _ in range(blocks))
@@ -79,7 +89,9 @@ class TransformerDynamics(Dynamics):
         self.tokens = nn.Linear(hidden, vocabulary)
         self.stay = nn.Linear(hidden, 1)
         self.guess, self.guess_stay = nn.Linear(hidden, vocabulary), nn.Linear(hidden, 1)
-        self.next_scene = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.GELU(), nn.Linear(hidden, backdrops))
+        self.next_scene = nn.Sequential(
+            nn.Linear(2 * hidden, hidden), nn.GELU(), nn.Linear(hidden, backdrops)
+        )
         for table in (self.now, self.before, self.age, self.told, self.moved, self.press):
             nn.init.normal_(table.weight, std=0.5)
         for stay in (self.stay, self.guess_stay):
@@ -87,7 +99,9 @@ class TransformerDynamics(Dynamics):
 
     @property
     def layout(self) -> Layout:
-        return Layout(self.cells[None], torch.ones_like(self.cells[None], dtype=torch.bool), self.backdrops)
+        return Layout(
+            self.cells[None], torch.ones_like(self.cells[None], dtype=torch.bool), self.backdrops
+        )
 
     def set_layout(self, layout: Layout) -> None:
         """Copy a layout that fits the sizes given at construction; see `survey`."""
@@ -108,10 +122,11 @@ class TransformerDynamics(Dynamics):
         return (module.weight for module in self.blocks.modules() if isinstance(module, nn.Linear))
 
     def look_back(self, frames: torch.Tensor, actions: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """What a step can know: frames int16 [B, F, H, W], actions multi-hot [B, F, n], the last being pressed.
+        """What a step can know: frames int16 [B, F, H, W], actions multi-hot [B, F, n], the last
+        being pressed.
 
-        Returns the cells' tokens now, int64 [B, N], their vectors [B, N, D], the condition of all blocks [B, D], and the
-        number of the current backdrop, int64 [B].
+        Returns the cells' tokens now, int64 [B, N], their vectors [B, N, D], the condition of all
+        blocks [B, D], and the number of the current backdrop, int64 [B].
         """
         layout = self.layout
         windows = layout.window(frames.to(torch.int16))  # [B, F, 1, N]
@@ -121,8 +136,12 @@ class TransformerDynamics(Dynamics):
         cells = self.now(now) + self.before(before[:, 0].long()) + self.age(age[:, 0]) + self.place
         actions = actions.float()
         button = torch.arange(self.buttons, device=now.device)
-        pressed = (2 * button + actions[:, -1].long()) * actions.shape[1] + streak(actions[:, :-1] == actions[:, -1:])
-        condition = self.past(torch.cat([changed, actions.flatten(1)], 1)) + self.press(pressed).sum(1)
+        pressed = (2 * button + actions[:, -1].long()) * actions.shape[1] + streak(
+            actions[:, :-1] == actions[:, -1:]
+        )
+        condition = self.past(torch.cat([changed, actions.flatten(1)], 1)) + self.press(
+            pressed
+        ).sum(1)
         condition = condition + self.idle(streak(changed[:, :, None] == 0)[:, 0])
         return now, cells, self.mix(condition + self.scene(scene)), scene
 
@@ -131,8 +150,8 @@ class TransformerDynamics(Dynamics):
     ) -> tuple[torch.Tensor, torch.Tensor, list[Cache]]:
         """The past's cells through all blocks; see `look_back`.
 
-        Returns the logits of the next backdrop [B, K], of each next token from the past alone [B, N, vocabulary], and the
-        blocks' keys and values.
+        Returns the logits of the next backdrop [B, K], of each next token from the past alone [B,
+        N, vocabulary], and the blocks' keys and values.
         """
         caches = []
         x = cells
@@ -152,12 +171,15 @@ class TransformerDynamics(Dynamics):
         caches: list[Cache],
         first: int = 0,
     ) -> tuple[torch.Tensor, list[Cache]]:
-        """Logits [B, N - first, vocabulary] of the next frame's tokens from cell `first` on, each given those before it.
+        """Logits [B, N - first, vocabulary] of the next frame's tokens from cell `first` on, each
+        given those before it.
 
-        draft: int64 [B, N], the next frame's tokens; caches: of `read`, and of the cells before `first`. Returns the
-        caches with these cells' keys and values, too.
+        draft: int64 [B, N], the next frame's tokens; caches: of `read`, and of the cells before
+        `first`. Returns the caches with these cells' keys and values, too.
         """
-        told = torch.cat([torch.full_like(draft[:, :1], self.told.num_embeddings - 1), draft[:, :-1]], 1)[:, first:]
+        told = torch.cat(
+            [torch.full_like(draft[:, :1], self.told.num_embeddings - 1), draft[:, :-1]], 1
+        )[:, first:]
         moved = F.pad((draft != now)[:, :-1], (1, 0))[:, first:]
         x = cells[:, first:] + self.told(told) + self.moved(moved.long()) + self.part
         after = []
@@ -179,13 +201,17 @@ class TransformerDynamics(Dynamics):
 
         Args:
             temperature: 0 takes the most probable tokens; above, those that are not SURE are drawn.
-            oracle: true next frames, UNTOLD in rows of which it says nothing: what is not SURE is taken from them instead.
+            oracle: true next frames, UNTOLD in rows of which it says nothing: what is not SURE is
+                taken from them instead.
         """
         now, cells, condition, _ = self.look_back(latents, actions)
         scene, guess, caches = self.read(now, cells, condition)
         noise = None
-        if temperature > 0:  # Gumbel noise: the greatest of logits with it is a draw by their probabilities
-            even = torch.rand(*now.shape, self.tokens.out_features, generator=generator, device=now.device)
+        # Gumbel noise: the greatest of logits with it is a draw by their probabilities
+        if temperature > 0:
+            even = torch.rand(
+                *now.shape, self.tokens.out_features, generator=generator, device=now.device
+            )
             noise = -(-even.clamp(1e-10, 1 - 1e-7).log()).log() * temperature
         truth = None if oracle is None else self.layout.window(oracle)[:, 0].long()
         tokens = self.decide(now, cells, condition, guess.argmax(2), caches, noise, truth)
@@ -203,21 +229,28 @@ class TransformerDynamics(Dynamics):
     ) -> torch.Tensor:
         """The next frame's tokens, int64 [B, N], as if decided one by one.
 
-        result: int64 [B, N], a first draft, changed in place; noise: [B, N, vocabulary], added to the logits of what is not
-        sure; truth: int64 [B, N], taken in its place.
+        result: int64 [B, N], a first draft, changed in place; noise: [B, N, vocabulary], added to
+        the logits of what is not sure; truth: int64 [B, N], taken in its place.
         """
         rows = torch.arange(len(now), device=now.device)  # those with something open
         first = 0
         for _ in range(MOST_PASSES):
             draft = result[rows]
-            logits, extended = self.write(now[rows], cells[rows], condition[rows], draft, caches, first)
-            choice = choose(logits, None if noise is None else noise[rows, first:], None if truth is None else truth[rows, first:])
+            logits, extended = self.write(
+                now[rows], cells[rows], condition[rows], draft, caches, first
+            )
+            choice = choose(
+                logits,
+                None if noise is None else noise[rows, first:],
+                None if truth is None else truth[rows, first:],
+            )
             wrong = choice != draft[:, first:]
             result[rows, first:] = choice
             left = wrong[:, :-1].any(1)  # a last cell that was wrong is right now
             if not left.any():
                 break
-            settled = int(wrong[left].int().argmax(1).min()) + 1  # the cells up to the first wrong one are final
+            # the cells up to the first wrong one are final
+            settled = int(wrong[left].int().argmax(1).min()) + 1
             keep = len(self.cells) + first + settled
             caches = [(key[left, :, :keep], value[left, :, :keep]) for key, value in extended]
             rows, first = rows[left], first + settled
@@ -231,28 +264,46 @@ class TransformerDynamics(Dynamics):
         generator: torch.Generator | None = None,
         oracle: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, History]:
-        """Press `action`, multi-hot [B, n]. Returns the next frame, int16 [B, H, W], and the new state; see `forward`."""
+        """Press `action`, multi-hot [B, n].
+
+        Returns the next frame, int16 [B, H, W], and the new state; see `forward`.
+        """
         actions = torch.cat([state.actions, action.float()[:, None]], 1)
         frame = self(state.latents, actions, temperature, generator, oracle)
-        return frame, History(torch.cat([state.latents[:, 1:], frame[:, None].to(state.latents.dtype)], 1), actions[:, 1:])
+        return frame, History(
+            torch.cat([state.latents[:, 1:], frame[:, None].to(state.latents.dtype)], 1),
+            actions[:, 1:],
+        )
 
     def loss(
-        self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor, real: torch.Tensor | None = None
+        self,
+        latents: torch.Tensor,
+        actions: torch.Tensor,
+        following: torch.Tensor,
+        real: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Negative log-likelihood of the next frames (a sum over cells), scaled: [B]."""
         logits, guess, scene, tokens, backdrop = self._teach(latents, actions, following)
         loss = F.cross_entropy(logits.transpose(1, 2), tokens, reduction="none").sum(1)
-        loss = loss + GUESS * F.cross_entropy(guess.transpose(1, 2), tokens, reduction="none").sum(1)
+        loss = loss + GUESS * F.cross_entropy(guess.transpose(1, 2), tokens, reduction="none").sum(
+            1
+        )
         loss = SCALE * (loss + F.cross_entropy(scene.float(), backdrop, reduction="none"))
         return loss * (MOST_PULL / loss.detach()).clamp(max=1)
 
-    def error(self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+    def error(
+        self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor
+    ) -> torch.Tensor:
         """1 where the frame that is dreamed at temperature 0 would not be exact, else 0: [B]."""
         logits, _, scene, tokens, backdrop = self._teach(latents, actions, following)
         return ((logits.argmax(2) != tokens).any(1) | (scene.argmax(1) != backdrop)).float()
 
-    def _teach(self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Beliefs about each token given all true ones before it, given none, and about the backdrop; and the truth of both."""
+    def _teach(
+        self, latents: torch.Tensor, actions: torch.Tensor, following: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        """Beliefs about each token given all true ones before it, given none, and about the
+        backdrop; and the truth of both.
+        """
         now, cells, condition, _ = self.look_back(latents, actions)
         scene, guess, caches = self.read(now, cells, condition)
         tokens = self.layout.window(following)[:, 0].long()
@@ -261,20 +312,30 @@ class TransformerDynamics(Dynamics):
 
 
 def with_stay(logits: torch.Tensor, stay: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
-    """Logits of tokens [B, T, vocabulary], with those of staying [B, T, 1] added to the tokens `now` [B, T]; float32."""
+    """Logits of tokens [B, T, vocabulary], with those of staying [B, T, 1] added to the tokens
+    `now` [B, T]; float32.
+    """
     return logits.float().scatter_add(2, now[..., None], stay.float())
 
 
-def choose(logits: torch.Tensor, noise: torch.Tensor | None, truth: torch.Tensor | None) -> torch.Tensor:
-    """Tokens from their logits [B, T, vocabulary]: the best, or where that is not SURE the drawn or the true one."""
+def choose(
+    logits: torch.Tensor, noise: torch.Tensor | None, truth: torch.Tensor | None
+) -> torch.Tensor:
+    """Tokens from their logits [B, T, vocabulary]: the best, or where that is not SURE the drawn or
+    the true one.
+    """
     best = logits.argmax(2)
     if noise is None and truth is None:
         return best
     sure = logits.softmax(2).amax(2) >= SURE
-    other = (logits + noise).argmax(2) if truth is None else torch.where(truth == UNTOLD, best, truth)
+    other = (
+        (logits + noise).argmax(2) if truth is None else torch.where(truth == UNTOLD, best, truth)
+    )
     return torch.where(sure, best, other)
 
 
 def streak(same: torch.Tensor) -> torch.Tensor:
-    """bool [B, T, n] → int64 [B, n]: for how many of the last steps, up to the end, it has been true without a break."""
+    """bool [B, T, n] → int64 [B, n]: for how many of the last steps, up to the end, it has been
+    true without a break.
+    """
     return same.flip(1).long().cumprod(1).sum(1)

@@ -1,8 +1,8 @@
 """Controllability: does a button do in the dream what it does in the game?
 
-From saved emulator states, the game is run twice, with a button held and with none; the pixels in which the
-two differ are what the button did. The dream is asked the same from the same frames. The score is the
-intersection over union of the two sets of pixels.
+From saved emulator states, the game is run twice, with a button held and with none; the pixels in
+which the two differ are what the button did. The dream is asked the same from the same frames. The
+score is the intersection over union of the two sets of pixels.
 """
 
 from typing import Any
@@ -18,18 +18,25 @@ from dreamcart.params import PreprocessConfig
 from dreamcart.world.model import WorldModel
 
 HOLD = 3  # steps a button is held
-THRESHOLD = 24  # levels of 255 by which a pixel must differ: above a decoder's shimmer, below a piece's edge
+# levels of 255 by which a pixel must differ: above a decoder's shimmer, below a piece's edge
+THRESHOLD = 24
 APART = (15, 60)  # steps between two saved states
 SEEDS = 2_000_000
 
 
 def controllability(
-    emulator: Emulator, spec: GameSpec, world: WorldModel, config: PreprocessConfig, count: int, seed: int
+    emulator: Emulator,
+    spec: GameSpec,
+    world: WorldModel,
+    config: PreprocessConfig,
+    count: int,
+    seed: int,
 ) -> dict[str, Any]:
     """Mean IoU a button over `count` saved states, and over all buttons.
 
-    A case counts where the button changes the real picture or the dreamed one: what a button does that it should not do
-    counts as what it fails to do. `false_effect` is the share of the cases without a real change in which the dream changes.
+    A case counts where the button changes the real picture or the dreamed one: what a button does
+    that it should not do counts as what it fails to do. `false_effect` is the share of the cases
+    without a real change in which the dream changes.
     """
     rng = np.random.default_rng([seed, SEEDS])
     scripts = [script for script in spec.scripts if script.policy != "menu"]
@@ -50,7 +57,9 @@ def controllability(
             actions.append(spec.vector(policy.act(variables, rng)))
             frames.append(process_frame(emulator.step(actions[-1])[0], config))
         saved = emulator.save()
-        dream = world.start(np.stack(frames[-depth:])[None], np.array(actions[-depth + 1 :], np.uint8)[None])
+        dream = world.start(
+            np.stack(frames[-depth:])[None], np.array(actions[-depth + 1 :], np.uint8)[None]
+        )
         real_idle, dream_idle = _real(emulator, config, nothing), _dream(world, dream, nothing)
         for name in spec.buttons:
             emulator.restore(saved)
@@ -67,7 +76,9 @@ def controllability(
         "iou": round(float(np.mean(every)), 4) if every else None,
         "cases": len(every),
         "false_effect": round(float(np.mean(quiet)), 4) if quiet else None,
-        "by_button": {name: round(float(np.mean(values)), 4) for name, values in scores.items() if values},
+        "by_button": {
+            name: round(float(np.mean(values)), 4) for name, values in scores.items() if values
+        },
     }
 
 

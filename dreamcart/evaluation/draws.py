@@ -10,16 +10,23 @@ FAR = 30  # steps: some rollouts have a draw so near that little is asked of the
 
 
 class Draws:
-    """Collects, for all rollouts of an evaluation, whether every frame before the next draw was exact.
+    """Collects, for all rollouts of an evaluation, whether every frame before the next draw was
+    exact.
 
     The game draws when the RAM variable that its seed is written to changes.
     """
 
     def __init__(self, infos: list[str], variable: str, horizon: int) -> None:
-        """infos: RAM variables of every record, as JSON; variable: `GameSpec.seed_variable`; horizon: of the rollouts."""
+        """infos:
+
+        RAM variables of every record, as JSON; variable: `GameSpec.seed_variable`; horizon: of the
+        rollouts.
+        """
         self.steps = min(STEPS, horizon)
         value = [json.loads(info).get(variable) for info in infos]
-        self.draws = np.array([now != before for before, now in zip([None, *value], value, strict=False)])
+        self.draws = np.array(
+            [now != before for before, now in zip([None, *value], value, strict=False)]
+        )
         self.before: list[np.ndarray] = []  # steps that count
         self.exact: list[np.ndarray] = []
 
@@ -35,8 +42,8 @@ class Draws:
         self.exact[-1] &= right | (step > self.before[-1])
 
     def report(self) -> dict[str, Any]:
-        """Share of the rollouts that are exact in every frame before the draw, and how many steps that is on average; `far`:
-        of those alone that have FAR steps or more before it.
+        """Share of the rollouts that are exact in every frame before the draw, and how many steps
+        that is on average; `far`: of those alone that have FAR steps or more before it.
 
         Rollouts in which the very next step draws say nothing, and do not count.
         """

@@ -1,4 +1,5 @@
-"""How decoded frames look beside the real ones: are they as sharp, are the colours right, and do they stay in their places?
+"""How decoded frames look beside the real ones: are they as sharp, are the colours right, and do
+they stay in their places?
 
 Frames are uint8 [B, H, W, C]. `Fidelity` sums over batches, so that memory holds one of them.
 """
@@ -9,18 +10,23 @@ import cv2
 import numpy as np
 
 COLOURED = 0.2  # a pixel's chroma, of 1, from which on it has a hue to speak of
-LOST = 90.0  # degrees: what a coloured pixel that came out grey is off by, the mean error of a random hue
-BESIDE = np.ones((5, 5), np.uint8)  # two pixels around a coloured one: as far as its colour is looked for outside of it
+# degrees: what a coloured pixel that came out grey is off by, the mean error of a random hue
+LOST = 90.0
+# two pixels around a coloured one: as far as its colour is looked for outside of it
+BESIDE = np.ones((5, 5), np.uint8)
 
 
 class Fidelity:
     """Collects sharpness and hue error over batches of true and decoded frames."""
 
     def __init__(self, median: np.ndarray) -> None:
-        """median: uint8 [H, W, C], the per-pixel median of the training frames: a still background hides what is blurred."""
+        """median: uint8 [H, W, C], the per-pixel median of the training frames: a still background
+        hides what is blurred.
+        """
         self.median = median
         self.energy = np.zeros((2, 2))  # of all pixels and of the changed ones; true and decoded
-        self.hue, self.bleeding = np.zeros((2, 2)), np.zeros((2, 2))  # likewise; sums of the errors, and pixels
+        # likewise; sums of the errors, and pixels
+        self.hue, self.bleeding = np.zeros((2, 2)), np.zeros((2, 2))
 
     def see(self, true: np.ndarray, decoded: np.ndarray) -> None:
         """One batch."""
@@ -31,20 +37,29 @@ class Fidelity:
         if true.shape[3] == 3:
             error = hue_error(true, decoded)
             for row, which in enumerate((np.ones_like(changed), changed)):
-                for total, part in ((self.hue, error[which]), (self.bleeding, bleeding(true, decoded, which))):
+                for total, part in (
+                    (self.hue, error[which]),
+                    (self.bleeding, bleeding(true, decoded, which)),
+                ):
                     total[row] += np.nansum(part), np.isfinite(part).sum()
 
     def report(self) -> dict[str, float]:
         """What was seen.
 
         Returns:
-            sharpness: gradient energy of the decoded frames over the true ones': 1 as sharp, less is blurred, more is
-                noisy; sharpness_changed: the same over the pixels that differ from the median frame.
+            sharpness: gradient energy of the decoded frames over the true ones': 1 as sharp, less
+                is blurred, more is noisy; sharpness_changed: the same over the pixels that differ
+                from the median frame.
             hue_error, hue_error_changed: mean of `hue_error`, degrees, likewise;
-            bleeding, bleeding_changed: mean of `bleeding`, beside all coloured pixels and beside those that differ from the
-                median frame. These four are absent for grey frames, and where no pixel is coloured.
+            bleeding, bleeding_changed: mean of `bleeding`, beside all coloured pixels and beside
+                those that differ from the median frame. These four are absent for grey frames, and
+                where no pixel is coloured.
         """
-        names = (("sharpness", self.energy[:, ::-1]), ("hue_error", self.hue), ("bleeding", self.bleeding))
+        names = (
+            ("sharpness", self.energy[:, ::-1]),
+            ("hue_error", self.hue),
+            ("bleeding", self.bleeding),
+        )
         return {
             name + part: float(above / below)
             for name, rows in names
@@ -54,7 +69,9 @@ class Fidelity:
 
 
 def gradient_energy(frames: np.ndarray) -> np.ndarray:
-    """Squared differences to the pixels on the right and below, summed over colours, values on [0, 1]: float32 [B, H, W]."""
+    """Squared differences to the pixels on the right and below, summed over colours, values on [0,
+    1]: float32 [B, H, W].
+    """
     values = frames.astype(np.float32) / 255
     energy = np.zeros(values.shape[:3], np.float32)
     energy[:, :, :-1] += np.square(np.diff(values, axis=2)).sum(3)
@@ -63,10 +80,12 @@ def gradient_energy(frames: np.ndarray) -> np.ndarray:
 
 
 def hue_error(true: np.ndarray, decoded: np.ndarray) -> np.ndarray:
-    """Degrees between the hues of RGB frames, 0 to 180, float32 [B, H, W]; NaN where the true pixel has no colour.
+    """Degrees between the hues of RGB frames, 0 to 180, float32 [B, H, W]; NaN where the true pixel
+    has no colour.
 
-    Hue is the angle in the plane across the grey axis, chroma its length (Hanbury & Serra 2003). A coloured pixel that
-    came out with less than a quarter of COLOURED has lost its hue, and counts as LOST.
+    Hue is the angle in the plane across the grey axis, chroma its length (Hanbury & Serra 2003). A
+    coloured pixel that came out with less than a quarter of COLOURED has lost its hue, and counts
+    as LOST.
     """
     angles, lengths = zip(*(_chroma(frames) for frames in (true, decoded)), strict=True)
     off = np.abs(angles[0] - angles[1])
@@ -76,9 +95,11 @@ def hue_error(true: np.ndarray, decoded: np.ndarray) -> np.ndarray:
 
 
 def bleeding(true: np.ndarray, decoded: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Chroma that pixels without colour gained beside coloured ones, 0 to 1 (a pure colour), float32 [B, H, W].
+    """Chroma that pixels without colour gained beside coloured ones, 0 to 1 (a pure colour),
+    float32 [B, H, W].
 
-    which: bool [B, H, W], the coloured pixels whose neighbourhood is looked at; NaN everywhere else.
+    which: bool [B, H, W], the coloured pixels whose neighbourhood is looked at; NaN everywhere
+    else.
     """
     own, found = (_chroma(frames)[1] for frames in (true, decoded))
     coloured = own >= COLOURED

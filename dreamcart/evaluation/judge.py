@@ -1,4 +1,5 @@
-"""One dream against the test episodes, from all sides: rollouts, screens, draws, motion, diversity, controllability.
+"""One dream against the test episodes, from all sides: rollouts, screens, draws, motion, diversity,
+controllability.
 
 What `stages/rollout_eval.py` does for the trained model and `scripts/judge.py` for a cart.
 """
@@ -25,37 +26,51 @@ from dreamcart.games.spec import GameSpec
 from dreamcart.params import Params, RolloutConfig
 from dreamcart.world.model import WorldModel
 
-TABLES = ("motion", "diversity", "screens", "until_draw", "controllability")  # in a report beside the rollouts' sources
+# in a report beside the rollouts' sources
+TABLES = ("motion", "diversity", "screens", "until_draw", "controllability")
 
 
 def judge(
     world: WorldModel, params: Params, median: np.ndarray, config: RolloutConfig | None = None
 ) -> tuple[dict[str, Any], Rollouts]:
-    """Everything there is to say of a dream of params.game, as rollout.json holds it, and frames for pictures.
+    """Everything there is to say of a dream of params.game, as rollout.json holds it, and frames
+    for pictures.
 
     Args:
         median: uint8 [H, W, C], of the training frames; config: by default that of `params`.
 
     Raises:
-        UserError: the dream is of another game or sees other frames than params say, no test episodes, or a game recorded
-            here cannot be opened: all before the rollouts.
+        UserError: the dream is of another game or sees other frames than params say, no test
+            episodes, or a game recorded here cannot be opened: all before the rollouts.
     """
     paths, config = Paths(params.game), config or params.rollout_eval
     if world.spec.name != params.game:
-        raise UserError(f"This dream is of {world.spec.name}, and `game` in params.yaml is {params.game}; make them agree.")
+        raise UserError(
+            f"This dream is of {world.spec.name}, and `game` in params.yaml is {params.game}; make"
+            " them agree."
+        )
     with tempfile.TemporaryDirectory() as scratch:
         test = load_test(paths.raw_test, params.preprocess, Path(scratch))
         check_same(world, test.frames.shape[1:], params)
         reader = load_reader(test.spec)
         if reader and tuple(reader.shape) != world.shape:
-            tqdm.write(f"The screens are not read back: that wants frames of {reader.shape}, and these have {world.shape}.")
+            tqdm.write(
+                f"The screens are not read back: that wants frames of {reader.shape}, and these"
+                f" have {world.shape}."
+            )
             reader = None
         emulator = emulator_for(test.spec, config.control_states, read_info(paths.raw_test))
         infos = load_infos(paths.raw_test)
         screens = Screens(reader, test, infos, config.horizons) if reader else None
-        draws = Draws(infos, test.spec.seed_variable, max(config.horizons)) if test.spec.seed_variable else None
+        draws = (
+            Draws(infos, test.spec.seed_variable, max(config.horizons))
+            if test.spec.seed_variable
+            else None
+        )
         motion = Motion(test, config.horizons)
-        table, shown = evaluate_rollouts(world, test, median, config, params.seed, screens, draws, motion)
+        table, shown = evaluate_rollouts(
+            world, test, median, config, params.seed, screens, draws, motion
+        )
         report: dict[str, Any] = dict(table)
         report["motion"] = motion.report()
         report["diversity"] = diversity(world, test, params.seed, draws.draws if draws else None)
@@ -73,21 +88,25 @@ def judge(
 
 
 def check_same(world: WorldModel, shape: tuple[int, ...], params: Params) -> None:
-    """Raises UserError where a dream sees other frames than those of the test episodes, as params make them of `shape`."""
+    """Raises UserError where a dream sees other frames than those of the test episodes, as params
+    make them of `shape`.
+    """
     sized = 0 not in params.preprocess.size and world.seen_as.resize != params.preprocess.resize
     if tuple(shape) != world.shape or sized:
         seen, made = (" x ".join(map(str, one)) for one in (world.shape, shape))
         how = f", resized by {world.seen_as.resize!r}" if sized else ""
         raise UserError(
-            f"This dream sees frames of {seen}{how}, and params.yaml makes frames of {made}; set preprocess.height, width, color "
-            "and resize to the dream's."
+            f"This dream sees frames of {seen}{how}, and params.yaml makes frames of {made}; set"
+            " preprocess.height, width, color and resize to the dream's."
         )
 
 
 def emulator_for(spec: GameSpec, states: int, info: dict[str, Any]) -> Emulator | None:
-    """The emulator that controllability needs; None where it is not wanted, or the recordings came without one.
+    """The emulator that controllability needs; None where it is not wanted, or the recordings came
+    without one.
 
-    Raises UserError, before the rollouts and not after them, where the game was recorded here and cannot be opened any more.
+    Raises UserError, before the rollouts and not after them, where the game was recorded here and
+    cannot be opened any more.
     """
     if not states or "emulator" not in info:
         return None
@@ -96,7 +115,10 @@ def emulator_for(spec: GameSpec, states: int, info: dict[str, Any]) -> Emulator 
     except UserError as problem:
         if "source" not in info:
             raise
-        tqdm.write(f"The recordings are another machine's, and without the game controllability is left out: {problem}")
+        tqdm.write(
+            "The recordings are another machine's, and without the game controllability is left"
+            f" out: {problem}"
+        )
         return None
 
 

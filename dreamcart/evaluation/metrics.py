@@ -1,4 +1,7 @@
-"""Frame metrics. Frames are uint8 [B, H, W, C]; errors are on [0, 1]; one value a frame comes back."""
+"""Frame metrics.
+
+Frames are uint8 [B, H, W, C]; errors are on [0, 1]; one value a frame comes back.
+"""
 
 import warnings
 
@@ -21,13 +24,14 @@ Field = tuple[slice, slice]  # rows and columns of a frame
 def frame_metrics(
     predicted: np.ndarray, true: np.ndarray, context: np.ndarray, field: Field | None = None
 ) -> dict[str, np.ndarray]:
-    """l1, psnr (dB), ssim (scikit-image, data_range 255), exact (0 or 1), wrong_pixels, changed_l1 and sharpness, float64 [B] each.
+    """l1, psnr (dB), ssim (scikit-image, data_range 255), exact (0 or 1), wrong_pixels, changed_l1
+    and sharpness, float64 [B] each.
 
-    `wrong_pixels` is the share of pixels that differ in any channel, `field_wrong_pixels` that of the playfield's own where
-    `field` tells where it is: the rest of most screens hardly changes.
-    `changed_l1` is the L1 over pixels in which `true` differs from the last `context` frame; NaN where none
-    does. `sharpness` is the gradient energy (`fidelity.gradient_energy`) of `predicted` over that of `true`: below 1 it is
-    blurred, above noisy; NaN where `true` is of one colour.
+    `wrong_pixels` is the share of pixels that differ in any channel, `field_wrong_pixels` that of
+    the playfield's own where `field` tells where it is: the rest of most screens hardly changes.
+    `changed_l1` is the L1 over pixels in which `true` differs from the last `context` frame; NaN
+    where none does. `sharpness` is the gradient energy (`fidelity.gradient_energy`) of `predicted`
+    over that of `true`: below 1 it is blurred, above noisy; NaN where `true` is of one colour.
     """
     error = np.abs(predicted.astype(np.float64) - true) / 255
     axes = (1, 2, 3)
@@ -54,7 +58,9 @@ def frame_metrics(
         "changed_l1": changed_l1,
         "sharpness": sharpness,
     }
-    return report if field is None else report | {"field_wrong_pixels": wrong[:, *field].mean((1, 2))}
+    return (
+        report if field is None else report | {"field_wrong_pixels": wrong[:, *field].mean((1, 2))}
+    )
 
 
 class Lpips:
@@ -84,7 +90,8 @@ class Lpips:
     def __call__(self, pictures: dict[str, np.ndarray], true: np.ndarray) -> dict[str, np.ndarray]:
         """Measure how far several pictures of each true frame are from it.
 
-        Equal ones have the distance 0 and are not looked at; a true frame is looked at once for all.
+        Equal ones have the distance 0 and are not looked at; a true frame is looked at once for
+        all.
 
         Args:
             pictures: {name: uint8 [B, H, W, C]}; true: uint8 [B, H, W, C].
@@ -102,23 +109,33 @@ class Lpips:
                 here = np.flatnonzero(differs[name][some])
                 if len(here):
                     at = some[here]
-                    values[name][at] = self._distance(self._features(frames[at]), [layer[here] for layer in wanted])
+                    values[name][at] = self._distance(
+                        self._features(frames[at]), [layer[here] for layer in wanted]
+                    )
         return values
 
     def _features(self, frames: np.ndarray) -> list[torch.Tensor]:
         """Unit vectors in every place, [B, K, h, w] a layer; B is 1 where all frames are one."""
         if (frames == frames[:1]).all():
             frames = frames[:1]
-        planes = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        planes = (
+            torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        )
         times = -(-LPIPS_PIXELS // min(planes.shape[2:]))
         if times > 1:
             planes = planes.repeat_interleave(times, 2).repeat_interleave(times, 3)
-        planes = self.net.scaling_layer(planes.expand(-1, 3, -1, -1)).contiguous(memory_format=torch.channels_last)
+        planes = self.net.scaling_layer(planes.expand(-1, 3, -1, -1)).contiguous(
+            memory_format=torch.channels_last
+        )
         return [self.unit(layer) for layer in self.net.net(planes)]
 
     def _distance(self, found: list[torch.Tensor], wanted: list[torch.Tensor]) -> np.ndarray:
         layers = zip(self.net.lins, found, wanted, strict=True)
-        return sum(linear((one - other).square()).mean((1, 2, 3)) for linear, one, other in layers).double().numpy()
+        return (
+            sum(linear((one - other).square()).mean((1, 2, 3)) for linear, one, other in layers)
+            .double()
+            .numpy()
+        )
 
 
 def make_lpips() -> Lpips | None:

@@ -1,5 +1,7 @@
-"""Does the dream go on? Its frame-to-frame change against the game's, early and late: a dream that has collapsed to a
-still picture may score well by any error, and has a ratio of 0 here; one that boils has a large one."""
+"""Does the dream go on? Its frame-to-frame change against the game's, early and late: a dream that
+has collapsed to a still picture may score well by any error, and has a ratio of 0 here; one that
+boils has a large one.
+"""
 
 import numpy as np
 
@@ -23,11 +25,17 @@ class Motion:
         self.at = at
 
     def see(self, step: int, frames: np.ndarray, before: np.ndarray | None) -> None:
-        """The batch's frames at a step (from 1), uint8 [B, H, W, C]; `before` are those of the step before."""
+        """The batch's frames at a step (from 1), uint8 [B, H, W, C];
+
+        `before` are those of the step before.
+        """
         within = [h for h in self.horizons if h - SPAN < step <= h]
         if not within or before is None:
             return
-        rows = self.test.index["frame"][self.at + step], self.test.index["frame"][self.at + step - 1]
+        rows = (
+            self.test.index["frame"][self.at + step],
+            self.test.index["frame"][self.at + step - 1],
+        )
         moved = rows[0] != rows[1]
         real = np.zeros(len(frames))
         if moved.any():
@@ -38,12 +46,20 @@ class Motion:
             self.dreamed[horizon].append(dreamed)
 
     def report(self) -> dict[str, dict[str, float | None]]:
-        """For each horizon, the mean change a step on [0, 1] over the SPAN steps before it, real and dreamed, and their ratio."""
+        """For each horizon, the mean change a step on [0, 1] over the SPAN steps before it, real
+        and dreamed, and their ratio.
+        """
         table = {}
         for horizon in self.horizons:
-            real, dreamed = (float(np.mean(np.concatenate(side[horizon]))) for side in (self.real, self.dreamed))
+            real, dreamed = (
+                float(np.mean(np.concatenate(side[horizon]))) for side in (self.real, self.dreamed)
+            )
             ratio = round(dreamed / real, 4) if real else None
-            table[str(horizon)] = {"real": round(real, 6), "dream": round(dreamed, 6), "ratio": ratio}
+            table[str(horizon)] = {
+                "real": round(real, 6),
+                "dream": round(dreamed, 6),
+                "ratio": ratio,
+            }
         return table
 
 

@@ -1,7 +1,8 @@
 """Reads dreamed frames back into game terms and scores them against the real game.
 
-Pixels tell how near a picture is; this tells whether it says the right thing. What a game's terms are is the
-business of its own reader, games/<game>/reader.py, loaded as its bot is; here are the counts over rollouts:
+Pixels tell how near a picture is; this tells whether it says the right thing. What a game's terms
+are is the business of its own reader, games/<game>/reader.py, loaded as its bot is; here are the
+counts over rollouts:
 
 - states: at a horizon, the share of what the real frame shows that the dreamed one shows too;
 - events: whether what happens in the game happens in the dream, within a step;
@@ -39,7 +40,8 @@ class Reader(Protocol):
     """A game's reader: `make_reader()` of its reader.py.
 
     Attributes:
-        shape: (H, W, C) of the frames that it reads, uint8; field: rows and columns of the playfield in them.
+        shape: (H, W, C) of the frames that it reads, uint8; field: rows and columns of the
+            playfield in them.
     """
 
     shape: tuple[int, int, int]
@@ -49,10 +51,15 @@ class Reader(Protocol):
         """What a frame shows."""
 
     def truth(self, variables: dict[str, Any]) -> Read:
-        """What the frame must show for a step's RAM variables; may know more than any frame shows."""
+        """What the frame must show for a step's RAM variables; may know more than any frame
+        shows.
+        """
 
     def score(self, real: Read, dream: Read) -> dict[str, float | None]:
-        """Metric → 0 to 1, None where the real frame has nothing to compare. `real` is a read or a truth."""
+        """Metric → 0 to 1, None where the real frame has nothing to compare.
+
+        `real` is a read or a truth.
+        """
 
     def checker(self) -> Checker:
         """A fresh checker."""
@@ -85,18 +92,20 @@ def state_scores(
 
     Args:
         real, dream: B rollouts, their reads by step (from 1).
-        variables: likewise, the RAM variables of the real steps. Without them, metrics that need more than the real frame
-            shows are None.
+        variables: likewise, the RAM variables of the real steps. Without them, metrics that need
+            more than the real frame shows are None.
 
     Returns:
-        {horizon: {metric: mean}} and "count", the number of rollouts that had anything to compare there.
+        {horizon: {metric: mean}} and "count", the number of rollouts that had anything to compare
+            there.
     """
     table: dict[str, dict[str, float | None]] = {}
     for horizon in sorted(set(horizons)):
         rows = []
         for number, (true, shown) in enumerate(zip(real, dream, strict=True)):
             wanted = true[horizon]
-            if variables:  # they know best, but not everything: an Atari game's bricks are not among them
+            # they know best, but not everything: an Atari game's bricks are not among them
+            if variables:
                 wanted = wanted | reader.truth(variables[number][horizon])
             rows.append(reader.score(wanted, shown[horizon]))
         means: dict[str, float | None] = {}
@@ -111,22 +120,25 @@ def state_scores(
 def judge(reader: Reader, reads: Iterable[Read], context: Iterable[Read] = ()) -> Judged:
     """Follow one sequence with the game's checker.
 
-    `context` (reads of the real frames before it, at least the last) tells the checker where the sequence starts
-    from; without it the first screen is judged alone and can show no event.
+    `context` (reads of the real frames before it, at least the last) tells the checker where the
+    sequence starts from; without it the first screen is judged alone and can show no event.
     """
     checker = reader.checker()
     for read in context:
         checker.step(read)
     verdicts = [checker.step(read) for read in reads]
-    return Judged([verdict.reasons for verdict in verdicts], [set(verdict.events) for verdict in verdicts])
+    return Judged(
+        [verdict.reasons for verdict in verdicts], [set(verdict.events) for verdict in verdicts]
+    )
 
 
 def legality(judged: Iterable[Judged]) -> dict[str, Any]:
     """How legal dreams are, over all of them.
 
     Returns:
-        steps, illegal (screens), share (illegal / steps), reasons {reason: screens}, and until_first: the mean
-        number of steps before the first illegal screen, the whole length where there is none.
+        steps, illegal (screens), share (illegal / steps), reasons {reason: screens}, and
+            until_first: the mean number of steps before the first illegal screen, the whole length
+            where there is none.
     """
     steps, illegal, reasons, until = 0, 0, Counter(), []
     for one in judged:
@@ -144,17 +156,22 @@ def legality(judged: Iterable[Judged]) -> dict[str, Any]:
     }
 
 
-def match_events(real: Sequence[set[str]], dream: Sequence[set[str]], tolerance: int = 1) -> dict[str, dict[str, int]]:
+def match_events(
+    real: Sequence[set[str]], dream: Sequence[set[str]], tolerance: int = 1
+) -> dict[str, dict[str, int]]:
     """Pair the events of two sequences of the same length, each with at most one of its kind.
 
     Two may pair that lie no more than `tolerance` steps apart.
 
     Returns:
-        {event: {"real": number, "dream": number, "matched": pairs}}, for events that occur in either.
+        {event: {"real": number, "dream": number, "matched": pairs}}, for events that occur in
+            either.
     """
     counts = {}
     for event in sorted(set().union(*real, *dream)):
-        left, right = ([step for step, events in enumerate(side) if event in events] for side in (real, dream))
+        left, right = (
+            [step for step, events in enumerate(side) if event in events] for side in (real, dream)
+        )
         matched = i = j = 0
         # both rise, so pairing the earliest that can be paired leaves most for the rest
         while i < len(left) and j < len(right):
@@ -168,12 +185,14 @@ def match_events(real: Sequence[set[str]], dream: Sequence[set[str]], tolerance:
     return counts
 
 
-def summarise(counts: Iterable[dict[str, dict[str, int]]]) -> dict[str, dict[str, float | int | None]]:
+def summarise(
+    counts: Iterable[dict[str, dict[str, int]]],
+) -> dict[str, dict[str, float | int | None]]:
     """Sum `match_events` over rollouts and rate each event, and all together as "all".
 
     Returns:
-        {event: {real, dream, matched, recall, precision, f1}}; recall is None without real events, precision
-        without dreamed ones, f1 without either.
+        {event: {real, dream, matched, recall, precision, f1}}; recall is None without real events,
+            precision without dreamed ones, f1 without either.
     """
     totals: dict[str, Counter] = {}
     for one in counts:

@@ -21,7 +21,9 @@ def headline(report: dict[str, Any]) -> dict[str, Any]:
     """
     model = report["model"]
     steps = [step for step in STEPS if str(step) in model] or sorted(map(int, model))[: len(STEPS)]
-    found = {name: {f"{step:03}": model[str(step)].get(name) for step in steps} for name in HEADLINE}
+    found = {
+        name: {f"{step:03}": model[str(step)].get(name) for step in steps} for name in HEADLINE
+    }
     picked = {name: scores for name, scores in found.items() if set(scores.values()) != {None}}
     if "controllability" in report:
         picked["controllability"] = report["controllability"]["iou"]
@@ -43,14 +45,19 @@ def print_report(title: str, report: dict[str, Any]) -> None:
     spread = report["diversity"]
     if spread:
         print(
-            f"{spread['samples']} dreams of one moment, temperature {spread['temperature']:.0f}: they differ by a mean L1 of "
-            f"{', '.join(f'{value} at +{step}' for step, value in spread['pairwise_l1'].items())}."
+            f"{spread['samples']} dreams of one moment, temperature {spread['temperature']:.0f}:"
+            " they differ by a mean L1 of"
+            f" {', '.join(f'{value} at +{step}' for step, value in spread['pairwise_l1'].items())}."
         )
     if "screens" in report:
         print_screens(report["screens"])
     if "until_draw" in report:
         until = report["until_draw"]
-        print_table("Every frame exact up to the game's next random draw", list(until), [list(until.values())])
+        print_table(
+            "Every frame exact up to the game's next random draw",
+            list(until),
+            [list(until.values())],
+        )
     if "controllability" in report:
         print_control(report["controllability"])
 
@@ -65,23 +72,38 @@ def print_headline(title: str, report: dict[str, Any]) -> None:
 
 
 def print_exact(report: dict[str, Any]) -> None:
-    """The share of exact frames with the interval in which it lies by 95 %: as many starts as there are say no more."""
+    """The share of exact frames with the interval in which it lies by 95 %: as many starts as there
+    are say no more.
+    """
     starts = report["of"]["starts"]
     rows = []
     for step, scores in report["model"].items():
         found = binomtest(round(scores["exact"] * starts), starts).proportion_ci(method="wilson")
         rows.append([step, scores["exact"], round(found.low, 3), round(found.high, 3)])
-    print_table(f"Exact frames of {starts} starts, and where that may lie (95 %, Wilson)", ["step", "exact", "from", "to"], rows)
+    print_table(
+        f"Exact frames of {starts} starts, and where that may lie (95 %, Wilson)",
+        ["step", "exact", "from", "to"],
+        rows,
+    )
 
 
 def print_screens(report: dict[str, Any]) -> None:
     """What was read back from the dreamed frames, as tables."""
-    for name, what in (("states", "the dream"), ("states_persistence", "the last real frame, as a baseline")):
+    for name, what in (
+        ("states", "the dream"),
+        ("states_persistence", "the last real frame, as a baseline"),
+    ):
         states = [[horizon, *scores.values()] for horizon, scores in report[name].items()]
         if states:
-            print_table(f"Read back from {what}: share right", ["step", *next(iter(report[name].values()))], states)
+            print_table(
+                f"Read back from {what}: share right",
+                ["step", *next(iter(report[name].values()))],
+                states,
+            )
     events = [[name, *numbers.values()] for name, numbers in report["events"].items()]
-    print_table("Events", ["event", "real", "dreamed", "matched", "recall", "precision", "f1"], events)
+    print_table(
+        "Events", ["event", "real", "dreamed", "matched", "recall", "precision", "f1"], events
+    )
     legal = report["legality"]
     row = [legal["illegal"], legal["steps"], legal["until_first"], legal["reasons"]]
     print_table("Legality", ["illegal screens", "steps", "first after", "reasons"], [row])
@@ -90,4 +112,8 @@ def print_screens(report: dict[str, Any]) -> None:
 def print_control(report: dict[str, Any]) -> None:
     """Controllability: over all buttons, and of each."""
     row = [report["iou"], report["false_effect"], *report["by_button"].values()]
-    print_table("Controllability, IoU", ["all", "effect where the game has none", *report["by_button"]], [row])
+    print_table(
+        "Controllability, IoU",
+        ["all", "effect where the game has none", *report["by_button"]],
+        [row],
+    )

@@ -1,4 +1,6 @@
-"""What a learned representation keeps of the game, beyond its pixel errors: all of the smaller measures together."""
+"""What a learned representation keeps of the game, beyond its pixel errors: all of the smaller
+measures together.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +23,12 @@ BATCH = 64
 
 
 def measure_representation(
-    model: Representation, config: dict[str, Any], train: Split, val: Split, median: np.ndarray, raw: Path
+    model: Representation,
+    config: dict[str, Any],
+    train: Split,
+    val: Split,
+    median: np.ndarray,
+    raw: Path,
 ) -> dict[str, Any]:
     """Measures of a trained model on at most VAL_SAMPLE distinct validation frames.
 
@@ -33,18 +40,27 @@ def measure_representation(
     Returns:
         sharpness, hue_error, bleeding, and each with _changed: see `fidelity.Fidelity.report`.
         codes_used, perplexity: see `code_use`; for tokens.
-        digits, digits_real: `digits.legibility` of the decoded frames, and of the real ones: what the reader can do.
-            Absent where the recordings have no such variables.
-        probe: `probe.linear_probe`, and probe_accuracy, probe_majority, their means over the variables;
-        neighbours: `probe.neighbourhood`, and `untrained`, the ratio of a model that has learned nothing: alike frames have
-            alike latents there, too. Absent where the recordings have no RAM variables.
+        digits, digits_real: `digits.legibility` of the decoded frames, and of the real ones: what
+            the reader can do. Absent where the recordings have no such variables.
+        probe: `probe.linear_probe`, and probe_accuracy, probe_majority, their means over the
+            variables;
+        neighbours: `probe.neighbourhood`, and `untrained`, the ratio of a model that has learned
+            nothing: alike frames have alike latents there, too. Absent where the recordings have no
+            RAM variables.
 
     Raises:
         UserError: the raw dataset is missing or damaged.
     """
-    rows = [_spread(len(split.frames), most) for split, most in ((train, TRAIN_SAMPLE), (val, VAL_SAMPLE))]
-    tables = [load_variables(raw, split, some) for split, some in zip((train, val), rows, strict=True)]
-    slots = learn_digits(train.frames, rows[0], tables[0]) if set(tables[0]) <= set(tables[1]) else []
+    rows = [
+        _spread(len(split.frames), most)
+        for split, most in ((train, TRAIN_SAMPLE), (val, VAL_SAMPLE))
+    ]
+    tables = [
+        load_variables(raw, split, some) for split, some in zip((train, val), rows, strict=True)
+    ]
+    slots = (
+        learn_digits(train.frames, rows[0], tables[0]) if set(tables[0]) <= set(tables[1]) else []
+    )
     latents, fidelity, reads = [], Fidelity(median), []
     for split, some in zip((train, val), rows, strict=True):
         found = []
@@ -67,9 +83,13 @@ def measure_representation(
     if questions:
         probe = linear_probe(questions, (latents[0], tables[0]), (latents[1], tables[1]))
         for name in ("accuracy", "majority"):
-            report[f"probe_{name}"] = round(float(np.mean([scores[name] for scores in probe.values()])), 6)
+            report[f"probe_{name}"] = round(
+                float(np.mean([scores[name] for scores in probe.values()])), 6
+            )
         plain = untrained(config, median, train, rows[0])
-        told = np.concatenate([_pass(plain, frames, decode=False)[0] for frames in _batches(val, rows[1])])
+        told = np.concatenate(
+            [_pass(plain, frames, decode=False)[0] for frames in _batches(val, rows[1])]
+        )
         neighbours = neighbourhood(questions, latents[1], tables[1])
         neighbours["untrained"] = neighbourhood(questions, told, tables[1])["ratio"]
         report |= {"probe": probe, "neighbours": neighbours}
@@ -77,8 +97,12 @@ def measure_representation(
 
 
 @torch.no_grad()
-def untrained(config: dict[str, Any], median: np.ndarray, split: Split, rows: np.ndarray) -> Representation:
-    """A fresh model of this config, its statistics and its codebook those of the split's frames `rows`."""
+def untrained(
+    config: dict[str, Any], median: np.ndarray, split: Split, rows: np.ndarray
+) -> Representation:
+    """A fresh model of this config, its statistics and its codebook those of the split's frames
+    `rows`.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = make_representation(config).train()
@@ -89,14 +113,18 @@ def untrained(config: dict[str, Any], median: np.ndarray, split: Split, rows: np
 
 
 def code_use(tokens: np.ndarray, vocabulary: int) -> dict[str, float]:
-    """codes_used: the share of the codes that occur in the tokens (whole numbers of any shape) at all.
+    """codes_used: the share of the codes that occur in the tokens (whole numbers of any shape) at
+    all.
 
-    perplexity: the exponential of the entropy of their frequencies, in codes: how many equally frequent ones would
-    carry as much.
+    perplexity: the exponential of the entropy of their frequencies, in codes: how many equally
+    frequent ones would carry as much.
     """
     counts = np.bincount(tokens.ravel(), minlength=vocabulary)
     share = counts[counts > 0] / counts.sum()
-    return {"codes_used": float((counts > 0).mean()), "perplexity": float(np.exp(-(share * np.log(share)).sum()))}
+    return {
+        "codes_used": float((counts > 0).mean()),
+        "perplexity": float(np.exp(-(share * np.log(share)).sum())),
+    }
 
 
 def _spread(count: int, most: int) -> np.ndarray:
@@ -110,7 +138,9 @@ def _batches(split: Split, rows: np.ndarray) -> Iterator[np.ndarray]:
 
 
 @torch.inference_mode()
-def _pass(model: Representation, frames: np.ndarray, decode: bool) -> tuple[np.ndarray, np.ndarray | None]:
+def _pass(
+    model: Representation, frames: np.ndarray, decode: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
     """The latents of uint8 frames [B, H, W, C], and what is decoded from them."""
     device = next(iter(model.state_dict().values())).device
     with autocast(device):

@@ -1,8 +1,9 @@
-"""N-step rollouts on held-out episodes (phase 1.5): real context, then free-running on the recorded buttons.
+"""N-step rollouts on held-out episodes (phase 1.5): real context, then free-running on the recorded
+buttons.
 
-Beside the model stand two baselines and a ceiling, scored on the same frames: `persistence` (the last context
-frame), `median` (the training frames' per-pixel median) and `reconstruction` (encode and decode of the true
-frame). A model predicts only where it beats both baselines in changed_l1.
+Beside the model stand two baselines and a ceiling, scored on the same frames: `persistence` (the
+last context frame), `median` (the training frames' per-pixel median) and `reconstruction` (encode
+and decode of the true frame). A model predicts only where it beats both baselines in changed_l1.
 """
 
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ SOURCES = ("model", *BASELINES, "reconstruction")
 def load_test(raw: Path, config: PreprocessConfig, scratch: Path) -> Split:
     """Process the test episodes into `scratch`, as the training frames were, and open them.
 
-    Raises UserError on data that is damaged or foreign, and where what was written does not fit together.
+    Raises UserError on data that is damaged or foreign, and where what was written does not fit
+    together.
     """
     spec = dataset_spec(raw)
     writer = SplitWriter(scratch / "test", config, spec.buttons)
@@ -53,16 +55,26 @@ def choose_starts(test: Split, count: int, horizon: int, seed: int) -> np.ndarra
     usable = [np.arange(i - test.index["step"][i] + 1, i - horizon + 1) for i in last]
     usable = [records for records in usable if len(records)]
     if not usable:
-        raise UserError(f"No test episode is longer than {horizon} steps, the largest of rollout_eval.horizons; lower it.")
+        raise UserError(
+            f"No test episode is longer than {horizon} steps, the largest of rollout_eval.horizons;"
+            " lower it."
+        )
     # deal one start a round to every episode, in random order, until there are enough
     order = [rng.permutation(usable[i]) for i in rng.permutation(len(usable))]
-    dealt = [records[turn] for turn in range(max(map(len, order))) for records in order if turn < len(records)]
+    dealt = [
+        records[turn]
+        for turn in range(max(map(len, order)))
+        for records in order
+        if turn < len(records)
+    ]
     return np.sort(np.array(dealt[:count]))
 
 
 @dataclass
 class Rollouts:
-    """What a batch of rollouts leaves for pictures: uint8 frames of the first few starts, of `count` in all."""
+    """What a batch of rollouts leaves for pictures: uint8 frames of the first few starts, of
+    `count` in all.
+    """
 
     real: np.ndarray  # [S, T, H, W, C]
     dream: np.ndarray
@@ -103,7 +115,9 @@ def evaluate_rollouts(
     sources = (*SOURCES, helped) if helped else SOURCES
     field = screens.reader.field if screens else None
     generator = torch.Generator(world.device).manual_seed(seed)
-    values: dict[str, dict[int, dict[str, list[np.ndarray]]]] = {s: {h: {} for h in horizons} for s in sources}
+    values: dict[str, dict[int, dict[str, list[np.ndarray]]]] = {
+        s: {h: {} for h in horizons} for s in sources
+    }
     kept: list[tuple[np.ndarray, np.ndarray]] = []
     total = -(-len(starts) // config.batch_size) * horizons[-1]
     with tqdm(total=total, desc="rollouts", unit="step") as bar:
@@ -127,7 +141,9 @@ def evaluate_rollouts(
                 if k in horizons or random or draws:
                     true = test.frames[test.index["frame"][at + k]]
                 if helped:
-                    given, other = world.step(other, action, truth=true, told=draws.draws[at + k] if draws else None)
+                    given, other = world.step(
+                        other, action, truth=true, told=draws.draws[at + k] if draws else None
+                    )
                 if draws:
                     draws.see(k, predicted, true)
                 if k in horizons:
@@ -149,10 +165,15 @@ def evaluate_rollouts(
                 bar.update()
             dream = other = None
             if first == 0:
-                rows = test.index["frame"][at[:keep, None] + np.arange(1, min(SHOWN, horizons[-1]) + 1)]
+                rows = test.index["frame"][
+                    at[:keep, None] + np.arange(1, min(SHOWN, horizons[-1]) + 1)
+                ]
                 kept = [(test.frames[rows], np.stack(frames, 1))]
     table = {
-        source: {str(h): {name: _mean(np.concatenate(v)) for name, v in scores.items()} for h, scores in by_horizon.items()}
+        source: {
+            str(h): {name: _mean(np.concatenate(v)) for name, v in scores.items()}
+            for h, scores in by_horizon.items()
+        }
         for source, by_horizon in values.items()
     }
     add_skill(table)
@@ -173,10 +194,17 @@ def add_skill(table: dict[str, dict[str, dict[str, float | None]]]) -> None:
 
 
 def _mean(values: np.ndarray) -> float | None:
-    """Mean over the starts that have a value; None (null in JSON, which knows no NaN) where none has."""
+    """Mean over the starts that have a value;
+
+    None (null in JSON, which knows no NaN) where none has.
+    """
     return round(float(np.nanmean(values)), 6) if not np.isnan(values).all() else None
 
 
 def curve_rows(table: dict[str, dict[str, dict[str, float]]]) -> list[dict[str, Any]]:
     """The table as rows for a CSV: source, step and every metric."""
-    return [{"source": s, "step": int(h), **scores} for s, by_horizon in table.items() for h, scores in by_horizon.items()]
+    return [
+        {"source": s, "step": int(h), **scores}
+        for s, by_horizon in table.items()
+        for h, scores in by_horizon.items()
+    ]

@@ -1,4 +1,6 @@
-"""Phase 1.3's test: one step ahead from real frames, against the real next frame and against no change."""
+"""Phase 1.3's test: one step ahead from real frames, against the real next frame and against no
+change.
+"""
 
 from typing import Any
 
@@ -9,8 +11,8 @@ from dreamcart.data.processed import Split, history
 from dreamcart.world.model import WorldModel
 
 SAMPLE = 100
-# Past frames that a prediction here begins from, at most: every one is replayed, which with the 1,024 of the rollouts took
-# minutes for 400 steps. What a dream counts lies seldom farther back.
+# Past frames that a prediction here begins from, at most: every one is replayed, which with the
+# 1,024 of the rollouts took minutes for 400 steps. What a dream counts lies seldom farther back.
 CONTEXT = 256
 FRAMES = 64  # encoded at once: a bound on memory, for at native size they are ten megabytes
 
@@ -18,9 +20,9 @@ FRAMES = 64  # encoded at once: a bound on memory, for at native size they are t
 def single_step_report(world: WorldModel, val: Split, seed: int) -> dict[str, dict[str, Any]]:
     """Mean L1 on [0, 1] of single-step predictions, for four kinds of validation transitions.
 
-    `random`: 100 at random; `changed`: 100 in which the picture changes; `no_input`: 100 recorded without any
-    button, gravity included; `no_input_changed`: those of them that change. Each beside persistence (the
-    current frame as prediction).
+    `random`: 100 at random; `changed`: 100 in which the picture changes; `no_input`: 100 recorded
+    without any button, gravity included; `no_input_changed`: those of them that change. Each beside
+    persistence (the current frame as prediction).
     """
     rng = np.random.default_rng(seed)
     index, everything = val.index, val.transitions
@@ -36,18 +38,31 @@ def single_step_report(world: WorldModel, val: Split, seed: int) -> dict[str, di
     return report
 
 
-def start_at(world: WorldModel, split: Split, at: np.ndarray, context: int | None = None) -> tuple[np.ndarray, Any]:
+def start_at(
+    world: WorldModel, split: Split, at: np.ndarray, context: int | None = None
+) -> tuple[np.ndarray, Any]:
     """The real frames of the records `at`, uint8 [B, H, W, C], and the dream's state after them.
 
     `context` bounds the past frames that it sees, by default as many as its dynamics take.
     """
     dynamics = world.dynamics
-    depths = [min(depth, context or depth) for depth in (dynamics.history_frames, dynamics.history_actions)]
+    depths = [
+        min(depth, context or depth)
+        for depth in (dynamics.history_frames, dynamics.history_actions)
+    ]
     rows, buttons = history(split.index, split.episode_start, at, *depths)
-    distinct, place = np.unique(rows, return_inverse=True)  # most frames are in a context for many steps
-    latents = torch.cat([world.encode(split.frames[some]) for some in np.split(distinct, range(FRAMES, len(distinct), FRAMES))])
+    # most frames are in a context for many steps
+    distinct, place = np.unique(rows, return_inverse=True)
+    latents = torch.cat(
+        [
+            world.encode(split.frames[some])
+            for some in np.split(distinct, range(FRAMES, len(distinct), FRAMES))
+        ]
+    )
     context = latents[torch.from_numpy(place.reshape(rows.shape)).to(latents.device)]
-    state = world.begin(context, buttons[:, :-1], np.minimum(split.index["step"][at] + 1, rows.shape[1]))
+    state = world.begin(
+        context, buttons[:, :-1], np.minimum(split.index["step"][at] + 1, rows.shape[1])
+    )
     return split.frames[rows[:, -1]], state
 
 
@@ -60,5 +75,14 @@ def _errors(world: WorldModel, val: Split, at: np.ndarray) -> dict[str, float]:
 
 
 def _l1(true: np.ndarray, shown: np.ndarray) -> float:
-    """Mean absolute difference on [0, 1]; frame by frame, for at native size a hundred would take 150 MB as numbers."""
-    return float(np.mean([np.abs(one.astype(np.float32) - other).mean() / 255 for one, other in zip(true, shown, strict=True)]))
+    """Mean absolute difference on [0, 1]; frame by frame, for at native size a hundred would take
+    150 MB as numbers.
+    """
+    return float(
+        np.mean(
+            [
+                np.abs(one.astype(np.float32) - other).mean() / 255
+                for one, other in zip(true, shown, strict=True)
+            ]
+        )
+    )

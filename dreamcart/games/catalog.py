@@ -1,8 +1,8 @@
 """Finding games by name: a folder of games/, or an environment by the name it has in Gymnasium.
 
-`breakout` is games/breakout/game.yaml; `ALE/Assault-v5`, `Airstriker-Genesis-v0` and `VizdoomBasic-v1` need no
-folder: their buttons, keys, start state and rates come from the environment. A folder is for what needs saying, and
-may build on another game by `extends`.
+`breakout` is games/breakout/game.yaml; `ALE/Assault-v5`, `Airstriker-Genesis-v0` and
+`VizdoomBasic-v1` need no folder: their buttons, keys, start state and rates come from the
+environment. A folder is for what needs saying, and may build on another game by `extends`.
 """
 
 import difflib
@@ -20,14 +20,16 @@ from dreamcart.core.paths import ROOT, game_folder, games_folder, inside
 from dreamcart.games.keys import key_map
 from dreamcart.games.spec import GameSpec
 
-IN_EXPERIMENT = ".dvc/tmp/exps" in ROOT.as_posix()  # `dvc exp run --temp` and --queue check out what git knows
+# `dvc exp run --temp` and --queue check out what git knows
+IN_EXPERIMENT = ".dvc/tmp/exps" in ROOT.as_posix()
 
 
 @dataclass(frozen=True)
 class Platform:
     """A family of games: a module of this package, and the library behind it.
 
-    The module has `environments() -> {name: is its ROM here}` and `describe(name) -> values of a GameSpec, keys aside`.
+    The module has `environments() -> {name: is its ROM here}` and `describe(name) -> values of a
+    GameSpec, keys aside`.
     """
 
     backend: str
@@ -38,10 +40,16 @@ class Platform:
 
     def module(self) -> ModuleType | None:
         """None where the library is not installed."""
-        return importlib.import_module(f"dreamcart.games.{self.backend}") if importlib.util.find_spec(self.library) else None
+        return (
+            importlib.import_module(f"dreamcart.games.{self.backend}")
+            if importlib.util.find_spec(self.library)
+            else None
+        )
 
     def environments(self) -> dict[str, bool]:
-        """Its games by their names in Gymnasium, and whether their ROMs are here; none without the library."""
+        """Its games by their names in Gymnasium, and whether their ROMs are here; none without the
+        library.
+        """
         module = self.module()
         return module.environments() if module else {}
 
@@ -50,7 +58,9 @@ PLATFORMS = {
     "ale": Platform("ale", "Atari 2600", "ALE/", "ale_py", "pip install ale-py"),
     "retro": Platform("retro", "Consoles", "", "stable_retro", "pip install stable-retro"),
     # Without its dependencies: they are here, and its pygame-ce would overwrite pygame.
-    "vizdoom": Platform("vizdoom", "Doom", "Vizdoom", "vizdoom", "pip install --no-deps -r requirements-vizdoom.txt"),
+    "vizdoom": Platform(
+        "vizdoom", "Doom", "Vizdoom", "vizdoom", "pip install --no-deps -r requirements-vizdoom.txt"
+    ),
 }
 
 
@@ -60,7 +70,8 @@ def game_names() -> list[str]:
 
 
 def game_files(name: str) -> list[Path]:
-    """The yaml files that define a game, its own first, then what it extends; none for an environment's name.
+    """The yaml files that define a game, its own first, then what it extends; none for an
+    environment's name.
 
     Raises UserError where there is no such game.
     """
@@ -71,7 +82,8 @@ def game_files(name: str) -> list[Path]:
 
 
 def load_game(name: str) -> GameSpec:
-    """Read games/<name>/game.yaml; keys it lacks come from the game or the environment that it `extends`.
+    """Read games/<name>/game.yaml; keys it lacks come from the game or the environment that it
+    `extends`.
 
     Raises:
         UserError: no such game, or a value that is unknown, missing, or of the wrong type or range.
@@ -79,18 +91,27 @@ def load_game(name: str) -> GameSpec:
     files, environment = _chain(name)
     values: dict[str, Any] = _describe(environment, files) if environment or not files else {}
     for path in reversed(files):
-        values |= {key: value for key, value in _read(path).items() if key not in ("extends", "integration")}
-    if environment and "keys" not in values and isinstance(values["buttons"], list):  # also where a folder names fewer buttons
+        values |= {
+            key: value
+            for key, value in _read(path).items()
+            if key not in ("extends", "integration")
+        }
+    # also where a folder names fewer buttons
+    if environment and "keys" not in values and isinstance(values["buttons"], list):
         values["keys"] = key_map(map(str, values["buttons"]))
     spec = GameSpec.from_dict({"name": name} | values, _said(files[0]) if files else name)
     integration_of(name)
     if any(script.policy == "bot" for script in spec.scripts) and game_file(name, "bot.py") is None:
-        raise UserError(f"games/{name} has no bot.py, which its script 'bot' needs; use 'held' in its game.yaml.")
+        raise UserError(
+            f"games/{name} has no bot.py, which its script 'bot' needs; use 'held' in its"
+            " game.yaml."
+        )
     return spec
 
 
 def local_game(spec: GameSpec) -> GameSpec:
-    """The game of this checkout that `spec`, which may come from a dataset or a cart, means by its name.
+    """The game of this checkout that `spec`, which may come from a dataset or a cart, means by its
+    name.
 
     Raises UserError where there is none, or one of that name on another emulator.
     """
@@ -98,14 +119,16 @@ def local_game(spec: GameSpec) -> GameSpec:
     for name in ("backend", "env"):
         if getattr(own, name) != getattr(spec, name):
             raise UserError(
-                f"This dataset or cart says that {spec.name} has {name} {getattr(spec, name)!r}, and the game of that name here "
-                f"has {getattr(own, name)!r}: it is of another game, which would have to be in games/."
+                f"This dataset or cart says that {spec.name} has {name} {getattr(spec, name)!r},"
+                f" and the game of that name here has {getattr(own, name)!r}: it is of another"
+                " game, which would have to be in games/."
             )
     return own
 
 
 def integration_of(name: str) -> Path | None:
-    """The folder with the game's own stable-retro integration, in this checkout; None where stable-retro has it.
+    """The folder with the game's own stable-retro integration, in this checkout; None where
+    stable-retro has it.
 
     Raises UserError where game.yaml names a folder outside of the game's.
     """
@@ -124,11 +147,16 @@ def game_file(name: str, file: str) -> Path | None:
 
     Raises UserError where there is no such game.
     """
-    return next((path.parent / file for path in game_files(name) if (path.parent / file).is_file()), None)
+    return next(
+        (path.parent / file for path in game_files(name) if (path.parent / file).is_file()), None
+    )
 
 
 def game_module(name: str, file: str) -> ModuleType | None:
-    """The Python file `file` of a game's folder, run as a module; None where there is none, see `game_file`."""
+    """The Python file `file` of a game's folder, run as a module;
+
+    None where there is none, see `game_file`.
+    """
     source = game_file(name, file)
     if source is None:
         return None
@@ -139,10 +167,12 @@ def game_module(name: str, file: str) -> ModuleType | None:
 
 
 def game_contents(name: str) -> dict[str, str]:
-    """The files of a game's folder and of those that it extends → a hash of each; none for an environment.
+    """The files of a game's folder and of those that it extends → a hash of each; none for an
+    environment.
 
-    Left out is what no recording depends on: texts, what is built on the way to the ROM, and game.yaml itself, whose
-    values are in the spec (a comment in it changes nothing, nor does a key).
+    Left out is what no recording depends on: texts, what is built on the way to the ROM, and
+    game.yaml itself, whose values are in the spec (a comment in it changes nothing, nor does a
+    key).
     """
     folders = [path.parent for path in game_files(name)]
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
@@ -152,9 +182,15 @@ def game_contents(name: str) -> dict[str, str]:
 
 def near_names(name: str, count: int = 3) -> list[str]:
     """The names of games most like `name`: those that contain it, then those spelt alike."""
-    known = {known: _core(known) for known in (*game_names(), *(n for p in PLATFORMS.values() for n in p.environments()))}
+    known = {
+        known: _core(known)
+        for known in (*game_names(), *(n for p in PLATFORMS.values() for n in p.environments()))
+    }
     core = _core(name)
-    held = sorted((n for n, plain in known.items() if len(core) > 2 and core in plain), key=lambda n: (len(n), n))
+    held = sorted(
+        (n for n, plain in known.items() if len(core) > 2 and core in plain),
+        key=lambda n: (len(n), n),
+    )
     alike = difflib.get_close_matches(core, known.values(), 4 * count, 0.7)
     spelt = sorted((n for n in known if known[n] in alike), key=lambda n: alike.index(known[n]))
     return list(dict.fromkeys([*held, *spelt]))[:count]
@@ -167,12 +203,16 @@ def _core(name: str) -> str:
 
 
 def _chain(name: str) -> tuple[list[Path], str]:
-    """(yaml files, the environment at their end): each file extends the next; "" where the last stands alone."""
+    """(yaml files, the environment at their end): each file extends the next; "" where the last
+    stands alone.
+    """
     files: list[Path] = []
     while name:
         path = game_folder(name) / "game.yaml"
         if path in files:
-            raise UserError(f"{_said(path)} extends itself; name another game, or leave `extends` out.")
+            raise UserError(
+                f"{_said(path)} extends itself; name another game, or leave `extends` out."
+            )
         if not path.is_file():
             return files, name
         files.append(path)
@@ -186,10 +226,16 @@ def _said(path: Path) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A game.yaml. Raises UserError where it is no mapping with texts as names, or names what it extends by no text."""
+    """A game.yaml.
+
+    Raises UserError where it is no mapping with texts as names, or names what it extends by no
+    text.
+    """
     values = read_yaml(path, f"{path} is missing.")
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise UserError(f"{_said(path)} must be a mapping of settings; see games/breakout/game.yaml for one.")
+        raise UserError(
+            f"{_said(path)} must be a mapping of settings; see games/breakout/game.yaml for one."
+        )
     for key in ("extends", "integration"):
         if not isinstance(values.get(key, ""), str):
             raise UserError(f"{_said(path)}: {key} is {shown(values[key])}; it must be a text.")
@@ -203,10 +249,20 @@ def _platform(environment: str, files: list[Path]) -> Platform:
             return platform
     for platform in PLATFORMS.values():
         if platform.prefix and environment.startswith(platform.prefix) and not platform.module():
-            raise UserError(f"{environment} needs {platform.library}, which is not installed; run `{platform.install}`.")
-    where = f"games/{files[-1].parent.name}/game.yaml extends {environment!r}, and there" if files else "There"
+            raise UserError(
+                f"{environment} needs {platform.library}, which is not installed; run"
+                f" `{platform.install}`."
+            )
+    where = (
+        f"games/{files[-1].parent.name}/game.yaml extends {environment!r}, and there"
+        if files
+        else "There"
+    )
     near = ", ".join(near_names(environment))
-    hint = " A new folder in games/ is in an experiment's own checkout only after `git add games/NAME`." * IN_EXPERIMENT
+    hint = (
+        " A new folder in games/ is in an experiment's own checkout only after `git add"
+        " games/NAME`." * IN_EXPERIMENT
+    )
     raise UserError(
         f"{where} is no game {environment!r}{f' (near: {near})' if near else ''}; "
         f"`python stages/record.py games NAME` searches all that can be played here.{hint}"
@@ -216,4 +272,6 @@ def _platform(environment: str, files: list[Path]) -> Platform:
 def _describe(environment: str, files: list[Path]) -> dict[str, Any]:
     """What the environment says of itself, as values of a GameSpec."""
     platform = _platform(environment, files)
-    return {"backend": platform.backend, "env": environment} | platform.module().describe(environment)
+    return {"backend": platform.backend, "env": environment} | platform.module().describe(
+        environment
+    )

@@ -1,4 +1,6 @@
-"""The seam between Dreamcart and real emulators: one class a backend, chosen by `GameSpec.backend`."""
+"""The seam between Dreamcart and real emulators: one class a backend, chosen by
+`GameSpec.backend`.
+"""
 
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -17,10 +19,15 @@ class Emulator(Protocol):
         """Load a start state and seed the game. Returns the frame, uint8 [H, W, 3]."""
 
     def step(self, action: Iterable[int]) -> tuple[np.ndarray, float, bool, bool]:
-        """Hold the multi-hot `action` for one step. Returns frame, summed reward, terminated, truncated."""
+        """Hold the multi-hot `action` for one step.
+
+        Returns frame, summed reward, terminated, truncated.
+        """
 
     def variables(self) -> dict[str, Any]:
-        """The game's RAM variables; those named `name_000`, `name_001`, … come as one uint8 array `name`."""
+        """The game's RAM variables; those named `name_000`, `name_001`, … come as one uint8 array
+        `name`.
+        """
 
     def save(self) -> bytes:
         """The machine's whole state."""
@@ -41,11 +48,12 @@ LEAST_SIDE = 8  # pixels of a frame, after cropping
 def open_emulator(spec: GameSpec) -> Emulator:
     """Start the emulator for `spec`, and check what of it only the running game can tell.
 
-    The spec may come from a dataset or a cart. Its ROM, integration and scripts do not: they are those of the game of
-    that name in this checkout.
+    The spec may come from a dataset or a cart. Its ROM, integration and scripts do not: they are
+    those of the game of that name in this checkout.
 
     Raises:
-        UserError: the game or its ROM is missing or another, or a value of its game.yaml does not fit the running game.
+        UserError: the game or its ROM is missing or another, or a value of its game.yaml does not
+            fit the running game.
     """
     local_game(spec)
     emulator = _start(spec)
@@ -73,31 +81,48 @@ def _start(spec: GameSpec) -> Emulator:
 
 
 def _check_running(emulator: Emulator, spec: GameSpec) -> None:
-    """Raise UserError where a start state is missing, the crop leaves nothing, or a variable is none of the game's."""
-    for state in dict.fromkeys([*spec.start_states, *(script.state for script in spec.scripts if script.policy != "person")]):
+    """Raise UserError where a start state is missing, the crop leaves nothing, or a variable is
+    none of the game's.
+    """
+    for state in dict.fromkeys(
+        [
+            *spec.start_states,
+            *(script.state for script in spec.scripts if script.policy != "person"),
+        ]
+    ):
         emulator.reset(state, 0)
     known = emulator.variables()
     asked = {f"events: {event}": name for event, name in spec.events.items()}
-    asked |= {f"edge_cases: {case}": said.removeprefix("most ").split(" = ")[0] for case, said in spec.edge_cases.items()}
+    asked |= {
+        f"edge_cases: {case}": said.removeprefix("most ").split(" = ")[0]
+        for case, said in spec.edge_cases.items()
+    }
     asked |= {"seed_variable": spec.seed_variable} if spec.seed_variable else {}
     for where, name in asked.items():
         if name not in known:
             raise UserError(
-                f"The game.yaml of {spec.name} names a variable {name!r} ({where}) that {spec.env} lacks; it has "
-                f"{', '.join(sorted(known)) or 'none'}."
+                f"The game.yaml of {spec.name} names a variable {name!r} ({where}) that {spec.env}"
+                f" lacks; it has {', '.join(sorted(known)) or 'none'}."
             )
     for event, name in spec.events.items():
         if not isinstance(known[name], (int, float)):
-            raise UserError(f"The game.yaml of {spec.name} counts {event} by {name}, which is no number; name another variable.")
+            raise UserError(
+                f"The game.yaml of {spec.name} counts {event} by {name}, which is no number; name"
+                " another variable."
+            )
 
 
 def cropped(frame: np.ndarray, spec: GameSpec) -> np.ndarray:
-    """The part of the emulator's picture, uint8 [H, W, 3], that `spec.crop` leaves. Raises UserError where that is nothing."""
+    """The part of the emulator's picture, uint8 [H, W, 3], that `spec.crop` leaves.
+
+    Raises UserError where that is nothing.
+    """
     top, bottom, left, right = spec.crop
     height, width = frame.shape[:2]
     if min(height - top - bottom, width - left - right) < LEAST_SIDE:
         raise UserError(
-            f"The game.yaml of {spec.name} crops {spec.crop} (top, bottom, left, right) off a picture of {height} x {width}, which "
-            f"leaves less than {LEAST_SIDE} pixels; crop less."
+            f"The game.yaml of {spec.name} crops {spec.crop} (top, bottom, left, right) off a"
+            f" picture of {height} x {width}, which leaves less than {LEAST_SIDE} pixels; crop"
+            " less."
         )
     return np.ascontiguousarray(frame[top : height - bottom, left : width - right])

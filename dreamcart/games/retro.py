@@ -18,7 +18,8 @@ from dreamcart.games.emulator import cropped
 from dreamcart.games.spec import GameSpec
 
 POWER_ON = "PowerOn"
-# Buttons of no use in play: MODE changes what a Genesis pad is, RESET ends the game, C-MODE is the N64 pad's shift.
+# Buttons of no use in play: MODE changes what a Genesis pad is, RESET ends the game, C-MODE is the
+# N64 pad's shift.
 LEFT_OUT = {"MODE", "RESET", "C-MODE", "L3", "R3"}
 
 
@@ -44,12 +45,18 @@ class RetroEmulator:
                 render_mode="rgb_array",
             )
         except RuntimeError as problem:  # "Cannot create multiple emulator instances per process"
-            raise UserError(f"Cannot start {spec.env}: {problem}; close the other emulator of this program first.") from None
+            raise UserError(
+                f"Cannot start {spec.env}: {problem}; close the other emulator of this program"
+                " first."
+            ) from None
         names = [name or "" for name in self.env.buttons]
         missing = [name for name in spec.buttons if name not in names]
         if missing:
             has = ", ".join(filter(None, names))
-            raise UserError(f"games/{spec.name}/game.yaml names a button {missing[0]!r} that {spec.env} lacks; it has {has}.")
+            raise UserError(
+                f"games/{spec.name}/game.yaml names a button {missing[0]!r} that {spec.env} lacks;"
+                f" it has {has}."
+            )
         self.order = [names.index(name) for name in spec.buttons]
         names = list(self.env.data.lookup_all())
         self.arrays = _array_groups(names)
@@ -67,16 +74,24 @@ class RetroEmulator:
         """
         import stable_retro
 
-        if not re.fullmatch(r"\w[\w.-]*", state, re.ASCII):  # a file's name is made of it, and recordings name states too
-            raise UserError(f"{shown(state)} cannot name a start state of {self.spec.env}: letters, digits and . _ - only.")
+        # a file's name is made of it, and recordings name states too
+        if not re.fullmatch(r"\w[\w.-]*", state, re.ASCII):
+            raise UserError(
+                f"{shown(state)} cannot name a start state of {self.spec.env}: letters, digits and"
+                " . _ - only."
+            )
         try:
             if state == POWER_ON:
                 self.env.initial_state = self.switched_on
             else:
                 self.env.load_state(state, self.inttype)
         except (OSError, TypeError):
-            known = ", ".join([*sorted(stable_retro.data.list_states(self.spec.env, self.inttype)), POWER_ON])
-            raise UserError(f"{self.spec.env} has no start state {state!r}; it has {known}.") from None
+            known = ", ".join(
+                [*sorted(stable_retro.data.list_states(self.spec.env, self.inttype)), POWER_ON]
+            )
+            raise UserError(
+                f"{self.spec.env} has no start state {state!r}; it has {known}."
+            ) from None
         self.env.reset()
         if self.spec.seed_variable:
             self.env.data.set_value(self.spec.seed_variable, 1 + seed % 65535)
@@ -84,13 +99,15 @@ class RetroEmulator:
         return self.frame
 
     def step(self, action: Iterable[int]) -> tuple[np.ndarray, float, bool, bool]:
-        """Hold `action` for `frame_skip` frames; picture, variables, reward and end are read after the last of them.
+        """Hold `action` for `frame_skip` frames; picture, variables, reward and end are read after
+        the last of them.
 
         Rewards are changes of variables, so one reading a step sums those of its frames.
         """
         if self.spec.restarts and self.env.data.is_done():
             self.env.reset()
-        # RetroEnv.step would copy screen and variables every frame, which costs as much as emulating it.
+        # RetroEnv.step would copy screen and variables every frame, which costs as much as
+        # emulating it.
         self.env.em.set_button_mask(self.lines(action), 0)
         for _ in range(self.spec.frame_skip):
             self.env.em.step()
@@ -100,7 +117,9 @@ class RetroEmulator:
         return self.frame, reward, done and not (self.spec.continuing or self.spec.restarts), False
 
     def lines(self, action: Iterable[int]) -> np.ndarray:
-        """A multi-hot action in the spec's order → the pad's lines in the console's order, uint8 [its buttons]."""
+        """A multi-hot action in the spec's order → the pad's lines in the console's order, uint8
+        [its buttons].
+        """
         lines = np.zeros(len(self.env.buttons), np.uint8)
         for place, pressed in zip(self.order, action, strict=True):
             lines[place] = pressed
@@ -126,13 +145,21 @@ class RetroEmulator:
         """
         if "overlay" in stable_retro.get_system_info(self.env.system):
             return {}  # the console's words are stored with their bytes swapped
-        info = json.loads(Path(stable_retro.data.get_file_path(self.spec.env, "data.json", self.inttype)).read_text())["info"]
+        info = json.loads(
+            Path(
+                stable_retro.data.get_file_path(self.spec.env, "data.json", self.inttype)
+            ).read_text()
+        )["info"]
         blocks = {}
         for name, members in self.arrays.items():
             first = info[members[0]]["address"]
             wanted = [{"address": first + place, "type": "|u1"} for place in range(len(members))]
             for start, block in self.env.data.memory.blocks.items():
-                if start <= first and first + len(members) <= start + len(block) and [info[m] for m in members] == wanted:
+                if (
+                    start <= first
+                    and first + len(members) <= start + len(block)
+                    and [info[m] for m in members] == wanted
+                ):
                     blocks[name] = (start, first - start)
         return blocks
 
@@ -145,20 +172,30 @@ class RetroEmulator:
         self.env.data.update_ram()
 
     def versions(self) -> dict[str, str]:
-        return {"emulator": "stable-retro", "emulator_version": self.version, "rom_sha1": self.rom_sha1}
+        return {
+            "emulator": "stable-retro",
+            "emulator_version": self.version,
+            "rom_sha1": self.rom_sha1,
+        }
 
     def close(self) -> None:
         self.env.close()
 
 
 def _check_rom(spec: GameSpec, stable_retro: Any, kind: Any, integration: Path | None) -> str:
-    """The SHA-1 of the game's ROM as stable-retro counts it. Raises UserError where it is missing or another."""
+    """The SHA-1 of the game's ROM as stable-retro counts it.
+
+    Raises UserError where it is missing or another.
+    """
     try:
         path = Path(stable_retro.data.get_romfile_path(spec.env, kind))
     except FileNotFoundError:
         known = stable_retro.data.list_games(kind)
         if spec.env not in known and not (integration and (integration / spec.env).is_dir()):
-            raise UserError(f"stable-retro knows no game {spec.env!r}; correct `env` in games/{spec.name}/game.yaml.") from None
+            raise UserError(
+                f"stable-retro knows no game {spec.env!r}; correct `env` in"
+                f" games/{spec.name}/game.yaml."
+            ) from None
         if integration and (integration / "src").is_dir():  # Dreamcart's own, built from that
             how = f"restore it with `git checkout {integration.relative_to(ROOT)}`"
         else:
@@ -167,14 +204,16 @@ def _check_rom(spec: GameSpec, stable_retro: Any, kind: Any, integration: Path |
     found, wanted = _rom_hashes(path)
     if not set(found) & wanted:
         raise UserError(
-            f"{path.name} of {spec.title} is not the ROM that the integration was made for: its SHA-1 is "
-            f"{found[0]}, wanted {sorted(wanted)[0]}; put the right file in its place."
+            f"{path.name} of {spec.title} is not the ROM that the integration was made for: its"
+            f" SHA-1 is {found[0]}, wanted {sorted(wanted)[0]}; put the right file in its place."
         )
     return sorted(set(found) & wanted)[0]
 
 
 def _rom_hashes(path: Path) -> tuple[list[str], set[str]]:
-    """SHA-1 of a ROM, whole and without a 16-byte iNES header (stable-retro's), and those that its integration accepts."""
+    """SHA-1 of a ROM, whole and without a 16-byte iNES header (stable-retro's), and those that its
+    integration accepts.
+    """
     content = path.read_bytes()
     found = [hashlib.sha1(content).hexdigest(), hashlib.sha1(content[16:]).hexdigest()]
     hash_file = path.parent / "rom.sha"
@@ -192,22 +231,30 @@ def _array_groups(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def environments() -> dict[str, bool]:
-    """stable-retro's games by name, and whether their ROMs have been imported (and are the right ones)."""
+    """stable-retro's games by name, and whether their ROMs have been imported (and are the right
+    ones).
+    """
     data = library().data
     return {name: has_rom(name) for name in data.list_games(data.Integrations.STABLE)}
 
 
 def has_rom(env: str, folder: Path | None = None) -> bool:
-    """Is the right ROM of `env` here: in stable-retro itself, or in an integration of our own at `folder`?"""
+    """Is the right ROM of `env` here: in stable-retro itself, or in an integration of our own at
+    `folder`?
+    """
     data = library().data
     folder = (folder or Path(data.path()) / "stable") / env
     held = os.listdir(folder) if folder.is_dir() else []
-    roms = [folder / f"rom{extension}" for extension in data.EMU_EXTENSIONS if f"rom{extension}" in held]
+    roms = [
+        folder / f"rom{extension}" for extension in data.EMU_EXTENSIONS if f"rom{extension}" in held
+    ]
     return any(set(found) & wanted for found, wanted in map(_rom_hashes, roms))
 
 
 def describe(env: str) -> dict[str, Any]:
-    """Values of a GameSpec for a game that stable-retro knows, ROM or not: its pad, its default state, its variables."""
+    """Values of a GameSpec for a game that stable-retro knows, ROM or not: its pad, its default
+    state, its variables.
+    """
     stable_retro = library()
     folder = Path(stable_retro.data.path()) / "stable" / env
     name, console = env.rpartition("-v")[0].rsplit("-", 1)
@@ -226,7 +273,10 @@ def describe(env: str) -> dict[str, Any]:
         "events": {"points": "score"} if "score" in variables else {},
         "start_states": [state],
         # START pauses most games: seldom, or half of what is recorded stands still.
-        "scripts": [{"policy": "play", "state": state, "share": 0.9}, {"policy": "held", "state": state, "share": 0.1}],
+        "scripts": [
+            {"policy": "play", "state": state, "share": 0.9},
+            {"policy": "held", "state": state, "share": 0.1},
+        ],
     }
 
 

@@ -1,7 +1,7 @@
 """GameSpec: what the pipeline must know of a game (where it comes from: `catalog`).
 
-It travels with the data and with the models, so that a dream can be played by button *name* on a machine
-that has neither the game folder nor an emulator.
+It travels with the data and with the models, so that a dream can be played by button *name* on a
+machine that has neither the game folder nor an emulator.
 """
 
 import dataclasses
@@ -16,17 +16,23 @@ from dreamcart.games.paddles import paddles_of
 
 PLAIN = Pattern(rf"\w[\w.-]{{0,{LONGEST_NAME}}}", "letters, digits and . _ -, a letter first")
 Address = Annotated[int, (0, 127)]  # in the Atari's 128 bytes of RAM
-Text = Annotated[str, Pattern(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}", "1 to 200 characters on one line")]
+Text = Annotated[
+    str, Pattern(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}", "1 to 200 characters on one line")
+]
 Button = Annotated[str, PLAIN]
 State = Annotated[str, PLAIN]  # the emulators make a file's name of it
 Variable = Annotated[str, PLAIN]
-Condition = Annotated[str, Pattern(r"most [\w.-]+|[\w.-]+ = -?\w[\w.]*", "'VARIABLE = VALUE' or 'most VARIABLE'")]
+Condition = Annotated[
+    str, Pattern(r"most [\w.-]+|[\w.-]+ = -?\w[\w.]*", "'VARIABLE = VALUE' or 'most VARIABLE'")
+]
 LEAST_RATE = 0.1  # steps a second: below it nobody plays
 
 
 @dataclass(frozen=True)
 class Script:
-    """One kind of scripted play: which policy starts from which state, for which share of the episodes."""
+    """One kind of scripted play: which policy starts from which state, for which share of the
+    episodes.
+    """
 
     policy: Literal["play", "held", "menu", "lean", "bot", "person"]
     state: Annotated[str, Pattern(rf"(\w[\w.-]{{0,{LONGEST_NAME}}})?", PLAIN.words)] = ""
@@ -37,40 +43,49 @@ class Script:
 class GameSpec:
     """A game as the pipeline sees it.
 
-    `buttons` fixes the order of the multi-hot action vector; `crop` is (top, bottom, left, right) pixels cut
-    off the emulator's picture; `frame_skip` emulator frames make one model step, `fps` is the emulator's
-    native rate, so the model runs at fps / frame_skip steps a second.
+    `buttons` fixes the order of the multi-hot action vector; `crop` is (top, bottom, left, right)
+    pixels cut off the emulator's picture; `frame_skip` emulator frames make one model step, `fps`
+    is the emulator's native rate, so the model runs at fps / frame_skip steps a second.
 
-    Where the game's files are (ROM, integration, bot) is no part of it: they are looked up in games/ by `name`.
+    Where the game's files are (ROM, integration, bot) is no part of it: they are looked up in
+    games/ by `name`.
     """
 
     name: str
     title: Text
     backend: Literal["retro", "ale", "vizdoom"]
-    env: Annotated[str, Pattern(r"\w[\w.-]*(/\w[\w.-]*)?", "a name as Gymnasium or stable-retro has it")]
+    env: Annotated[
+        str, Pattern(r"\w[\w.-]*(/\w[\w.-]*)?", "a name as Gymnasium or stable-retro has it")
+    ]
     buttons: Annotated[list[Button], (1, 64)]
     keys: Annotated[dict[Button, Text], (0, 64)]
     fps: Annotated[float, (1.0, 1000.0)]
     frame_skip: Annotated[int, (1, 240)]
     scripts: Annotated[list[Script], (1, 1000)]
     start_states: Annotated[list[State], (0, 1000)] = field(default_factory=list)
-    crop: Annotated[list[Annotated[int, (0, 4096)]], (4, 4)] = field(default_factory=lambda: [0, 0, 0, 0])
-    # RAM variable poked after a reset with 1 + (seed mod 65535), for games that draw from a generator.
+    crop: Annotated[list[Annotated[int, (0, 4096)]], (4, 4)] = field(
+        default_factory=lambda: [0, 0, 0, 0]
+    )
+    # RAM variable poked after a reset with 1 + (seed mod 65535), for games that draw from a
+    # generator.
     seed_variable: Annotated[str, Pattern(r"[\w.-]*", "the name of a variable")] = ""
-    # What no picture tells decides some of what happens (a counter in RAM, say): a dream of it must draw.
+    # What no picture tells decides some of what happens (a counter in RAM, say): a dream of it must
+    # draw.
     hidden: bool = False
     # Variable -> its address, for Atari games; stable-retro has its own list in data.json.
     ram: Annotated[dict[Variable, Address], (0, 128)] = field(default_factory=dict)
     # The game goes on after its own "done" (game over is a screen like any other).
     continuing: bool = False
-    # After its own "done" a console's game begins anew from its start state, at the next step; Atari's and Doom's do so
-    # where they are `continuing`.
+    # After its own "done" a console's game begins anew from its start state, at the next step;
+    # Atari's and Doom's do so where they are `continuing`.
     restarts: bool = False
-    # How recordings hold its frames, both without loss: PNG put together from strips that come again, or WebP.
+    # How recordings hold its frames, both without loss: PNG put together from strips that come
+    # again, or WebP.
     images: Literal["png", "webp"] = "png"
     # Event name -> RAM variable whose increase counts as one such event.
     events: Annotated[dict[Text, Variable], (0, 100)] = field(default_factory=dict)
-    # Edge case -> "variable = value", or "most array": the frame where that array has most non-zero entries.
+    # Edge case -> "variable = value", or "most array": the frame where that array has most non-zero
+    # entries.
     edge_cases: Annotated[dict[Text, Condition], (0, 100)] = field(default_factory=dict)
 
     @property
@@ -90,15 +105,22 @@ class GameSpec:
 
     @property
     def paddles(self) -> list[tuple[int, int, float]]:
-        """Knobs that buttons turn and no picture shows: of each the numbers of the buttons that turn it back and on, and
-        the share of its whole way that a step turns it."""
+        """Knobs that buttons turn and no picture shows: of each the numbers of the buttons that
+        turn it back and on, and the share of its whole way that a step turns it.
+        """
         return paddles_of(self.env, self.buttons, self.frame_skip) if self.backend == "ale" else []
 
     def vector(self, pressed: set[str]) -> list[int]:
-        """Button names -> multi-hot list in `buttons` order. Raises UserError for an unknown name."""
+        """Button names -> multi-hot list in `buttons` order.
+
+        Raises UserError for an unknown name.
+        """
         unknown = pressed - set(self.buttons)
         if unknown:
-            raise UserError(f"{self.title} has no button {shown(min(unknown))}; it has {', '.join(self.buttons)}.")
+            raise UserError(
+                f"{self.title} has no button {shown(min(unknown))}; it has"
+                f" {', '.join(self.buttons)}."
+            )
         return [int(name in pressed) for name in self.buttons]
 
     def to_dict(self) -> dict[str, Any]:
@@ -109,10 +131,11 @@ class GameSpec:
     def from_dict(values: dict[str, Any], source: str = "The game") -> "GameSpec":
         """Make a spec of what `to_dict` gave, or of what somebody wrote.
 
-        `source` says in messages where it was read. Raises UserError on keys that are unknown or missing, values of
-        another type or range, and values that do not go together.
+        `source` says in messages where it was read. Raises UserError on keys that are unknown or
+        missing, values of another type or range, and values that do not go together.
         """
-        if isinstance(values, dict):  # datasets and carts of the first formats say where their maker's files were
+        # datasets and carts of the first formats say where their maker's files were
+        if isinstance(values, dict):
             values = {key: value for key, value in values.items() if key != "integration"}
         spec = build(GameSpec, values, "", source)
         for problem in _problems(spec):
@@ -138,4 +161,7 @@ def _problems(spec: GameSpec) -> Iterator[str]:
     if not sum(script.share for script in spec.scripts) > 0:
         yield "scripts has no share above 0, so nothing would be recorded"
     if spec.step_rate < LEAST_RATE:
-        yield f"fps {spec.fps:g} with frame_skip {spec.frame_skip} is less than {LEAST_RATE} steps a second; raise fps"
+        yield (
+            f"fps {spec.fps:g} with frame_skip {spec.frame_skip} is less than {LEAST_RATE} steps a"
+            " second; raise fps"
+        )

@@ -1,4 +1,6 @@
-"""VizDoom (Doom's engine with scenarios for learning) behind the Emulator seam; an optional library."""
+"""VizDoom (Doom's engine with scenarios for learning) behind the Emulator seam; an optional
+library.
+"""
 
 import contextlib
 import hashlib
@@ -26,10 +28,12 @@ OWN_VARIABLES = ("score", "rounds")
 
 
 class VizdoomEmulator:
-    """A scenario, stepped `frame_skip` tics at a time with buttons by name. The picture is the screen, 120 x 160.
+    """A scenario, stepped `frame_skip` tics at a time with buttons by name. The picture is the
+    screen, 120 x 160.
 
-    Other buffers of a Gymnasium VizDoom observation (depth, labels, map) are not drawn; its game variables are
-    `variables()`. Delta buttons (so many degrees at once) are no buttons that one can hold, and are left out.
+    Other buffers of a Gymnasium VizDoom observation (depth, labels, map) are not drawn; its game
+    variables are `variables()`. Delta buttons (so many degrees at once) are no buttons that one can
+    hold, and are left out.
     """
 
     def __init__(self, spec: GameSpec) -> None:
@@ -37,7 +41,8 @@ class VizdoomEmulator:
             import vizdoom
         except ModuleNotFoundError:
             raise UserError(
-                f"{spec.title} needs vizdoom, which is not installed; run `pip install --no-deps -r requirements-vizdoom.txt`."
+                f"{spec.title} needs vizdoom, which is not installed; run `pip install --no-deps -r"
+                " requirements-vizdoom.txt`."
             ) from None
         self.spec, self.vizdoom = spec, vizdoom
         self.game, file = _configured(spec.env, spec.name)
@@ -45,7 +50,10 @@ class VizdoomEmulator:
         missing = [name for name in spec.buttons if name not in available]
         if missing:
             has = ", ".join(available)
-            raise UserError(f"games/{spec.name}/game.yaml names a button {missing[0]!r} that {spec.env} lacks; it has {has}.")
+            raise UserError(
+                f"games/{spec.name}/game.yaml names a button {missing[0]!r} that {spec.env} lacks;"
+                f" it has {has}."
+            )
         self.game.set_available_buttons([getattr(vizdoom.Button, name) for name in spec.buttons])
         for name in COUNTERS:
             if name not in [variable.name for variable in self.game.get_available_game_variables()]:
@@ -60,21 +68,28 @@ class VizdoomEmulator:
             getattr(self.game, f"set_{buffer}_buffer_enabled")(False)
         self.rom_sha1 = hashlib.sha1(file.read_bytes()).hexdigest()
         self.scratch = tempfile.TemporaryDirectory(prefix="dreamcart-vizdoom-")
-        # The engine is a process of its own and outlives ours unless told to stop, also where a pool ends its workers.
+        # The engine is a process of its own and outlives ours unless told to stop, also where a
+        # pool ends its workers.
         self.at_exit = multiprocessing.util.Finalize(None, self._stop, exitpriority=10)
         if multiprocessing.parent_process():
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         try:
-            with contextlib.chdir(self.scratch.name):  # where the engine leaves its settings, when it starts and ends
+            # where the engine leaves its settings, when it starts and ends
+            with contextlib.chdir(self.scratch.name):
                 self.game.init()
         except vizdoom.FileDoesNotExistException as problem:
-            raise UserError(f"Cannot start {spec.env}: {str(problem).rstrip('.')}; put your own copy there.") from None
+            raise UserError(
+                f"Cannot start {spec.env}: {str(problem).rstrip('.')}; put your own copy there."
+            ) from None
         self.reset(START, 0)
 
     def reset(self, state: str, seed: int) -> np.ndarray:
         """Begin a round by `seed`. The only state is `Start`."""
         if state != START:
-            raise UserError(f"{self.spec.title} has no start state {state!r}; VizDoom's scenarios have {START!r} only.")
+            raise UserError(
+                f"{self.spec.title} has no start state {state!r}; VizDoom's scenarios have"
+                f" {START!r} only."
+            )
         self.seed, self.held = seed, []
         self.score, self.rounds = 0.0, 0
         self._begin()
@@ -83,17 +98,24 @@ class VizdoomEmulator:
     def step(self, action: Iterable[int]) -> tuple[np.ndarray, float, bool, bool]:
         """Hold `action` for `frame_skip` tics; the reward is the sum of all.
 
-        The engine draws nothing at a round's end: the last picture stays. The next step begins another round where
-        the spec says `continuing`; else the game stands still.
+        The engine draws nothing at a round's end: the last picture stays. The next step begins
+        another round where the spec says `continuing`; else the game stands still.
         """
         reward = self._advance([int(pressed) for pressed in action])
         ended = self.game.is_episode_finished()
         return self._crop(), reward, ended and not self.spec.continuing, False
 
     def variables(self) -> dict[str, Any]:
-        """The scenario's variables and a few counters, `score` (the sum of all rewards) and `rounds` that are over."""
-        named = {variable.name.lower(): self.game.get_game_variable(variable) for variable in self.counted}
-        plain = {name: int(value) if value == int(value) else value for name, value in named.items()}
+        """The scenario's variables and a few counters, `score` (the sum of all rewards) and
+        `rounds` that are over.
+        """
+        named = {
+            variable.name.lower(): self.game.get_game_variable(variable)
+            for variable in self.counted
+        }
+        plain = {
+            name: int(value) if value == int(value) else value for name, value in named.items()
+        }
         return plain | {"score": self.score, "rounds": self.rounds}
 
     def save(self) -> bytes:
@@ -101,14 +123,20 @@ class VizdoomEmulator:
         return json.dumps({"seed": self.seed, "held": self.held}).encode()
 
     def restore(self, state: bytes) -> None:
-        """Play it again, which takes half a millisecond a step; undrawn it would not come out the same."""
+        """Play it again, which takes half a millisecond a step; undrawn it would not come out the
+        same.
+        """
         saved = json.loads(state)
         self.reset(START, saved["seed"])
         for action in saved["held"]:
             self._advance(action)
 
     def versions(self) -> dict[str, str]:
-        return {"emulator": "vizdoom", "emulator_version": self.vizdoom.__version__, "rom_sha1": self.rom_sha1}
+        return {
+            "emulator": "vizdoom",
+            "emulator_version": self.vizdoom.__version__,
+            "rom_sha1": self.rom_sha1,
+        }
 
     def close(self) -> None:
         self.at_exit()  # once
@@ -145,21 +173,30 @@ class VizdoomEmulator:
 
 
 def environments() -> dict[str, bool]:
-    """VizDoom's environments in Gymnasium, and whether the game data they need is here (Doom's own is for sale).
+    """VizDoom's environments in Gymnasium, and whether the game data they need is here (Doom's own
+    is for sale).
 
     Of environments that differ in their action space alone, the first: buttons are buttons.
     """
     found, told = {}, set()
     for name, kwargs in _registered().items():
-        what = json.dumps({key: value for key, value in kwargs.items() if key != "max_buttons_pressed"}, sort_keys=True)
-        if what not in told and "udio" not in name and "otifications" not in name:  # a sound or a text is no picture
+        what = json.dumps(
+            {key: value for key, value in kwargs.items() if key != "max_buttons_pressed"},
+            sort_keys=True,
+        )
+        # a sound or a text is no picture
+        if what not in told and "udio" not in name and "otifications" not in name:
             told.add(what)
-            found[name] = all(path.is_file() for path in _data_files(kwargs["scenario_config_file"]))
+            found[name] = all(
+                path.is_file() for path in _data_files(kwargs["scenario_config_file"])
+            )
     return found
 
 
 def describe(env: str) -> dict[str, Any]:
-    """Values of a GameSpec for a scenario: all its buttons that can be held, 35 steps a second, round after round."""
+    """Values of a GameSpec for a scenario: all its buttons that can be held, 35 steps a second,
+    round after round.
+    """
     game, _ = _configured(env, "")
     name = re.sub(r"-v\d+$|^Vizdoom", "", env)
     return {
@@ -188,12 +225,17 @@ def _registered() -> dict[str, dict[str, Any]]:
 
 
 def _configured(env: str, folder: str) -> tuple[Any, Path]:
-    """(the game as its scenario says, not begun; the file with its map). Raises UserError for an unknown one."""
+    """(the game as its scenario says, not begun; the file with its map).
+
+    Raises UserError for an unknown one.
+    """
     import vizdoom
 
     registered = _registered()
     if env not in registered:
-        raise UserError(f"vizdoom knows no game {env!r}; correct `env` in games/{folder}/game.yaml.")
+        raise UserError(
+            f"vizdoom knows no game {env!r}; correct `env` in games/{folder}/game.yaml."
+        )
     kwargs, game = registered[env], vizdoom.DoomGame()
     game.load_config(str(Path(vizdoom.scenarios_path) / kwargs["scenario_config_file"]))
     if "doom_map" in kwargs:
@@ -202,7 +244,10 @@ def _configured(env: str, folder: str) -> tuple[Any, Path]:
     files = _data_files(kwargs["scenario_config_file"])
     missing = [path for path in files if not path.is_file()]
     if missing and folder:
-        raise UserError(f"The game data of {env} is missing: copy your own {missing[0].name} to {missing[0].parent}.")
+        raise UserError(
+            f"The game data of {env} is missing: copy your own {missing[0].name} to"
+            f" {missing[0].parent}."
+        )
     return game, files[-1]
 
 
@@ -221,4 +266,8 @@ def _buttons(game: Any) -> list[str]:
     """The names of a game's buttons that can be held."""
     import vizdoom
 
-    return [button.name for button in game.get_available_buttons() if not vizdoom.is_delta_button(button)]
+    return [
+        button.name
+        for button in game.get_available_buttons()
+        if not vizdoom.is_delta_button(button)
+    ]

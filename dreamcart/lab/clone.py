@@ -1,7 +1,9 @@
-"""A clone of the repository, in which experiments run one after another, so that nobody's work is touched.
+"""A clone of the repository, in which experiments run one after another, so that nobody's work is
+touched.
 
-It is at the committed state and has the repository's cache: what two runs share is made once. It stays, and with it the
-checkpoints, which all clones share: a run that was killed goes on in the middle of its training, in whichever clone.
+It is at the committed state and has the repository's cache: what two runs share is made once. It
+stays, and with it the checkpoints, which all clones share: a run that was killed goes on in the
+middle of its training, in whichever clone.
 """
 
 import subprocess
@@ -22,7 +24,9 @@ class StoppedError(Exception):
 
 def call(*command: str, at: Path, environment: Mapping[str, str]) -> str:
     """Output of a command. Raises UserError where it fails."""
-    done = subprocess.run(command, cwd=at, env=environment, text=True, capture_output=True, check=False)
+    done = subprocess.run(
+        command, cwd=at, env=environment, text=True, capture_output=True, check=False
+    )
     if done.returncode:
         said = done.stderr.strip().splitlines()
         raise UserError(f"`{' '.join(command)}` failed: {said[-1] if said else 'no message'}.")
@@ -33,12 +37,16 @@ class Clone:
     """A place where one run at a time is made.
 
     Args:
-        root: the repository; number: 1 for its first clone (.dvc/tmp/experiments), 2 for the next (…/experiments-2), and so on.
+        root: the repository; number: 1 for its first clone (.dvc/tmp/experiments), 2 for the next
+            (…/experiments-2), and so on.
     """
 
     def __init__(self, root: Path, number: int, environment: Mapping[str, str]) -> None:
         first = root / ".dvc" / "tmp" / "experiments"
-        self.root, self.path = root, first if number == 1 else first.with_name(f"{first.name}-{number}")
+        self.root, self.path = (
+            root,
+            (first if number == 1 else first.with_name(f"{first.name}-{number}")),
+        )
         self.environment = {**environment, "DREAMCART_CHECKPOINTS": str(first / "checkpoints")}
         self.lock, self.stopped = threading.Lock(), threading.Event()
         self.process: subprocess.Popen | None = None
@@ -52,29 +60,47 @@ class Clone:
         commit = self.git("rev-parse", "HEAD", at=self.root)
         if not (self.path / ".git").exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.git("clone", "-q", "--shared", "--no-checkout", str(self.root), str(self.path), at=self.root)
+            self.git(
+                "clone",
+                "-q",
+                "--shared",
+                "--no-checkout",
+                str(self.root),
+                str(self.path),
+                at=self.root,
+            )
         self.git("fetch", "-q", str(self.root), "HEAD")
         for reference in self.git("for-each-ref", "--format=%(refname)", "refs/exps").split():
-            self.git("update-ref", "-d", reference)  # finished ones are fetched; others are of a killed run
+            # finished ones are fetched; others are of a killed run
+            self.git("update-ref", "-d", reference)
         self.git("checkout", "-q", "-f", "--detach", commit)
         self.git("clean", "-fdq")
-        (self.path / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)  # of a killed run: nobody else is at work here
+        # of a killed run: nobody else is at work here
+        (self.path / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
         if not (self.path / ".dvc" / "config.local").is_file():
             cache = call("dvc", "cache", "dir", at=self.root, environment=self.environment)
             where = ["cache.dir", str((self.root / cache).resolve())]
             call("dvc", "config", "--local", *where, at=self.path, environment=self.environment)
 
     def run(self, command: list[str], log: Path, mode: str = "a") -> int:
-        """The exit status of a command, whose output goes to `log`. Raises StoppedError where the runs were stopped."""
+        """The exit status of a command, whose output goes to `log`.
+
+        Raises StoppedError where the runs were stopped.
+        """
         with open(log, mode) as output:
             with self.lock:
                 if self.stopped.is_set():
                     raise StoppedError
                 self.process = subprocess.Popen(
-                    command, cwd=self.path, env=self.environment, stdout=output, stderr=subprocess.STDOUT
+                    command,
+                    cwd=self.path,
+                    env=self.environment,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
                 )
             status = self.process.wait()
-        if self.stopped.wait(PATIENCE if status else 0):  # a Ctrl-C ends a command before its runner has heard of it
+        # a Ctrl-C ends a command before its runner has heard of it
+        if self.stopped.wait(PATIENCE if status else 0):
             raise StoppedError
         return status
 
@@ -89,7 +115,10 @@ class Clone:
                 self.process.kill()
 
     def publish(self, run: Run) -> str:
-        """Fetch the finished experiment into the repository, in place of an older one of its name. Returns its reference."""
+        """Fetch the finished experiment into the repository, in place of an older one of its name.
+
+        Returns its reference.
+        """
         ours = self.git("for-each-ref", "--format=%(refname)", "refs/exps/").split()
         reference = next((ref for ref in ours if ref.endswith("/" + run.reference)), None)
         if reference is None:

@@ -1,4 +1,6 @@
-"""The scoreboard: every criterion of a list beside what its recorded runs have shown, as Markdown."""
+"""The scoreboard: every criterion of a list beside what its recorded runs have shown, as
+Markdown.
+"""
 
 import math
 import shlex
@@ -13,36 +15,73 @@ SPEEDS = ("steps_per_second",)  # last keys of what depends on what else the mac
 SIGNS = {"pass": "✔ pass", "miss": "✘ miss", "shown": "shown", "not run": "○ not run"}
 
 
-def scoreboard(plan: Plan, name: str, full: Results, quick: Results, current: dict[str, dict[str, str]]) -> str:
+def scoreboard(
+    plan: Plan, name: str, full: Results, quick: Results, current: dict[str, dict[str, str]]
+) -> str:
     """The page.
 
     Args:
-        name: of the list, whose command is scripts/`name`.py; full, quick: recorded runs, see `results.load_results`.
-        current: fingerprints that runs would have now, by "experiment-sN": others ran on other code or params, and say so.
+        name: of the list, whose command is scripts/`name`.py; full, quick: recorded runs, see
+            `results.load_results`.
+        current: fingerprints that runs would have now, by "experiment-sN": others ran on other code
+            or params, and say so.
     """
-    judged = [(criterion, judge(criterion, full)) for item in plan.items.values() for criterion in item.criteria]
+    judged = [
+        (criterion, judge(criterion, full))
+        for item in plan.items.values()
+        for criterion in item.criteria
+    ]
     states = Counter(verdict.state for _, verdict in judged)
-    open_misses = sum(verdict.state == "miss" and not criterion.tried for criterion, verdict in judged)
+    open_misses = sum(
+        verdict.state == "miss" and not criterion.tried for criterion, verdict in judged
+    )
     old, shared = stale(full, current), beside_others(full)
     lines = [
         f"# {plan.title}",
         "",
-        f"Written by `python scripts/{name}.py page` from the recorded runs in `experiments/results/{name}`; not by hand.",
-        f"`python scripts/{name}.py run` makes them (`--quick` a smaller set), `python scripts/{name}.py run NAME` one.",
+        (
+            f"Written by `python scripts/{name}.py page` from the recorded runs in"
+            f" `experiments/results/{name}`; not by hand."
+        ),
+        (
+            f"`python scripts/{name}.py run` makes them (`--quick` a smaller set), `python"
+            f" scripts/{name}.py run NAME` one."
+        ),
         "",
-        f"**{len(judged)} criteria: {states['pass']} pass, {states['miss']} miss{_unexplained(open_misses)}, "
-        f"{states['not run']} not run, {states['shown']} pictures shown.** Measured values are means over seeds ± their standard "
-        "deviation; a difference is taken seed by seed. The last column is the same of the quick set, which judges nothing.",
+        (
+            f"**{len(judged)} criteria: {states['pass']} pass, {states['miss']}"
+            f" miss{_unexplained(open_misses)}, {states['not run']} not run, {states['shown']}"
+            " pictures shown.** Measured values are means over seeds ± their standard deviation; a"
+            " difference is taken seed by seed. The last column is the same of the quick set,"
+            " which judges nothing."
+        ),
     ]
     if old:
-        lines += ["", f"† {len(old)} of the {len(full)} recorded runs are of other code or settings than the present ones."]
+        lines += [
+            "",
+            (
+                f"† {len(old)} of the {len(full)} recorded runs are of other code or settings than"
+                " the present ones."
+            ),
+        ]
     if shared:
-        lines += ["", f"‡ {shared}: speeds and minutes so marked are of that share of the machine, beside other work."]
+        lines += [
+            "",
+            (
+                f"‡ {shared}: speeds and minutes so marked are of that share of the machine, beside"
+                " other work."
+            ),
+        ]
     for number, item in plan.items.items():
         lines += ["", f"## {number} · {item.asks}", ""]
-        lines += ["| criterion | required | measured | | made by | quick set |", "|---|---|---|---|---|---|"]
+        lines += [
+            "| criterion | required | measured | | made by | quick set |",
+            "|---|---|---|---|---|---|",
+        ]
         for criterion in item.criteria:
-            lines.append(_row(criterion, judge(criterion, full), judge(criterion, quick), full, old))
+            lines.append(
+                _row(criterion, judge(criterion, full), judge(criterion, quick), full, old)
+            )
         lines += _pictures([c for c in item.criteria if c.picture], full)
         lines += _words(item.criteria, full, item.learned)
     return "\n".join([*lines, "", *_runs(plan, name, full, quick, old)]) + "\n"
@@ -54,8 +93,15 @@ def _unexplained(misses: int) -> str:
 
 def beside_others(results: Results) -> str:
     """How the runs were made that were not made one at a time; nothing where all were."""
-    made = Counter((result["jobs"], result["threads"]) for result in results.values() if result.get("jobs", 1) > 1)
-    ways = [f"{count} runs were made {jobs} at a time, on cores: {threads} each" for (jobs, threads), count in sorted(made.items())]
+    made = Counter(
+        (result["jobs"], result["threads"])
+        for result in results.values()
+        if result.get("jobs", 1) > 1
+    )
+    ways = [
+        f"{count} runs were made {jobs} at a time, on cores: {threads} each"
+        for (jobs, threads), count in sorted(made.items())
+    ]
     return "; ".join(ways)
 
 
@@ -81,17 +127,34 @@ def words(verdict: Verdict) -> str:
     return f"{number(verdict.mean)} ± {verdict.spread:.2g} ({len(verdict.values)} seeds)"
 
 
-def _row(criterion: Criterion, verdict: Verdict, quick: Verdict, full: Results, old: set[str]) -> str:
-    metrics = [metric for metric in (criterion.value, criterion.minus, criterion.over, criterion.picture) if metric]
+def _row(
+    criterion: Criterion, verdict: Verdict, quick: Verdict, full: Results, old: set[str]
+) -> str:
+    metrics = [
+        metric
+        for metric in (criterion.value, criterion.minus, criterion.over, criterion.picture)
+        if metric
+    ]
     names = list(dict.fromkeys(run for metric in metrics for run in runs_of(metric)))
-    on = sorted({result["device"] for (name, _), result in full.items() if name in names and "GPU" in result["device"]})
+    on = sorted(
+        {
+            result["device"]
+            for (name, _), result in full.items()
+            if name in names and "GPU" in result["device"]
+        }
+    )
     made = ", ".join(f"`{name}`" for name in names) + "".join(f" ({device})" for device in on)
     mark = " †" if old & set(verdict.runs) else ""
-    if criterion.value.endswith(SPEEDS) and any(full[_key(name)].get("jobs", 1) > 1 for name in verdict.runs):
+    if criterion.value.endswith(SPEEDS) and any(
+        full[_key(name)].get("jobs", 1) > 1 for name in verdict.runs
+    ):
         mark += " ‡"
     what = "picture" if criterion.picture else criterion.bar
     quickly = words(quick) if quick.values else "–"
-    return f"| {criterion.says} | {_safe(what)} | {words(verdict)}{mark} | {SIGNS[verdict.state]} | {made} | {quickly} |"
+    return (
+        f"| {criterion.says} | {_safe(what)} | {words(verdict)}{mark} | {SIGNS[verdict.state]} |"
+        f" {made} | {quickly} |"
+    )
 
 
 def _key(name: str) -> tuple[str, int]:
@@ -110,12 +173,20 @@ def _pictures(criteria: list[Criterion], full: Results) -> list[str]:
         (run,), picture = runs_of(criterion.picture), criterion.picture.split(":")[1]
         path = full.get((run, 0), {}).get("pictures", {}).get(picture)
         if path:
-            lines += ["", f"![{criterion.says}]({path})", "", f"*{criterion.says}: `{run}`, seed 0.*"]
+            lines += [
+                "",
+                f"![{criterion.says}]({path})",
+                "",
+                f"*{criterion.says}: `{run}`, seed 0.*",
+            ]
     return lines
 
 
 def _words(criteria: list[Criterion], full: Results, learned: str) -> list[str]:
-    """What was learned, and for each miss its analysis, or that there is none yet. Nothing is said of what was not run."""
+    """What was learned, and for each miss its analysis, or that there is none yet.
+
+    Nothing is said of what was not run.
+    """
     verdicts = [(criterion, judge(criterion, full)) for criterion in criteria]
     lines = []
     if learned and any(verdict.values for _, verdict in verdicts):
@@ -130,21 +201,39 @@ def _words(criteria: list[Criterion], full: Results, learned: str) -> list[str]:
 
 def _runs(plan: Plan, name: str, full: Results, quick: Results, old: set[str]) -> list[str]:
     """How each run is made, and what it took."""
-    lines = ["## Runs", "", "| run | what it asks | seeds | minutes a seed (estimate) | quick | on |", "|---|---|---|---|---|---|"]
+    lines = [
+        "## Runs",
+        "",
+        "| run | what it asks | seeds | minutes a seed (estimate) | quick | on |",
+        "|---|---|---|---|---|---|",
+    ]
     for experiment, own in plan.runs.items():
-        mine, small = ([r for (n, _), r in results.items() if n == experiment] for results in (full, quick))
+        mine, small = (
+            [r for (n, _), r in results.items() if n == experiment] for results in (full, quick)
+        )
         mark = " †" if any(f"{experiment}-s{r['seed']}" in old for r in mine) else ""
         on = ", ".join(sorted({r["device"] for r in mine})) or "–"
-        took = [_took(some, minutes) for some, minutes in zip((mine, small), own.minutes, strict=True)]
-        lines.append(f"| `{experiment}`{mark} | {own.asks} | {len(mine)} of {own.seeds} | {took[0]} | {took[1]} | {on} |")
+        took = [
+            _took(some, minutes) for some, minutes in zip((mine, small), own.minutes, strict=True)
+        ]
+        lines.append(
+            f"| `{experiment}`{mark} | {own.asks} | {len(mine)} of {own.seeds} | {took[0]} |"
+            f" {took[1]} | {on} |"
+        )
     done = [sum(r["seconds"] for r in results.values()) / 3600 for results in (full, quick)]
     clock = sum(r["seconds"] / r.get("jobs", 1) for r in full.values()) / 3600
-    side = f" added up, about {clock:.1f} by the clock, as several ran at a time" if clock < done[0] else ""
+    side = (
+        f" added up, about {clock:.1f} by the clock, as several ran at a time"
+        if clock < done[0]
+        else ""
+    )
     guess = estimates(plan)
     lines += [
         "",
-        f"All recorded runs took {done[0]:.1f} hours{side} (the whole set by estimate: {guess[0]:.1f}), those of the quick set "
-        f"{done[1]:.1f} ({guess[1]:.1f}).",
+        (
+            f"All recorded runs took {done[0]:.1f} hours{side} (the whole set by estimate:"
+            f" {guess[0]:.1f}), those of the quick set {done[1]:.1f} ({guess[1]:.1f})."
+        ),
         "",
         "As commands of DVC, with the full set's settings:",
         "",
@@ -162,6 +251,11 @@ def _took(results: list[dict[str, Any]], estimate: float) -> str:
 
 
 def estimates(plan: Plan) -> tuple[float, float]:
-    """Hours that the full and the quick set would take, by the list's own estimates (the quick set has one seed each)."""
+    """Hours that the full and the quick set would take, by the list's own estimates (the quick set
+    has one seed each).
+    """
     own: list[Experiment] = list(plan.runs.values())
-    return sum(run.minutes[0] * run.seeds for run in own) / 60, sum(run.minutes[1] for run in own) / 60
+    return (
+        sum(run.minutes[0] * run.seeds for run in own) / 60,
+        sum(run.minutes[1] for run in own) / 60,
+    )

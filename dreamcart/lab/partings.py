@@ -1,4 +1,6 @@
-"""Where dreams part from the game: the first step of a rollout that is not the game's, and what happened in the game then."""
+"""Where dreams part from the game: the first step of a rollout that is not the game's, and what
+happened in the game then.
+"""
 
 from typing import Any
 
@@ -13,7 +15,8 @@ class Partings(Screens):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.parted: dict[int, tuple[int, np.ndarray]] = {}  # by rollout: step, and the dream's frame
+        # by rollout: step, and the dream's frame
+        self.parted: dict[int, tuple[int, np.ndarray]] = {}
 
     def see(self, step: int, frames: np.ndarray, before: np.ndarray | None) -> None:
         super().see(step, frames, before)
@@ -27,5 +30,9 @@ class Partings(Screens):
 
     def name(self, number: int, step: int) -> str:
         """What happened in the game at a step of a rollout, as its reader sees it."""
-        events = judge(self.reader, [self._real(self.records[number] + step)], [self._real(self.records[number] + step - 1)]).events
+        events = judge(
+            self.reader,
+            [self._real(self.records[number] + step)],
+            [self._real(self.records[number] + step - 1)],
+        ).events
         return "+".join(sorted(events[0])) or "nothing"

@@ -1,4 +1,7 @@
-"""Lists of experiments: what to run, and what the runs must show. A list is a YAML file; wrong ones are refused."""
+"""Lists of experiments: what to run, and what the runs must show.
+
+A list is a YAML file; wrong ones are refused.
+"""
 
 import copy
 import functools
@@ -25,8 +28,8 @@ Minutes = Annotated[float, (0.0, 10_000.0)]
 class Check:
     """A command on the models of a run, in the checkout where it ran; "{game}" stands for its game.
 
-    `writes` names the file of metrics/<game>/ that it leaves (without .json); without one, the metric is "passed", 1 where
-    the command succeeded and 0 where not.
+    `writes` names the file of metrics/<game>/ that it leaves (without .json); without one, the
+    metric is "passed", 1 where the command succeeded and 0 where not.
     """
 
     command: str
@@ -43,7 +46,8 @@ class Setting:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One entry of `runs`: overrides in the order settings, set, (quick) quick; run as far as `stage`.
+    """One entry of `runs`: overrides in the order settings, set, (quick) quick; run as far as
+    `stage`.
 
     `minutes` are estimates for one seed, in the full and in the quick set.
     """
@@ -63,10 +67,11 @@ class Experiment:
 class Criterion:
     """What must be shown: a value and its bar, or a picture.
 
-    `value` is "run:file.key", a metric of metrics/<game>/<file>.json; a last key "a|b" takes the first that all have. Of
-    several runs ("one,two:key") `pick` says which counts. `minus` and `over` are such metrics too: a value is then the
-    difference or the ratio, seed by seed. `bar` is "< 0.02", "> 1", "<= 1", ">= 1", "= 1" or "0.5 to 2". `learned` is what
-    the runs taught, `tried` the analysis of a miss.
+    `value` is "run:file.key", a metric of metrics/<game>/<file>.json; a last key "a|b" takes the
+    first that all have. Of several runs ("one,two:key") `pick` says which counts. `minus` and
+    `over` are such metrics too: a value is then the difference or the ratio, seed by seed. `bar` is
+    "< 0.02", "> 1", "<= 1", ">= 1", "= 1" or "0.5 to 2". `learned` is what the runs taught, `tried`
+    the analysis of a miss.
     """
 
     says: str
@@ -91,7 +96,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole list. `columns` are rows of `scripts/run.py`'s table, `items` those of the roadmap's page."""
+    """A whole list.
+
+    `columns` are rows of `scripts/run.py`'s table, `items` those of the roadmap's page.
+    """
 
     title: str
     runs: dict[str, Experiment]
@@ -136,12 +144,17 @@ class Run:
 
 def load_plan(path: Path) -> Plan:
     """Read and check a list. Raises UserError where something in it is unknown or leads nowhere."""
-    values = read_yaml(path, f"There is no list of experiments {path}; those of this repository are in experiments/.")
+    values = read_yaml(
+        path,
+        f"There is no list of experiments {path}; those of this repository are in experiments/.",
+    )
     if not isinstance(values, dict):
         raise UserError(f"{path.name} must be a mapping with title and runs.")
     runs = values.get("runs")
     if isinstance(runs, dict):  # a plain list of overrides is an experiment of nothing else
-        values["runs"] = {name: {"set": own} if isinstance(own, list) else own for name, own in runs.items()}
+        values["runs"] = {
+            name: {"set": own} if isinstance(own, list) else own for name, own in runs.items()
+        }
     try:
         plan = build(Plan, values, "")
         _check_plan(plan)
@@ -154,22 +167,40 @@ def _check_plan(plan: Plan) -> None:
     for name, own in plan.runs.items():
         if not NAME.fullmatch(name):
             raise UserError(f"the run {name!r} needs a name of letters, digits, - and _.")
-        for kind, given, known in (("setting", own.settings, plan.settings), ("check", own.checks, plan.checks)):
+        for kind, given, known in (
+            ("setting", own.settings, plan.settings),
+            ("check", own.checks, plan.checks),
+        ):
             for entry in given:
                 if entry not in known:
-                    raise UserError(f"the run {name!r} names a {kind} {entry!r}; there are {', '.join(known) or 'none'}.")
+                    raise UserError(
+                        f"the run {name!r} names a {kind} {entry!r}; there are"
+                        f" {', '.join(known) or 'none'}."
+                    )
         if own.stage not in stages():
-            raise UserError(f"the run {name!r} ends with the stage {own.stage!r}; there are {', '.join(stages())}.")
+            raise UserError(
+                f"the run {name!r} ends with the stage {own.stage!r}; there are"
+                f" {', '.join(stages())}."
+            )
         if len(own.minutes) != 2:
-            raise UserError(f"the run {name!r} needs two minutes, of the full and of the quick set.")
+            raise UserError(
+                f"the run {name!r} needs two minutes, of the full and of the quick set."
+            )
     for item, own in plan.items.items():
         for criterion in own.criteria:
             where = f"{item}, {criterion.says!r}"
-            if bool(criterion.value) == bool(criterion.picture) or bool(criterion.value) != bool(criterion.bar):
+            if bool(criterion.value) == bool(criterion.picture) or bool(criterion.value) != bool(
+                criterion.bar
+            ):
                 raise UserError(f"{where} needs a value and its bar, or a picture.")
             if criterion.bar and not BAR.fullmatch(criterion.bar):
-                raise UserError(f"{where} has the bar {criterion.bar!r}; allowed: '< 1', '>= 1', '= 1' or '0.5 to 2'.")
-            for metric in filter(None, (criterion.value, criterion.minus, criterion.over, criterion.picture)):
+                raise UserError(
+                    f"{where} has the bar {criterion.bar!r}; allowed: '< 1', '>= 1', '= 1' or '0.5"
+                    " to 2'."
+                )
+            for metric in filter(
+                None, (criterion.value, criterion.minus, criterion.over, criterion.picture)
+            ):
                 if metric.count(":") != 1:
                     raise UserError(f"{where}: {metric!r} is not of the form run:key.")
                 for run in runs_of(metric):
@@ -178,7 +209,9 @@ def _check_plan(plan: Plan) -> None:
             if criterion.picture:
                 (run,), picture = runs_of(criterion.picture), criterion.picture.split(":")[1]
                 if picture not in plan.runs[run].pictures:
-                    raise UserError(f"{where} shows {picture}, which is not among the pictures of {run!r}.")
+                    raise UserError(
+                        f"{where} shows {picture}, which is not among the pictures of {run!r}."
+                    )
 
 
 def runs_of(metric: str) -> list[str]:
@@ -197,11 +230,15 @@ def holds(bar: str, value: float) -> bool:
     return {"<": value < wanted, ">": value > wanted, "=": False}[found["sign"][0]]
 
 
-def expand(plan: Plan, name: str, only: list[str], quick: bool, seeds: int | None = None) -> list[Run]:
-    """The runs of a list, first all with seed 0, then those with the next: a stopped night has something on every row.
+def expand(
+    plan: Plan, name: str, only: list[str], quick: bool, seeds: int | None = None
+) -> list[Run]:
+    """The runs of a list, first all with seed 0, then those with the next: a stopped night has
+    something on every row.
 
     Args:
-        name: of the list; only: experiments to run, all if empty; seeds: in place of each experiment's own number.
+        name: of the list; only: experiments to run, all if empty; seeds: in place of each
+            experiment's own number.
 
     Raises:
         UserError: an experiment is unknown, or an override does not fit params.yaml.
@@ -218,8 +255,18 @@ def expand(plan: Plan, name: str, only: list[str], quick: bool, seeds: int | Non
             changes += [*setting.full, *(setting.quick if quick else [])]
         changes += [*own.set, *(own.quick if quick else [])]
         for seed in range(seeds or own.seeds):
-            last = dict(change.partition("=")[::2] for change in [*changes, f"seed={seed}"])  # the last of a key counts
-            runs.append(Run(name, experiment, own, tuple(f"{key}={value}" for key, value in last.items()), seed, quick))
+            # the last of a key counts
+            last = dict(change.partition("=")[::2] for change in [*changes, f"seed={seed}"])
+            runs.append(
+                Run(
+                    name,
+                    experiment,
+                    own,
+                    tuple(f"{key}={value}" for key, value in last.items()),
+                    seed,
+                    quick,
+                )
+            )
     return sorted(runs, key=lambda run: run.seed)
 
 
@@ -236,7 +283,10 @@ def stages_of(run: Run) -> list[str]:
 
 
 def changed_params(overrides: tuple[str, ...], values: dict[str, Any] | None = None) -> Params:
-    """params.yaml (or `values` of it) with overrides applied. Raises UserError where one is not accepted."""
+    """params.yaml (or `values` of it) with overrides applied.
+
+    Raises UserError where one is not accepted.
+    """
     values = values or yaml.safe_load((ROOT / "params.yaml").read_text())
     values = copy.deepcopy(values)
     for change in overrides:
@@ -252,8 +302,9 @@ def changed_params(overrides: tuple[str, ...], values: dict[str, Any] | None = N
 
 
 def stage_prints(run: Run, values: dict[str, Any]) -> dict[str, str]:
-    """For each stage of the run, a fingerprint of the params that it and those before it track; `values` are those of
-    params.yaml. Runs with the same one make the same of a stage."""
+    """For each stage of the run, a fingerprint of the params that it and those before it track;
+    `values` are those of params.yaml. Runs with the same one make the same of a stage.
+    """
     values = asdict(changed_params(run.overrides, values))
     prints: dict[str, str] = {}
     tracked: set[str] = set()

@@ -1,4 +1,6 @@
-"""What runs have shown: one small JSON file a run, committed, from which tables and pages are made without the runs."""
+"""What runs have shown: one small JSON file a run, committed, from which tables and pages are made
+without the runs.
+"""
 
 import io
 import math
@@ -21,7 +23,9 @@ def result_path(run: Run, folder: Path | None = None) -> Path:
     return below(folder or RESULTS, run.plan, *["quick"] * run.quick, f"{run.name}.json")
 
 
-def load_results(plan: str, quick: bool, folder: Path | None = None) -> dict[tuple[str, int], dict[str, Any]]:
+def load_results(
+    plan: str, quick: bool, folder: Path | None = None
+) -> dict[tuple[str, int], dict[str, Any]]:
     """The recorded runs of a list by experiment and seed. Raises UserError on a damaged file."""
     found = below(folder or RESULTS, plan, *["quick"] * quick).glob("*.json")
     loaded = [read_json(path) for path in sorted(found)]
@@ -37,8 +41,10 @@ def find(value: Any, path: str) -> Any:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A criterion beside its bar. state: "pass", "miss", "shown" (a picture) or "not run"; values: one a seed, NaN where the
-    runs are on record without one (a ratio over 0, a metric that is null), which is a miss."""
+    """A criterion beside its bar. state: "pass", "miss", "shown" (a picture) or "not run"; values:
+    one a seed, NaN where the runs are on record without one (a ratio over 0, a metric that is
+    null), which is a miss.
+    """
 
     state: str
     values: tuple[float, ...] = ()
@@ -55,7 +61,9 @@ class Verdict:
 
 
 def judge(criterion: Criterion, results: dict[tuple[str, int], dict[str, Any]]) -> Verdict:
-    """The verdict on a criterion, by the mean over the seeds with which all of its runs are on record."""
+    """The verdict on a criterion, by the mean over the seeds with which all of its runs are on
+    record.
+    """
     if criterion.picture:
         (run,), picture = runs_of(criterion.picture), criterion.picture.split(":")[1]
         shown = picture in results.get((run, 0), {}).get("pictures", {})
@@ -74,14 +82,20 @@ def judge(criterion: Criterion, results: dict[tuple[str, int], dict[str, Any]]) 
     return Verdict("pass" if good else "miss", tuple(values), tuple(used))
 
 
-def measured(criterion: Criterion, results: dict[tuple[str, int], dict[str, Any]], seed: int) -> float | None:
-    """The criterion's value with a seed; None where a run of it, or what it wrote, is not there; NaN where that holds none."""
+def measured(
+    criterion: Criterion, results: dict[tuple[str, int], dict[str, Any]], seed: int
+) -> float | None:
+    """The criterion's value with a seed;
+
+    None where a run of it, or what it wrote, is not there; NaN where that holds none.
+    """
     parts = [metric for metric in (criterion.value, criterion.minus, criterion.over) if metric]
     files = [(run, part.split(":", 1)[1].split(".")[0]) for part in parts for run in runs_of(part)]
     if any(file not in results.get((run, seed), {}).get("metrics", {}) for run, file in files):
         return None
     names = max((part.rsplit(".", 1)[-1].split("|") for part in parts), key=len)
-    for number in range(len(names)):  # the same of "one|two" in all parts: LPIPS with trained weights and without do not compare
+    # the same of "one|two" in all parts: LPIPS with trained weights and without do not compare
+    for number in range(len(names)):
         found = [_metric(part, number, criterion.pick, results, seed) for part in parts]
         if not any(map(math.isnan, found)):
             value, *others = found
@@ -91,8 +105,12 @@ def measured(criterion: Criterion, results: dict[tuple[str, int], dict[str, Any]
     return math.nan
 
 
-def _metric(metric: str, number: int, pick: str, results: dict[tuple[str, int], dict[str, Any]], seed: int) -> float:
-    """Of a last key "one|two|…" the one with this number (of one without others, itself), over the runs; NaN without a value."""
+def _metric(
+    metric: str, number: int, pick: str, results: dict[tuple[str, int], dict[str, Any]], seed: int
+) -> float:
+    """Of a last key "one|two|…" the one with this number (of one without others, itself), over the
+    runs; NaN without a value.
+    """
     way, dot, last = metric.split(":", 1)[1].rpartition(".")
     names = last.split("|")
     path = way + dot + names[min(number, len(names) - 1)]
@@ -112,4 +130,6 @@ def save_picture(source: Path, to: Path, most: int) -> None:
                 with writing(to) as temporary:
                     temporary.write_bytes(buffer.getbuffer())
                 return
-        picture = picture.resize([max(1, round(side * 0.8)) for side in picture.size], Image.Resampling.LANCZOS)
+        picture = picture.resize(
+            [max(1, round(side * 0.8)) for side in picture.size], Image.Resampling.LANCZOS
+        )

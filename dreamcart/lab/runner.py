@@ -1,7 +1,8 @@
 """Runs experiments through `dvc exp run`, one or several at a time, and records what they showed.
 
-They run in clones of their own (see dreamcart/lab/clone.py), so that nobody's work is touched. A run that was killed
-goes on in the middle of its training. Finished experiments are fetched into this repository, for `dvc exp show`.
+They run in clones of their own (see dreamcart/lab/clone.py), so that nobody's work is touched. A
+run that was killed goes on in the middle of its training. Finished experiments are fetched into
+this repository, for `dvc exp show`.
 """
 
 import csv
@@ -26,31 +27,48 @@ from dreamcart.core.reports import read_report
 from dreamcart.core.tables import print_table
 from dreamcart.lab.clone import Clone, call
 from dreamcart.lab.code import played, without_others
-from dreamcart.lab.plan import Plan, Run, changed_params, params_print, stage_prints, stages, stages_of
+from dreamcart.lab.plan import (
+    Plan,
+    Run,
+    changed_params,
+    params_print,
+    stage_prints,
+    stages,
+    stages_of,
+)
 from dreamcart.lab.results import result_path, save_picture
 from dreamcart.lab.side_by_side import side_by_side
 
 PICTURES = ROOT / "docs"
 MADE = ("data/", "models/")  # deps that stages make, not code
 SECONDS_ONLY = {"game"}  # stages so short that several runs may make them at once
-BAR = "{desc}: {percentage:.0f} % |{bar}| {elapsed} gone, {remaining} left{postfix}"  # its unit is the minute of the estimates
+# its unit is the minute of the estimates
+BAR = "{desc}: {percentage:.0f} % |{bar}| {elapsed} gone, {remaining} left{postfix}"
 
 
 class Runner:
     """Runs the experiments of one list.
 
     Args:
-        root: the repository; results, pictures: where results and pictures go, by default its experiments/results and docs.
+        root: the repository; results, pictures: where results and pictures go, by default its
+            experiments/results and docs.
         jobs: runs at a time, no more than `cores()`, of which each has its share (OMP_NUM_THREADS).
     """
 
     def __init__(
-        self, plan: Plan, root: Path = ROOT, results: Path | None = None, pictures: Path | None = None, jobs: int = 1
+        self,
+        plan: Plan,
+        root: Path = ROOT,
+        results: Path | None = None,
+        pictures: Path | None = None,
+        jobs: int = 1,
     ) -> None:
         self.plan, self.root, self.jobs = plan, root, jobs
         self.results, self.pictures = results, pictures or PICTURES
         self.logs = root / ".dvc" / "tmp" / "experiments-logs"
-        self.environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        self.environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        }
         self.environment.pop("GIT_DIR", None)
         if jobs > 1:
             self.environment["OMP_NUM_THREADS"] = str(cores() // jobs)
@@ -60,13 +78,31 @@ class Runner:
         return call("git", *command, at=self.root, environment=self.environment)
 
     def prints(self, run: Run) -> dict[str, str]:
-        """Fingerprints of what decides a run's result: its params, and the committed code of its stages and checks (of
-        the dynamics and of the games, that of its own)."""
-        deps = {dep for stage in stages_of(run) for dep in stages()[stage]["deps"] if not dep.startswith(MADE)}
-        said = [part for check in run.own.checks for part in shlex.split(self.plan.checks[check].command)]
-        files = [part.split("::")[0] for part in said if (self.root / part.split("::")[0]).is_file()]
+        """Fingerprints of what decides a run's result: its params, and the committed code of its
+        stages and checks (of the dynamics and of the games, that of its own).
+        """
+        deps = {
+            dep
+            for stage in stages_of(run)
+            for dep in stages()[stage]["deps"]
+            if not dep.startswith(MADE)
+        }
+        said = [
+            part
+            for check in run.own.checks
+            for part in shlex.split(self.plan.checks[check].command)
+        ]
+        files = [
+            part.split("::")[0] for part in said if (self.root / part.split("::")[0]).is_file()
+        ]
         scripts = [file for file in files if file.endswith(".py")]
-        tree = self.git("ls-tree", "-r", "HEAD", "--", *sorted({*deps, *files, *played(scripts, self.root), "requirements.lock"}))
+        tree = self.git(
+            "ls-tree",
+            "-r",
+            "HEAD",
+            "--",
+            *sorted({*deps, *files, *played(scripts, self.root), "requirements.lock"}),
+        )
         values = yaml.safe_load(self.git("show", "HEAD:params.yaml"))
         params = changed_params(run.overrides, values)
         tree = without_others(tree, params.dynamics_kind, params.game, self.root)
@@ -81,16 +117,27 @@ class Runner:
         return path.is_file() and read_json(path)["fingerprint"] == self.prints(run)
 
     def run_all(self, runs: list[Run]) -> bool:
-        """Run what is not done yet; a failed run is told and left behind. Returns whether all are done now.
+        """Run what is not done yet; a failed run is told and left behind. Returns whether all are
+        done now.
 
-        Raises UserError, before anything runs, where an override is not accepted or others are at work.
+        Raises UserError, before anything runs, where an override is not accepted or others are at
+        work.
         """
         for run in runs:
             changed_params(run.overrides)
         states = {run.reference: "done before" for run in runs}
         left = [run for run in runs if not self.done(run)]
         with self._alone():
-            if left and self.git("status", "--porcelain", "--", "dreamcart", "stages", "games", "dvc.yaml", "params.yaml"):
+            if left and self.git(
+                "status",
+                "--porcelain",
+                "--",
+                "dreamcart",
+                "stages",
+                "games",
+                "dvc.yaml",
+                "params.yaml",
+            ):
                 tqdm.write("Changes that are not committed are not part of the runs.")
             total = sum(run.minutes for run in left) or len(left)
             with tqdm(total=total, desc="experiments", bar_format=BAR, disable=not left) as bar:
@@ -101,9 +148,20 @@ class Runner:
                         bar.write(f"{run.reference} failed: {problem}")
                     bar.update(run.minutes or 1)
 
-                clones = [Clone(self.root, number, self.environment) for number in range(1, self.jobs + 1)]
-                side_by_side(left, self._makes(left), clones, self._attempt, lambda busy: bar.set_postfix_str(names(busy)), ended)
-        rows = [[run.reference, states[run.reference], self._minutes(run), run.minutes] for run in runs]
+                clones = [
+                    Clone(self.root, number, self.environment) for number in range(1, self.jobs + 1)
+                ]
+                side_by_side(
+                    left,
+                    self._makes(left),
+                    clones,
+                    self._attempt,
+                    lambda busy: bar.set_postfix_str(names(busy)),
+                    ended,
+                )
+        rows = [
+            [run.reference, states[run.reference], self._minutes(run), run.minutes] for run in runs
+        ]
         print_table(f"{self.plan.title}: runs", ["run", "state", "minutes", "estimate"], rows)
         return all(state in ("done", "done before") for state in states.values())
 
@@ -112,10 +170,15 @@ class Runner:
         return round(read_json(path)["seconds"] / 60, 1) if path.is_file() else None
 
     def _makes(self, runs: list[Run]) -> dict[str, set[str]]:
-        """Of each run by its reference, the fingerprints of the stages that it should not make while another one does."""
+        """Of each run by its reference, the fingerprints of the stages that it should not make
+        while another one does.
+        """
         params = yaml.safe_load(self.git("show", "HEAD:params.yaml"))
         prints = {run.reference: stage_prints(run, params) for run in runs}
-        return {name: {text for stage, text in own.items() if stage not in SECONDS_ONLY} for name, own in prints.items()}
+        return {
+            name: {text for stage, text in own.items() if stage not in SECONDS_ONLY}
+            for name, own in prints.items()
+        }
 
     def _attempt(self, run: Run, clone: Clone) -> str:
         """Run, check and record. Returns what went wrong, nothing if all is well."""
@@ -123,7 +186,10 @@ class Runner:
             clone.prepare()
             prints = self.prints(run)
             self.logs.mkdir(parents=True, exist_ok=True)
-            log, clock = (self.logs / f"{run.reference}{name}" for name in (".log", f"-{fingerprint(prints)}.begin"))
+            log, clock = (
+                self.logs / f"{run.reference}{name}"
+                for name in (".log", f"-{fingerprint(prints)}.begin")
+            )
             begin = began(clock, log)
             if clone.run(run.command, log, "w"):
                 return f"{said_last(log)} ({log.relative_to(self.root)})"
@@ -135,7 +201,15 @@ class Runner:
             return str(problem)
         return ""
 
-    def _record(self, run: Run, clone: Clone, prints: dict[str, str], seconds: float, reference: str, log: Path) -> None:
+    def _record(
+        self,
+        run: Run,
+        clone: Clone,
+        prints: dict[str, str],
+        seconds: float,
+        reference: str,
+        log: Path,
+    ) -> None:
         game = changed_params(run.overrides).game
         metrics: dict[str, Any] = {}
         for stage in stages_of(run):
@@ -145,18 +219,24 @@ class Runner:
             for entry in stages()[stage].get("plots", []):
                 (path, how), *_ = entry.items()
                 if how.get("y") == "val":
-                    metrics[f"{Path(path).stem}_curve"] = curve(clone.path / path.replace("${game}", game))
+                    metrics[f"{Path(path).stem}_curve"] = curve(
+                        clone.path / path.replace("${game}", game)
+                    )
         for name in run.own.checks:
             metrics |= self._check(name, game, clone, log)
         pictures = {}
         for name in run.own.pictures if run.seed == 0 else []:
             kept = f"{'quick-' * run.quick}{run.experiment}-{Path(name).stem}.png"
-            source, to = below(clone.path / "plots", game, name), below(self.pictures, run.plan, kept)
+            source, to = (
+                below(clone.path / "plots", game, name),
+                below(self.pictures, run.plan, kept),
+            )
             save_picture(source, to, round(self.plan.pictures_most * 1e6))
             pictures[name] = to.relative_to(self.pictures).as_posix()
         path = result_path(run, self.results)
         before = read_json(path) if path.is_file() else {"fingerprint": {}, "seconds": 0}
-        if before["fingerprint"].get("params") == prints["params"]:  # stages that DVC's cache restored would hide what they took
+        # stages that DVC's cache restored would hide what they took
+        if before["fingerprint"].get("params") == prints["params"]:
             seconds = max(seconds, before["seconds"])
         write_json(
             path,
@@ -171,7 +251,8 @@ class Runner:
                 "fingerprint": prints,
                 "seconds": round(seconds, 1),
                 "device": device(),
-                "jobs": self.jobs,  # at a time; with several, speeds are of a share of the machine, beside other work
+                # at a time; with several, speeds are of a share of the machine, beside other work
+                "jobs": self.jobs,
                 "threads": int(self.environment.get("OMP_NUM_THREADS") or cores()),
                 "metrics": metrics,
                 "pictures": pictures,
@@ -179,11 +260,17 @@ class Runner:
         )
 
     def _check(self, name: str, game: str, clone: Clone, log: Path) -> dict[str, Any]:
-        """The metrics that a check leaves. Raises UserError where it should have written some and did not."""
+        """The metrics that a check leaves.
+
+        Raises UserError where it should have written some and did not.
+        """
         own = self.plan.checks[name]
         path = below(clone.path / "metrics", game, f"{own.writes or name}.json")
         path.unlink(missing_ok=True)
-        command = [sys.executable if part == "python" else part.replace("{game}", game) for part in shlex.split(own.command)]
+        command = [
+            sys.executable if part == "python" else part.replace("{game}", game)
+            for part in shlex.split(own.command)
+        ]
         status = clone.run(command, log)
         if not own.writes:
             return {name: {"passed": int(status == 0)}}
@@ -200,13 +287,17 @@ class Runner:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise UserError("Experiments are being run here already; wait for them, or stop them first.") from None
+                raise UserError(
+                    "Experiments are being run here already; wait for them, or stop them first."
+                ) from None
             yield
 
 
 def began(clock: Path, log: Path) -> float:
-    """When a run begins, in seconds since the epoch: earlier by what attempts that were cut off have taken, of which the file
-    `clock` tells the begin and the last change of their `log` the end."""
+    """When a run begins, in seconds since the epoch: earlier by what attempts that were cut off
+    have taken, of which the file `clock` tells the begin and the last change of their `log` the
+    end.
+    """
     begin = time.time()
     if clock.is_file() and log.is_file():
         begin -= max(0.0, log.stat().st_mtime - float(clock.read_text()))
@@ -232,8 +323,14 @@ def curve(path: Path) -> dict[str, float]:
 
 
 def said_last(log: Path) -> str:
-    """The sentence that says why a command failed: a stage's own "error: …", else DVC's, else the last line."""
-    lines = [line.strip() for line in log.read_text(errors="replace").replace("\r", "\n").splitlines() if line.strip()]
+    """The sentence that says why a command failed: a stage's own "error: …", else DVC's, else the
+    last line.
+    """
+    lines = [
+        line.strip()
+        for line in log.read_text(errors="replace").replace("\r", "\n").splitlines()
+        if line.strip()
+    ]
     for begin in ("error: ", "ERROR: "):
         for line in reversed(lines):
             if line.startswith(begin):
@@ -250,8 +347,15 @@ def device() -> str:
     chosen = pick_device()
     if chosen.type == "cuda":
         return f"GPU: {torch.cuda.get_device_name(chosen)}"
-    models = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
-    return f"{'CPU' if chosen.type == 'cpu' else 'Apple GPU'}: {models[0] if models else platform.machine()}, {cores()} cores"
+    models = [
+        line.split(":")[1].strip()
+        for line in _lines("/proc/cpuinfo")
+        if line.startswith("model name")
+    ]
+    return (
+        f"{'CPU' if chosen.type == 'cpu' else 'Apple GPU'}:"
+        f" {models[0] if models else platform.machine()}, {cores()} cores"
+    )
 
 
 def _lines(path: str) -> list[str]:

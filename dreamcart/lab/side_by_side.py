@@ -15,15 +15,19 @@ def side_by_side(
     began: Callable[[list[Run]], None],
     ended: Callable[[Run, str], None],
 ) -> None:
-    """Make all runs, one in each clone at a time, in their order but for those that `first_free` lets wait.
+    """Make all runs, one in each clone at a time, in their order but for those that `first_free`
+    lets wait.
 
     Args:
         makes: of each run by its reference, fingerprints of the stages that it goes through.
-        attempt: makes a run in a clone and returns what went wrong, nothing if all is well; called in a thread.
-        began: told the runs under way, whenever one begins; ended: told a run and what `attempt` said.
+        attempt: makes a run in a clone and returns what went wrong, nothing if all is well; called
+            in a thread.
+        began: told the runs under way, whenever one begins; ended: told a run and what `attempt`
+            said.
 
     Raises:
-        What `attempt` or the callbacks raise, KeyboardInterrupt too, once all that was under way is stopped.
+        What `attempt` or the callbacks raise, KeyboardInterrupt too, once all that was under way is
+            stopped.
     """
     waiting, free, made = list(runs), list(clones), set()
     under_way: dict[Future[str], tuple[Run, Clone]] = {}
@@ -50,8 +54,11 @@ def side_by_side(
             raise
 
 
-def first_free(waiting: list[Run], busy: list[Run], makes: dict[str, set[str]], made: set[str]) -> Run | None:
-    """The first run of which no stage is being made by another one: those are in the cache once that one has ended.
+def first_free(
+    waiting: list[Run], busy: list[Run], makes: dict[str, set[str]], made: set[str]
+) -> Run | None:
+    """The first run of which no stage is being made by another one: those are in the cache once
+    that one has ended.
 
     Stages in `made` are there already.
     """

@@ -1,4 +1,6 @@
-"""Is there a screen? SDL does not say so: on Linux without one it draws into memory, and a window would wait for keys for ever."""
+"""Is there a screen? SDL does not say so: on Linux without one it draws into memory, and a window
+would wait for keys for ever.
+"""
 
 import os
 import sys
@@ -9,7 +11,10 @@ SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 
 
 def require_display(otherwise: str) -> None:
-    """Raise UserError where nobody would see a window; `otherwise`: the options that do without one."""
+    """Raise UserError where nobody would see a window;
+
+    `otherwise`: the options that do without one.
+    """
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     import pygame
 
@@ -24,4 +29,6 @@ def require_display(otherwise: str) -> None:
         except pygame.error as error:
             problem = str(error)
     if problem:
-        raise UserError(f"Cannot open a window ({problem}); on a machine without a display use {otherwise}.")
+        raise UserError(
+            f"Cannot open a window ({problem}); on a machine without a display use {otherwise}."
+        )

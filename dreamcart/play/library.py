@@ -32,18 +32,29 @@ class Title:
 
     def load(self, device: torch.device) -> WorldModel:
         """Raises UserError where it is damaged or does not fit this Dreamcart."""
-        return load_world(Paths(self.game).models, device) if self.cart is None else load_cart(self.cart, device)[0]
+        return (
+            load_world(Paths(self.game).models, device)
+            if self.cart is None
+            else load_cart(self.cart, device)[0]
+        )
 
 
 def titles() -> list[Title]:
     """Everything that can be played, trained models first."""
     models = ROOT / "models"
-    trained = sorted(path.parent.relative_to(models).as_posix() for path in models.rglob("world.safetensors"))
-    return [Title(game, None) for game in trained] + [Title(game, path) for game, path in carts().items()]
+    trained = sorted(
+        path.parent.relative_to(models).as_posix() for path in models.rglob("world.safetensors")
+    )
+    return [Title(game, None) for game in trained] + [
+        Title(game, path) for game, path in carts().items()
+    ]
 
 
 def find(game: str) -> Title:
-    """The dream of `game`: the model trained here, else its cart. Raises UserError where there is neither."""
+    """The dream of `game`: the model trained here, else its cart.
+
+    Raises UserError where there is neither.
+    """
     for title in titles():
         if title.game == game:
             return title

@@ -37,7 +37,9 @@ class Player(Protocol):
         """Input of this turn."""
 
     def show(self, frame: np.ndarray, paused: bool, message: str) -> None:
-        """Present uint8 [H, W, 3] and a line that tells what is going on; a window also waits here for its next frame time."""
+        """Present uint8 [H, W, 3] and a line that tells what is going on; a window also waits here
+        for its next frame time.
+        """
 
 
 @dataclass
@@ -61,7 +63,9 @@ class Report:
         """The numbers in words."""
         if not self.seconds:
             return "No steps were played."
-        return f"{self.steps} steps; " + ", ".join(f"{name} {value}" for name, value in self.numbers().items())
+        return f"{self.steps} steps; " + ", ".join(
+            f"{name} {value}" for name, value in self.numbers().items()
+        )
 
 
 class Script:
@@ -82,7 +86,9 @@ class Script:
         self.bar.update()
 
 
-def run(source: Source, player: Player, gif: Path | None = None, clips: Path | None = None) -> Report:
+def run(
+    source: Source, player: Player, gif: Path | None = None, clips: Path | None = None
+) -> Report:
     """Play until the player quits.
 
     Args:
@@ -95,7 +101,8 @@ def run(source: Source, player: Player, gif: Path | None = None, clips: Path | N
     seconds: list[float] = []
     frame, paused, message = source.reset(), False, ""
     steps = 0
-    saver, saving = ThreadPoolExecutor(1), None  # a GIF takes seconds to write: play goes on meanwhile
+    # a GIF takes seconds to write: play goes on meanwhile
+    saver, saving = ThreadPoolExecutor(1), None
     while True:
         turn = player.read()
         if turn.quit or turn.menu:
@@ -107,7 +114,9 @@ def run(source: Source, player: Player, gif: Path | None = None, clips: Path | N
         if turn.warmer:
             message = source.warm(turn.warmer)
         if turn.save_gif and recent and clips:
-            path = clips / f"{source.spec.name.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}.gif"
+            path = (
+                clips / f"{source.spec.name.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}.gif"
+            )
             saving = path, saver.submit(save_gif, list(recent), path, rate)
             message = f"saving {path.name}"
         if saving and saving[1].done():
@@ -132,4 +141,8 @@ def run(source: Source, player: Player, gif: Path | None = None, clips: Path | N
 
 def told(source: Source, message: str) -> str:
     """The message, behind the temperature where the source has one."""
-    return message if source.temperature is None else f"temperature {source.temperature:.1f}   {message}".rstrip()
+    return (
+        message
+        if source.temperature is None
+        else f"temperature {source.temperature:.1f}   {message}".rstrip()
+    )

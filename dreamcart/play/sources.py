@@ -40,35 +40,45 @@ class Source(Protocol):
 class Dream:
     """The world model, free-running.
 
-    `temperature` 0 takes the likeliest future, 1 draws as the model has learned; by default as the game does. Raises
-    UserError for one that the model cannot have, and for an unknown start.
+    `temperature` 0 takes the likeliest future, 1 draws as the model has learned; by default as the
+    game does. Raises UserError for one that the model cannot have, and for an unknown start.
     """
 
-    def __init__(self, world: WorldModel, start: str | None, temperature: float | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, world: WorldModel, start: str | None, temperature: float | None = None, seed: int = 0
+    ) -> None:
         self.world, self.spec, self.seen_as = world, world.spec, world.seen_as
         self.generator = torch.Generator(world.device).manual_seed(seed)
         self.start_name = start or world.first_start
         if self.start_name not in world.starts:
-            raise UserError(f"{world.spec.title} has no start state {start!r}; the model has {', '.join(world.starts)}.")
+            raise UserError(
+                f"{world.spec.title} has no start state {start!r}; the model has"
+                f" {', '.join(world.starts)}."
+            )
         if temperature is not None and not 0 <= temperature <= WARMEST:
             raise UserError(f"The temperature is {temperature}; allowed: 0 to {WARMEST:.0f}.")
         if temperature and not world.dynamics.random:
             able = ", ".join(name for name, family in FAMILIES.items() if family.random)
             raise UserError(
-                f"The dynamics of this dream ({world.dynamics.kind}) knows one future only and has no temperature; leave it "
-                f"out, or train one that draws with dynamics.kind ({able})."
+                f"The dynamics of this dream ({world.dynamics.kind}) knows one future only and has"
+                " no temperature; leave it out, or train one that draws with dynamics.kind"
+                f" ({able})."
             )
         asked = world.temperature if temperature is None else temperature
         self.temperature = float(asked) if world.dynamics.random else None
 
     def reset(self) -> np.ndarray:
         first = self.world.starts[self.start_name]
-        self.state = self.world.start(first[None, None], np.zeros((1, 0, len(self.spec.buttons)), np.uint8))
+        self.state = self.world.start(
+            first[None, None], np.zeros((1, 0, len(self.spec.buttons)), np.uint8)
+        )
         return _colour(first)
 
     def step(self, pressed: set[str]) -> np.ndarray:
         action = np.array([self.spec.vector(pressed)], np.uint8)
-        frames, self.state = self.world.step(self.state, action, self.temperature or 0.0, self.generator)
+        frames, self.state = self.world.step(
+            self.state, action, self.temperature or 0.0, self.generator
+        )
         return _colour(frames[0])
 
     def warm(self, notches: int) -> str:
@@ -81,7 +91,9 @@ class Dream:
 class Real:
     """The emulator, at its own resolution, or as the model would see it."""
 
-    def __init__(self, spec: GameSpec, start: str | None, seed: int, seen_as: PreprocessConfig | None = None) -> None:
+    def __init__(
+        self, spec: GameSpec, start: str | None, seed: int, seen_as: PreprocessConfig | None = None
+    ) -> None:
         self.spec, self.seed, self.seen_as = spec, seed, seen_as
         self.start_name = start or (spec.start_states or [spec.scripts[0].state])[0]
         self.emulator = open_emulator(spec)
@@ -101,7 +113,8 @@ class Real:
 
 
 class SideBySide:
-    """Real | dream | overlay: green where only the game is bright, red where only the dream, yellow both.
+    """Real | dream | overlay: green where only the game is bright, red where only the dream, yellow
+    both.
 
     The dream is never corrected by the game.
     """

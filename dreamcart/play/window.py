@@ -24,7 +24,9 @@ OWN_KEYS = {
 BACKGROUND, TEXT, BRIGHT = (16, 16, 24), (150, 150, 165), (255, 210, 90)
 MARGIN, LINE = 12, 20
 LETTERS = range(20, 9, -1)  # sizes of the help's, in pixels
-LONGEST_STATUS = "888.8 FPS (real time: 60)   PAUSED   temperature 1.0   saved blockfall-20260101-120000.gif"
+LONGEST_STATUS = (
+    "888.8 FPS (real time: 60)   PAUSED   temperature 1.0   saved blockfall-20260101-120000.gif"
+)
 
 
 class Window:
@@ -37,7 +39,13 @@ class Window:
     without_display = "--headless --frames 300 --gif dream.gif"
 
     def __init__(
-        self, spec: GameSpec, width: int, height: int, title: str, scale: int | None = None, without_display: str | None = None
+        self,
+        spec: GameSpec,
+        width: int,
+        height: int,
+        title: str,
+        scale: int | None = None,
+        without_display: str | None = None,
     ) -> None:
         self.without_display = without_display or self.without_display
         require_display(self.without_display)
@@ -55,15 +63,24 @@ class Window:
             }
             if scale is None:
                 room_x, room_y = pygame.display.get_desktop_sizes()[0]
-                scale = max(1, min(int(room_x * 0.7) // width, int(room_y * 0.7) // height, max(1, 560 // height)))
+                scale = max(
+                    1,
+                    min(
+                        int(room_x * 0.7) // width,
+                        int(room_y * 0.7) // height,
+                        max(1, 560 // height),
+                    ),
+                )
             self.fonts = [pygame.font.Font(None, size) for size in LETTERS]
-            words = max(self.fonts[0].size(line)[0] for line in (LONGEST_STATUS, *self.help()))  # some games have twenty buttons
+            # some games have twenty buttons
+            words = max(self.fonts[0].size(line)[0] for line in (LONGEST_STATUS, *self.help()))
             words = min(words, pygame.display.get_desktop_sizes()[0][0] - 2 * MARGIN)
             size = (max(width * scale, words) + 2 * MARGIN, height * scale + 4 * LINE + 2 * MARGIN)
             self.screen = pygame.display.set_mode(size, pygame.RESIZABLE)
         except pygame.error as problem:
             raise UserError(
-                f"Cannot open a window ({problem}); on a machine without a display use {self.without_display}."
+                f"Cannot open a window ({problem}); on a machine without a display use"
+                f" {self.without_display}."
             ) from None
         self.pads = Gamepads()
         pygame.display.set_caption(title)
@@ -85,13 +102,17 @@ class Window:
                 turn.pause |= event.key == pygame.K_p
                 turn.save_gif |= event.key == pygame.K_g
                 turn.menu |= event.key == pygame.K_m
-                turn.warmer += (event.key == pygame.K_RIGHTBRACKET) - (event.key == pygame.K_LEFTBRACKET)
+                turn.warmer += (event.key == pygame.K_RIGHTBRACKET) - (
+                    event.key == pygame.K_LEFTBRACKET
+                )
                 down.add(event.key)  # down and up again since the last look is a press all the same
         turn.pressed = self.pressed(set().union(down, *self.look()))
         return turn
 
     def look(self) -> tuple[set[int | str], set[int | str]]:
-        """Return the pads' controls that went down since the last look, and all that is held now."""
+        """Return the pads' controls that went down since the last look, and all that is held
+        now.
+        """
         taps, held = self.pads.look()
         keyboard = self.pygame.key.get_pressed()
         return taps, held | {key for key in self.buttons if isinstance(key, int) and keyboard[key]}
@@ -108,13 +129,16 @@ class Window:
         self.clock.tick(self.spec.step_rate)
 
     def draw(self, frame: np.ndarray, status: str) -> None:
-        """Draw the frame as large as fits with its aspect kept, `status` under it, then the keys; not shown yet."""
+        """Draw the frame as large as fits with its aspect kept, `status` under it, then the keys;
+        not shown yet.
+        """
         pygame = self.pygame
         self.screen.fill(BACKGROUND)
         width, height = self.screen.get_size()
         height -= 4 * LINE
         fits = min((width - 2 * MARGIN) / frame.shape[1], (height - 2 * MARGIN) / frame.shape[0])
-        factor = max(int(fits), 1) if fits >= 1 else fits  # whole factors keep pixels square and sharp
+        # whole factors keep pixels square and sharp
+        factor = max(int(fits), 1) if fits >= 1 else fits
         size = (max(1, round(frame.shape[1] * factor)), max(1, round(frame.shape[0] * factor)))
         picture = pygame.transform.scale(pygame.surfarray.make_surface(frame.swapaxes(0, 1)), size)
         self.screen.blit(picture, ((width - size[0]) // 2, (height - size[1]) // 2))
@@ -127,7 +151,9 @@ class Window:
         """Three lines: the keys of the game's buttons, and the window's own."""
         names = [f"{key}: {button}" for button, key in self.keys.items()]
         own = [f"{key}: {what}" for key, what in self.own_keys.items()]
-        return ["   ".join(part) for part in (names[: len(names) // 2], names[len(names) // 2 :], own)]
+        return [
+            "   ".join(part) for part in (names[: len(names) // 2], names[len(names) // 2 :], own)
+        ]
 
     @property
     def rate(self) -> float:

@@ -13,7 +13,10 @@ from dreamcart.games.spec import GameSpec
 from dreamcart.record.manifest import with_shards
 
 PREVIEW = "preview.gif"
-MARK = "<!-- Written by Dreamcart, and written anew at every push. Without this line it is left as it is. -->"
+MARK = (
+    "<!-- Written by Dreamcart, and written anew at every push. Without this line it is left as it"
+    " is. -->"
+)
 PREVIEW_SECONDS = 6
 # Column → what it holds; the types stand in the shards themselves.
 COLUMNS = {
@@ -21,17 +24,32 @@ COLUMNS = {
     "step": ("int32", "0, 1, 2, … within the episode"),
     "seed": ("int64", "seed of the episode"),
     "observations": ("Image (PNG or WebP, lossless)", "the screen before the action"),
-    "actions": ("list of int8", "0 or 1 a button, in the order below; null in the last row of an episode"),
+    "actions": (
+        "list of int8",
+        "0 or 1 a button, in the order below; null in the last row of an episode",
+    ),
     "rewards": ("float32", "what the action brought"),
     "terminations": ("bool", "the action ended the game"),
     "truncations": ("bool", "the recording was cut after the action"),
-    "infos": ("string", "a JSON object of the emulator's variables at this step, and the start state at step 0"),
+    "infos": (
+        "string",
+        "a JSON object of the emulator's variables at this step, and the start state at step 0",
+    ),
 }
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
 
 
 def card(repo_id: str, info: dict[str, Any], preview: bool) -> str:
-    """The text of README.md for a dataset whose dataset_info.json (with its shards) is `info`. Raises UserError for a wrong one."""
+    """The text of README.md for a dataset whose dataset_info.json (with its shards) is `info`.
+
+    Raises UserError for a wrong one.
+    """
     info = with_shards(checked_info(info, f"{INFO_NAME} of {repo_id}"), repo_id)
     game = info["game"]
     counts = counts_of(info)
@@ -41,7 +59,9 @@ def card(repo_id: str, info: dict[str, Any], preview: bool) -> str:
         "task_categories": ["reinforcement-learning"],
         "tags": ["dreamcart", "world-model", "gymnasium", "video-games", game["backend"]],
         "size_categories": [size],
-        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "*.parquet"}]}],
+        "configs": [
+            {"config_name": "default", "data_files": [{"split": "train", "path": "*.parquet"}]}
+        ],
     }
     keys = game.get("keys", {})
     facts = {
@@ -50,8 +70,13 @@ def card(repo_id: str, info: dict[str, Any], preview: bool) -> str:
         "frames": f"{counts['rows']:,} (one more than steps in every episode)",
         "size": f"{counts['bytes'] / 2**20:.1f} MiB in {len(info['shards'])} shards",
         "environment": f"`{game['env']}` ({game['backend']})",
-        "rate": f"{game['fps'] / game['frame_skip']:g} steps a second ({game['fps']:g} frames, skip {game['frame_skip']})",
-        "emulator": ", ".join(sorted({shard.get("emulator") or "not recorded" for shard in info["shards"].values()})),
+        "rate": (
+            f"{game['fps'] / game['frame_skip']:g} steps a second ({game['fps']:g} frames, skip"
+            f" {game['frame_skip']})"
+        ),
+        "emulator": ", ".join(
+            sorted({shard.get("emulator") or "not recorded" for shard in info["shards"].values()})
+        ),
         "ROM": f"SHA-1 `{info['rom_sha1']}`" if info.get("rom_sha1") else "not recorded",
         "schema": f"version {info['schema_version']}",
     }
@@ -71,11 +96,16 @@ def card(repo_id: str, info: dict[str, Any], preview: bool) -> str:
         "",
         "`actions` holds them in this order.",
         "",
-        *_table(("place", "button", "key"), ((n, name, keys.get(name, "–")) for n, name in enumerate(game["buttons"]))),
+        *_table(
+            ("place", "button", "key"),
+            ((n, name, keys.get(name, "–")) for n, name in enumerate(game["buttons"])),
+        ),
         "",
         "## Columns",
         "",
-        *_table(("column", "type", "meaning"), ((f"`{name}`", *rest) for name, rest in COLUMNS.items())),
+        *_table(
+            ("column", "type", "meaning"), ((f"`{name}`", *rest) for name, rest in COLUMNS.items())
+        ),
         "",
         "An episode of N actions has N + 1 rows: the last one is its final screen.",
         "",
@@ -99,7 +129,9 @@ def card(repo_id: str, info: dict[str, Any], preview: bool) -> str:
 
 
 def _origin(info: dict[str, Any]) -> str:
-    """Where the frames come from, shard by shard, and whether they are as the emulator drew them."""
+    """Where the frames come from, shard by shard, and whether they are as the emulator drew
+    them.
+    """
     shards = info["shards"].values()
     sources = sorted({shard.get("source", info.get("source", "")) for shard in shards})
     lossy = sorted({name for shard in shards for name in shard.get("lossy", info.get("lossy", []))})
@@ -108,10 +140,18 @@ def _origin(info: dict[str, Any]) -> str:
         said.append("Play of a real emulator, recorded with Dreamcart frame by frame without loss.")
     elsewhere = [f"`{source}`" for source in sources if source]
     if elsewhere:
-        revision = f" (revision {info['revision']})" if len(sources) == 1 and info.get("revision") else ""
-        said.append(f"Recordings of a real emulator, converted by Dreamcart from {', '.join(elsewhere)}{revision}.")
+        revision = (
+            f" (revision {info['revision']})" if len(sources) == 1 and info.get("revision") else ""
+        )
+        said.append(
+            "Recordings of a real emulator, converted by Dreamcart from"
+            f" {', '.join(elsewhere)}{revision}."
+        )
     if lossy:
-        said.append(f"{'Those' if len(said) > 1 else 'They'} were recorded as {' and '.join(lossy)}, which lost detail.")
+        said.append(
+            f"{'Those' if len(said) > 1 else 'They'} were recorded as {' and '.join(lossy)}, which"
+            " lost detail."
+        )
     return " ".join(said)
 
 
@@ -119,7 +159,12 @@ def counts_of(info: dict[str, Any]) -> dict[str, int]:
     """rows, episodes, steps and bytes over all shards."""
     shards = info["shards"].values()
     rows, episodes = sum(s["rows"] for s in shards), sum(len(s["episodes"]) for s in shards)
-    return {"rows": rows, "episodes": episodes, "steps": rows - episodes, "bytes": sum(s["bytes"] for s in shards)}
+    return {
+        "rows": rows,
+        "episodes": episodes,
+        "steps": rows - episodes,
+        "bytes": sum(s["bytes"] for s in shards),
+    }
 
 
 def preview_frames(folder: Path, spec: GameSpec) -> list[np.ndarray]:

@@ -1,4 +1,6 @@
-"""A dataset in other columns: recordings made elsewhere into Dreamcart's, and any of them into the gymnasium-recorder's."""
+"""A dataset in other columns: recordings made elsewhere into Dreamcart's, and any of them into the
+gymnasium-recorder's.
+"""
 
 import argparse
 from pathlib import Path
@@ -22,7 +24,10 @@ from dreamcart.record.recorder_columns import write_recorder
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    words = "a folder with Parquet files or of `save_to_disk`, a game in data/, or OWNER/NAME on the Hub"
+    words = (
+        "a folder with Parquet files or of `save_to_disk`, a game in data/, or OWNER/NAME on"
+        " the Hub"
+    )
     parser.add_argument("source", type=text, help=words)
     parser.add_argument("out", type=new_folder, help="a new folder")
     words = "which game it is, where the dataset does not say so itself"
@@ -30,14 +35,19 @@ def add(parser: argparse.ArgumentParser) -> None:
     words = "commit of a Hub dataset (default: its newest, which is printed)"
     parser.add_argument("--revision", type=text, help=words)
     words = "whose columns to write"
-    parser.add_argument("--columns", choices=["dreamcart", "recorder"], default="dreamcart", help=words)
+    parser.add_argument(
+        "--columns", choices=["dreamcart", "recorder"], default="dreamcart", help=words
+    )
     parser.add_argument(
         "--actions",
         type=text,
         default=AUTO,
         metavar="MEANING",
-        help="what its actions mean, where that is left open: minimal or full (numbers of Atari's action sets), or the buttons at "
-        "the places of a list, B,none,SELECT,…; by default found out, and reported",
+        help=(
+            "what its actions mean, where that is left open: minimal or full (numbers of Atari's"
+            " action sets), or the buttons at the places of a list, B,none,SELECT,…; by default"
+            " found out, and reported"
+        ),
     )
     words = "number episodes from N on"
     parser.add_argument("--first-episode", type=whole(0, 10**9), default=0, metavar="N", help=words)
@@ -46,9 +56,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     source, revision = find_source(args.source, args.revision or "")
     spec = load_game(args.game) if args.game else None
-    report = convert(source, revision, args.out, spec, args.columns, args.first_episode, args.actions)
+    report = convert(
+        source, revision, args.out, spec, args.columns, args.first_episode, args.actions
+    )
     print("\n".join(report_lines(report)))
-    print(f"{args.out}: written in {args.columns}'s columns" + (f", from revision {revision}" if revision else ""))
+    print(
+        f"{args.out}: written in {args.columns}'s columns"
+        + (f", from revision {revision}" if revision else "")
+    )
 
 
 def convert(
@@ -60,21 +75,31 @@ def convert(
     first: int = 0,
     actions: str = AUTO,
 ) -> dict[str, Any]:
-    """Write the dataset `source` into the new folder `out`, which appears only when it is whole. Returns the report.
+    """Write the dataset `source` into the new folder `out`, which appears only when it is whole.
+    Returns the report.
 
     Raises:
-        UserError: the source cannot be read or does not fit the game, no game is named, or `out` is not empty.
+        UserError: the source cannot be read or does not fit the game, no game is named, or `out` is
+            not empty.
     """
     check_free(out)
     data = ExternalDataset(source, revision)
     spec = spec or data.spec
     if spec is None:
-        raise UserError(f"{source} does not say which game it was recorded from; name it with --game.")
+        raise UserError(
+            f"{source} does not say which game it was recorded from; name it with --game."
+        )
     binding = data.bind(spec, actions)
     with making(out) as part:
         with EpisodeWriter(part, spec.images) as writer:
             episodes = data.episodes_of(spec, binding, first)
-            for name, rows in tqdm(episodes, total=data.survey.episodes, unit="episode", desc=f"convert {source}", delay=2):
+            for name, rows in tqdm(
+                episodes,
+                total=data.survey.episodes,
+                unit="episode",
+                desc=f"convert {source}",
+                delay=2,
+            ):
                 writer.add(name, rows)
         if columns == "recorder":
             write_recorder(part, spec)
@@ -90,5 +115,7 @@ def find_source(source: str, revision: str) -> tuple[str, str]:
     if folder is not None:
         return str(folder), ""
     if "/" not in source or source.startswith((".", "/", "~")):
-        raise UserError(f"There is no folder {source!r}, and it is no OWNER/NAME of the Hub either.")
+        raise UserError(
+            f"There is no folder {source!r}, and it is no OWNER/NAME of the Hub either."
+        )
     return source, revision or patiently(source, lambda: hub_api().dataset_info(source).sha)

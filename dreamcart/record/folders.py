@@ -9,7 +9,9 @@ from dreamcart.data.sources import local_folder
 
 
 def find_folder(name: str) -> Path | None:
-    """The folder that `name` is the path of, or the recordings that `collect` made of a game called so; None if neither is."""
+    """The folder that `name` is the path of, or the recordings that `collect` made of a game called
+    so; None if neither is.
+    """
     folder = local_folder(name)
     if folder is not None:
         return folder
@@ -23,7 +25,7 @@ def dataset_folder(name: str) -> Path:
     folder = find_folder(name)
     if folder is None:
         raise UserError(
-            f"There is no dataset {shown(name)}: neither a folder of that name nor recordings of a game called so in data/; "
-            "record some with `dvc repro collect`."
+            f"There is no dataset {shown(name)}: neither a folder of that name nor recordings of a"
+            " game called so in data/; record some with `dvc repro collect`."
         )
     return folder

@@ -46,10 +46,14 @@ def run(args: argparse.Namespace) -> None:
     listed = all_games()
     if args.name:
         wanted = _plain(args.name)
-        found = [game for game in listed if wanted in _plain(game.name) or wanted in _plain(game.title)]
+        found = [
+            game for game in listed if wanted in _plain(game.name) or wanted in _plain(game.title)
+        ]
         if not found:
             near = ", ".join(near_names(args.name))
-            raise UserError(f"No game has {args.name!r} in its name{f' (near: {near})' if near else ''}.")
+            raise UserError(
+                f"No game has {args.name!r} in its name{f' (near: {near})' if near else ''}."
+            )
         found.sort(key=lambda game: not game.ready)  # what can be played first, else as they come
         _print_games(f"Games with {args.name!r} in their names", found[:MOST])
         if len(found) > MOST:
@@ -61,18 +65,33 @@ def run(args: argparse.Namespace) -> None:
         games = [game for game in listed if game.platform == backend and not game.folder]
         ready = [game.name for game in games if game.ready]
         if platform.module() is None:
-            print(f"\n{platform.title} ({platform.library}): not installed; run `{platform.install}`")
+            print(
+                f"\n{platform.title} ({platform.library}): not installed; run `{platform.install}`"
+            )
             continue
-        print(f"\n{platform.title} ({platform.library}): {len(ready)} ready, {len(games) - len(ready)} without a ROM")
+        print(
+            f"\n{platform.title} ({platform.library}): {len(ready)} ready,"
+            f" {len(games) - len(ready)} without a ROM"
+        )
         more = f" and {len(ready) - MOST} more" if len(ready) > MOST else ""
         width = shutil.get_terminal_size().columns
         print(
             textwrap.fill(
-                "  ".join(ready[:MOST]) + more, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+                "  ".join(ready[:MOST]) + more,
+                width,
+                initial_indent="  ",
+                subsequent_indent="  ",
+                break_on_hyphens=False,
             )
         )
-    print("\nAny of these names is a `game`: dvc exp run -S game=NAME, python stages/play.py --real --game NAME.")
-    print("Search with: python stages/record.py games PART. Import ROMs you own with: python stages/record.py import FOLDER")
+    print(
+        "\nAny of these names is a `game`: dvc exp run -S game=NAME, python stages/play.py --real"
+        " --game NAME."
+    )
+    print(
+        "Search with: python stages/record.py games PART. Import ROMs you own with: python"
+        " stages/record.py import FOLDER"
+    )
 
 
 def all_games() -> list[Listed]:
@@ -112,5 +131,8 @@ def _plain(name: str) -> str:
 
 
 def _print_games(title: str, games: list[Listed]) -> None:
-    rows = [[game.name, PLATFORMS[game.platform].title if game.platform else "", game.state] for game in games]
+    rows = [
+        [game.name, PLATFORMS[game.platform].title if game.platform else "", game.state]
+        for game in games
+    ]
     print_table(title, ["game", "platform", "state"], rows)

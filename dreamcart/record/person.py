@@ -1,7 +1,7 @@
 """Recording a person: a raw dataset of what was played, step by step, as scripted play is recorded.
 
-A person is a policy among others: `collect.play_episode` plays the episode, whoever presses the buttons. Each run writes a
-folder of its own, or goes on in one that is there (--out).
+A person is a policy among others: `collect.play_episode` plays the episode, whoever presses the
+buttons. Each run writes a folder of its own, or goes on in one that is there (--out).
 """
 
 import argparse
@@ -86,9 +86,18 @@ class Watched:
 
 
 def record_session(
-    emulator: Emulator, spec: GameSpec, player: Player, recording: LiveRecording, state: str, seed: int, episodes: int | None
+    emulator: Emulator,
+    spec: GameSpec,
+    player: Player,
+    recording: LiveRecording,
+    state: str,
+    seed: int,
+    episodes: int | None,
 ) -> Coverage:
-    """Record until the player leaves, or so many episodes. Episode n has the seed `seed` + n. Returns what was met."""
+    """Record until the player leaves, or so many episodes.
+
+    Episode n has the seed `seed` + n. Returns what was met.
+    """
     coverage = Coverage(spec)
     watched = Watched(emulator, player)
     while episodes is None or coverage.episodes < episodes:
@@ -137,14 +146,19 @@ def run(args: argparse.Namespace) -> None:
     frame = emulator.reset(state, args.seed)
     if args.headless:
         if not actions:
-            raise UserError("--headless needs --actions with a step at least, to know what to play.")
+            raise UserError(
+                "--headless needs --actions with a step at least, to know what to play."
+            )
         player = Scripted(actions, episodes)
     else:
         from dreamcart.record.recorder_window import RecorderWindow
 
         player = RecorderWindow(spec, frame, args.speed)
     try:
-        with LiveRecording(folder, spec, emulator.versions()) as recording, contextlib.suppress(KeyboardInterrupt):
+        with (
+            LiveRecording(folder, spec, emulator.versions()) as recording,
+            contextlib.suppress(KeyboardInterrupt),
+        ):
             record_session(emulator, spec, player, recording, state, args.seed, episodes)
     finally:
         player.close()
@@ -157,7 +171,9 @@ def _check(args: argparse.Namespace, spec: GameSpec) -> None:
     if args.actions and not args.headless:
         raise UserError("--actions is for --headless: in the window you play.")
     if not args.headless and not spec.keys:
-        raise UserError(f"`keys` of {spec.title} binds no key to a button; give some in its game.yaml.")
+        raise UserError(
+            f"`keys` of {spec.title} binds no key to a button; give some in its game.yaml."
+        )
 
 
 def _report(recording: LiveRecording) -> None:

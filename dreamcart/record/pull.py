@@ -53,7 +53,9 @@ def pull(repo_id: str, revision: str, out: Path) -> str:
     commit, files = patiently(repo_id, lambda: api.contents(repo_id, revision, recursive=True))
     files = {name: file for name, file in files.items() if "/." not in f"/{name}"}
     if not any(name.endswith(".parquet") for name in files):
-        raise UserError(f"{repo_id} holds no Parquet files, so no recordings; see its page on the Hub.")
+        raise UserError(
+            f"{repo_id} holds no Parquet files, so no recordings; see its page on the Hub."
+        )
     if INFO_NAME in files:
         patiently(repo_id, lambda: remote_info(api, repo_id, commit))
     lacking = _lacking(files, out, repo_id)
@@ -73,7 +75,8 @@ def _lacking(files: "dict[str, RepoFile]", out: Path, repo_id: str) -> list[str]
     """Return the names of the files that are not in `out` yet.
 
     Raises:
-        UserError: a name leads out of `out`, or recordings that are there would be lost or mixed with others.
+        UserError: a name leads out of `out`, or recordings that are there would be lost or mixed
+            with others.
     """
     from dreamcart.core.hub_client import has_hash, hash_of
 
@@ -81,7 +84,10 @@ def _lacking(files: "dict[str, RepoFile]", out: Path, repo_id: str) -> list[str]
     lacking = [name for name in files if not has_hash(paths[name], hash_of(files[name]))]
     for name in lacking:
         if name.endswith(".parquet") and paths[name].exists():
-            raise UserError(f"{out / name} is another file than the one in {repo_id}, and would be lost; choose another --out.")
+            raise UserError(
+                f"{out / name} is another file than the one in {repo_id}, and would be lost; choose"
+                " another --out."
+            )
     here = {path.name for path in out.glob("*.parquet")}
     if (out / INFO_NAME).is_file() and not files.keys() & here:
         raise UserError(f"{out} already holds another dataset; choose another --out.")

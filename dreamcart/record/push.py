@@ -1,7 +1,7 @@
 """Sharing a dataset on the Hugging Face Hub.
 
-A push only ever adds: shards that are there stay as they are, whoever brought them. It may be interrupted anywhere;
-run again it goes on, because what has arrived is recognised by its hash.
+A push only ever adds: shards that are there stay as they are, whoever brought them. It may be
+interrupted anywhere; run again it goes on, because what has arrived is recognised by its hash.
 """
 
 import argparse
@@ -36,35 +36,46 @@ def run(args: argparse.Namespace) -> None:
     folder = dataset_folder(args.dataset)
     report = push(folder, args.repo_id, args.private)
     print(
-        f"{args.repo_id}: {report['sent']} shards added, {report['episodes']} episodes with {report['steps']} steps there now; "
-        f"revision {report['revision']}"
+        f"{args.repo_id}: {report['sent']} shards added, {report['episodes']} episodes with"
+        f" {report['steps']} steps there now; revision {report['revision']}"
     )
 
 
 def push(folder: Path, repo_id: str, private: bool = False) -> dict[str, Any]:
-    """Add the shards of `folder` to the Hub dataset `repo_id`, with its card, and make the dataset if it is not there.
+    """Add the shards of `folder` to the Hub dataset `repo_id`, with its card, and make the dataset
+    if it is not there.
 
     Returns sent (shards added now), episodes and steps (there now) and revision (the commit).
 
     Raises:
-        UserError: a shard is damaged or no file of `folder`, the Hub's history conflicts with this one, or the Hub refuses,
-            stays busy or says nonsense.
+        UserError: a shard is damaged or no file of `folder`, the Hub's history conflicts with this
+            one, or the Hub refuses, stays busy or says nonsense.
     """
     check_repo_id(repo_id)
     local = describe(folder)
     api = hub_api()
-    patiently(repo_id, lambda: api.create_repo(repo_id, repo_type="dataset", private=private or None, exist_ok=True))
+    patiently(
+        repo_id,
+        lambda: api.create_repo(
+            repo_id, repo_type="dataset", private=private or None, exist_ok=True
+        ),
+    )
     sent = 0
     with tqdm(total=len(local["shards"]), unit="shard", desc=f"push to {repo_id}", delay=2) as bar:
         while True:
-            count, left, revision, whole = patiently(repo_id, lambda: _push_some(api, folder, repo_id, local, bar))
+            count, left, revision, whole = patiently(
+                repo_id, lambda: _push_some(api, folder, repo_id, local, bar)
+            )
             sent += count
             if not left:
                 return counts_of(whole) | {"sent": sent, "revision": revision}
 
 
-def _push_some(api: Any, folder: Path, repo_id: str, local: dict[str, Any], bar: tqdm) -> tuple[int, int, str, dict[str, Any]]:
-    """One commit's worth of what is missing there. Returns shards sent, shards left, the commit, the info there now.
+def _push_some(
+    api: Any, folder: Path, repo_id: str, local: dict[str, Any], bar: tqdm
+) -> tuple[int, int, str, dict[str, Any]]:
+    """One commit's worth of what is missing there. Returns shards sent, shards left, the commit,
+    the info there now.
 
     It looks at what is there first, so that it can be repeated after any failure.
     """
@@ -82,7 +93,9 @@ def _push_some(api: Any, folder: Path, repo_id: str, local: dict[str, Any], bar:
     additions = [CommitOperationAdd(name, str(folder / name)) for name in fresh[:SHARDS_IN_COMMIT]]
     for first in range(0, len(additions), SHARDS_IN_UPLOAD):
         some = additions[first : first + SHARDS_IN_UPLOAD]
-        api.preupload_lfs_files(repo_id, some, repo_type="dataset", free_memory=False, num_threads=4)
+        api.preupload_lfs_files(
+            repo_id, some, repo_type="dataset", free_memory=False, num_threads=4
+        )
         bar.update(len(some))
     with tempfile.TemporaryDirectory() as temporary:
         small = [_write_json(Path(temporary) / INFO_NAME, whole)]
@@ -95,28 +108,39 @@ def _push_some(api: Any, folder: Path, repo_id: str, local: dict[str, Any], bar:
         commit = api.create_commit(
             repo_id,
             [*additions, *(CommitOperationAdd(path.name, str(path)) for path in small)],
-            commit_message=f"Add {len(additions)} shards: {counts['episodes']} episodes, {counts['steps']} steps",
+            commit_message=(
+                f"Add {len(additions)} shards: {counts['episodes']} episodes, {counts['steps']}"
+                " steps"
+            ),
             repo_type="dataset",
             parent_commit=head,  # refused where somebody else was faster: then look again
         )
     return len(additions), len(fresh) - len(additions), commit_of(commit.oid), whole
 
 
-def _look(api: Any, repo_id: str, local: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """The Hub's side: its newest commit, its files by path, and its dataset_info.json (empty before the first push)."""
+def _look(
+    api: Any, repo_id: str, local: dict[str, Any]
+) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """The Hub's side: its newest commit, its files by path, and its dataset_info.json (empty before
+    the first push).
+    """
     head, files = api.contents(repo_id)
     shards = [path for path in files if path.endswith(".parquet")]
     if INFO_NAME not in files:
         if shards:
             raise UserError(
-                f"{repo_id} holds a dataset that Dreamcart did not write ({shards[0]}, …); push into another repository."
+                f"{repo_id} holds a dataset that Dreamcart did not write ({shards[0]}, …); push"
+                " into another repository."
             )
         return head, files, {"schema_version": SCHEMA_VERSION, "game": local["game"], "shards": {}}
     info = with_shards(remote_info(api, repo_id, head), repo_id)
     for name in shards:
         oid = files[name].lfs.sha256 if files[name].lfs else None
         if name not in info["shards"] or (oid and info["shards"][name]["sha256"] != oid):
-            raise UserError(f"{repo_id} was changed by hand: {name} is not as its {INFO_NAME} says; push into another repository.")
+            raise UserError(
+                f"{repo_id} was changed by hand: {name} is not as its {INFO_NAME} says; push into"
+                " another repository."
+            )
     info["shards"] = {name: shard for name, shard in info["shards"].items() if name in files}
     return head, files, info
 
@@ -125,13 +149,15 @@ def _may_write_card(api: Any, repo_id: str, revision: str, there: dict[str, Any]
     """Whether README.md is missing or ours: what a person wrote there stays."""
     if "README.md" not in there:
         return True
-    return MARK in Path(api.hf_hub_download(repo_id, "README.md", repo_type="dataset", revision=revision)).read_text(
-        errors="replace"
-    )
+    return MARK in Path(
+        api.hf_hub_download(repo_id, "README.md", repo_type="dataset", revision=revision)
+    ).read_text(errors="replace")
 
 
 def _merged(local: dict[str, Any], remote: dict[str, Any], fresh: list[str]) -> dict[str, Any]:
-    """dataset_info.json after a push of these shards: the first push says what is said once (game, versions)."""
+    """dataset_info.json after a push of these shards: the first push says what is said once (game,
+    versions).
+    """
     shards = remote["shards"] | {name: local["shards"][name] for name in fresh}
     numbers = [number for shard in shards.values() for number in shard["episodes"]]
     counted = {"first_episode": min(numbers, default=0), "episodes": max(numbers, default=-1) + 1}

@@ -1,7 +1,8 @@
 """The gymnasium-recorder's columns, for programs that read those: gymemu and its kin.
 
-`actions` is what the recorder's environment takes: a list in stable-retro's order for the console, with its places
-without a button, or the number of one of ALE's actions. The final screen is a row with a null action.
+`actions` is what the recorder's environment takes: a list in stable-retro's order for the console,
+with its places without a button, or the number of one of ALE's actions. The final screen is a row
+with a null action.
 """
 
 import json
@@ -19,10 +20,17 @@ from dreamcart.games.spec import GameSpec
 
 
 def write_recorder(folder: Path, spec: GameSpec) -> None:
-    """Rewrite the canonical shards of `folder` in the gymnasium-recorder's columns, one in memory at a time."""
+    """Rewrite the canonical shards of `folder` in the gymnasium-recorder's columns, one in memory
+    at a time.
+    """
     shards = sorted(folder.glob("*.parquet"))
     if spec.backend == "ale":
-        used = {ale_name(action, spec) for shard in shards for action in _actions(shard) if action is not None}
+        used = {
+            ale_name(action, spec)
+            for shard in shards
+            for action in _actions(shard)
+            if action is not None
+        }
         minimal = minimal_actions(spec)
         names = minimal if used <= set(minimal) else ALE_ACTIONS
         kind, encode = pa.int64(), lambda action: names.index(ale_name(action, spec))
@@ -30,9 +38,13 @@ def write_recorder(folder: Path, spec: GameSpec) -> None:
         places = console_order(spec) or spec.buttons
         kind, encode = pa.list_(pa.int8()), lambda action: _listed(action, places, spec)
     for shard in tqdm(shards, unit="shard", desc="columns", delay=2):
-        table = _recorder_table(pq.read_table(shard, page_checksum_verification=True), spec, kind, encode)
+        table = _recorder_table(
+            pq.read_table(shard, page_checksum_verification=True), spec, kind, encode
+        )
         with writing(shard) as temporary:
-            pq.write_table(table, temporary, compression="zstd", compression_level=9, write_page_checksum=True)
+            pq.write_table(
+                table, temporary, compression="zstd", compression_level=9, write_page_checksum=True
+            )
 
 
 def ale_name(action: list[int], spec: GameSpec) -> str:
@@ -52,10 +64,14 @@ def _listed(action: list[int], places: list[str | None], spec: GameSpec) -> list
 
 
 def _recorder_table(table: pa.Table, spec: GameSpec, kind: pa.DataType, encode: Any) -> pa.Table:
-    actions = [None if action is None else encode(action) for action in table["actions"].to_pylist()]
+    actions = [
+        None if action is None else encode(action) for action in table["actions"].to_pylist()
+    ]
     columns = {name: table[name] for name in SCHEMA.names}
     columns["actions"] = pa.array(actions, kind)
-    columns["timestamp"] = pa.array([step / spec.step_rate for step in table["step"].to_pylist()], pa.float64())
+    columns["timestamp"] = pa.array(
+        [step / spec.step_rate for step in table["step"].to_pylist()], pa.float64()
+    )
     features = json.loads(SCHEMA.metadata[b"huggingface"])
     if pa.types.is_integer(kind):
         features["info"]["features"]["actions"] = {"dtype": "int64", "_type": "Value"}

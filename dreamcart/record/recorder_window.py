@@ -1,4 +1,5 @@
-"""The window in which a person plays to be recorded: SPACE begins an episode, ESC ends and saves it.
+"""The window in which a person plays to be recorded: SPACE begins an episode, ESC ends and saves
+it.
 
 START of a pad begins one too, so that nobody has to reach for the pad while it is being recorded.
 """
@@ -21,7 +22,7 @@ class RecorderWindow(Window):
     SPACE and a pad's START may be buttons too: they begin only where no episode runs.
     """
 
-    own_keys = {"space": "start", "escape": "end and save", "p": "pause", "+ -": "speed"}  # noqa: RUF012
+    own_keys = {"space": "start", "escape": "end and save", "p": "pause", "+ -": "speed"}
     taken_keys = ("escape", "p", "+", "-", "=", "[+]", "[-]")
     without_display = "--headless --actions FILE"
 
@@ -59,7 +60,10 @@ class RecorderWindow(Window):
         while True:
             seconds = int(self.steps / self.spec.step_rate)
             state = "PAUSED" if self.paused else "REC"
-            self._present(f"{state} episode {self.number}   {seconds // 60}:{seconds % 60:02d}   {self.steps} steps")
+            self._present(
+                f"{state} episode {self.number}   {seconds // 60}:{seconds % 60:02d}   {self.steps}"
+                " steps"
+            )
             down = self._keys_down()
             taps, held = self.look()
             if self.leaving or pygame.K_ESCAPE in down:
@@ -73,7 +77,10 @@ class RecorderWindow(Window):
 
     def _present(self, status: str) -> None:
         """Draw, and wait for the next step's time."""
-        self.draw(self.frame, f"{status}   {self.rate:.0f} of {self.spec.step_rate:.0f} FPS, speed {self.speed:g}")
+        self.draw(
+            self.frame,
+            f"{status}   {self.rate:.0f} of {self.spec.step_rate:.0f} FPS, speed {self.speed:g}",
+        )
         if status.startswith("REC"):
             self.pygame.draw.circle(self.screen, RED, (MARGIN, MARGIN), MARGIN // 2)
         self.pygame.display.flip()

@@ -1,7 +1,8 @@
-"""Replaying a recorded episode: seed, start state and buttons must bring back every frame, reward and end exactly.
+"""Replaying a recorded episode: seed, start state and buttons must bring back every frame, reward
+and end exactly.
 
-Emulators are deterministic, so a difference means that the recording was changed or damaged, or that the emulator,
-the ROM or the game's settings are others now.
+Emulators are deterministic, so a difference means that the recording was changed or damaged, or
+that the emulator, the ROM or the game's settings are others now.
 """
 
 import io
@@ -36,15 +37,27 @@ class Verdict:
 
 
 class DifferenceError(Exception):
-    """The first difference: what it is, at which step, and the frames there, uint8 [H, W, 3] (None: not to be compared)."""
+    """The first difference: what it is, at which step, and the frames there, uint8 [H, W, 3] (None:
+    not to be compared).
+    """
 
-    def __init__(self, what: str, step: int = 0, recorded: np.ndarray | None = None, replayed: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        step: int = 0,
+        recorded: np.ndarray | None = None,
+        replayed: np.ndarray | None = None,
+    ) -> None:
         super().__init__(what)
         self.step, self.recorded, self.replayed = step, recorded, replayed
 
 
-def replay(emulator: Emulator, buttons: int, rows: Iterable[dict[str, Any]], number: int, pictures: Path) -> Verdict:
-    """Replay episode `number` from its rows in order (see `schema`); a first difference is drawn into `pictures`."""
+def replay(
+    emulator: Emulator, buttons: int, rows: Iterable[dict[str, Any]], number: int, pictures: Path
+) -> Verdict:
+    """Replay episode `number` from its rows in order (see `schema`); a first difference is drawn
+    into `pictures`.
+    """
     try:
         return Verdict(number, _compare(emulator, buttons, rows))
     except DifferenceError as difference:
@@ -72,22 +85,38 @@ def _compare(emulator: Emulator, buttons: int, rows: Iterable[dict[str, Any]]) -
         if row["actions"] is None:
             continue
         if len(row["actions"]) != buttons or not set(row["actions"]) <= {0, 1}:
-            raise DifferenceError(f"the action {shown(row['actions'])} does not fit the game's {buttons} buttons", step)
+            raise DifferenceError(
+                f"the action {shown(row['actions'])} does not fit the game's {buttons} buttons",
+                step,
+            )
         actions.update(bytes(row["actions"]))
         frame, reward, terminated, truncated = emulator.step(row["actions"])
         if row["rewards"] != np.float32(reward):
-            raise DifferenceError(f"the reward is {row['rewards']}, replayed {reward}", step, recorded, recorded)
+            raise DifferenceError(
+                f"the reward is {row['rewards']}, replayed {reward}", step, recorded, recorded
+            )
         if row["terminations"] != terminated:
-            raise DifferenceError(f"the termination is {row['terminations']}, replayed {terminated}", step, recorded, recorded)
+            raise DifferenceError(
+                f"the termination is {row['terminations']}, replayed {terminated}",
+                step,
+                recorded,
+                recorded,
+            )
         if truncated and not row["truncations"]:
-            raise DifferenceError("the truncation is False, replayed True", step, recorded, recorded)
+            raise DifferenceError(
+                "the truncation is False, replayed True", step, recorded, recorded
+            )
         ended = row["terminations"] or row["truncations"]
     if previous["actions"] is not None or step == 0:
         raise DifferenceError("its final observation is missing", step + 1)
     if not ended:
         raise DifferenceError("it stops without an end: steps are missing", step)
-    if (parse_infos(previous["infos"]) or {}).get("actions_hash", actions.hexdigest()) != actions.hexdigest():
-        raise DifferenceError("up to here the actions are not those that were recorded, though the frames are", step)
+    if (parse_infos(previous["infos"]) or {}).get(
+        "actions_hash", actions.hexdigest()
+    ) != actions.hexdigest():
+        raise DifferenceError(
+            "up to here the actions are not those that were recorded, though the frames are", step
+        )
     return step
 
 
@@ -111,7 +140,9 @@ def _compare_frames(recorded: np.ndarray, frame: np.ndarray, step: int) -> None:
         raise DifferenceError(f"the frame is {sizes[0]}, replayed {sizes[1]}", step)
     if not np.array_equal(recorded, frame):
         wrong = int((recorded != frame).any(2).sum())
-        raise DifferenceError(f"{wrong} of {recorded[:, :, 0].size} pixels of the frame differ", step, recorded, frame)
+        raise DifferenceError(
+            f"{wrong} of {recorded[:, :, 0].size} pixels of the frame differ", step, recorded, frame
+        )
 
 
 def _compare_variables(infos: str | None, emulator: Emulator, step: int, frame: np.ndarray) -> None:
@@ -124,7 +155,9 @@ def _compare_variables(infos: str | None, emulator: Emulator, step: int, frame: 
         raise DifferenceError(f"the infos are {shown(infos)}, which is no JSON object", step)
     for name, was in recorded.items():
         if name not in OURS and was != now.get(name):
-            what = f"the variable {shown(name)[1:-1]} is {shown(was)}, replayed {shown(now.get(name))}"
+            what = (
+                f"the variable {shown(name)[1:-1]} is {shown(was)}, replayed {shown(now.get(name))}"
+            )
             raise DifferenceError(what, step, frame, frame)
 
 

@@ -1,7 +1,8 @@
-"""Importing ROMs: stable-retro's own importer, which knows games by the hash of their ROM, with a list of what it met.
+"""Importing ROMs: stable-retro's own importer, which knows games by the hash of their ROM, with a
+list of what it met.
 
-Files and archives are only read and hashed; what is recognised is copied to where stable-retro looks for it, or
-into the folder of games/ that has an integration for it.
+Files and archives are only read and hashed; what is recognised is copied to where stable-retro
+looks for it, or into the folder of games/ that has an integration for it.
 """
 
 import argparse
@@ -25,7 +26,8 @@ class Report:
 
     imported: dict[str, str] = field(default_factory=dict)  # game → file
     already: dict[str, str] = field(default_factory=dict)  # game → file
-    unknown: dict[str, str] = field(default_factory=dict)  # file that ends as a ROM does → its SHA-1
+    # file that ends as a ROM does → its SHA-1
+    unknown: dict[str, str] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)  # file → why
     others: int = 0  # files that are no ROMs by their ending
 
@@ -45,7 +47,13 @@ def run(args: argparse.Namespace) -> None:
     for title, entries in (
         ("Imported", report.imported),
         ("Already here", report.already),
-        ("Not recognised (stable-retro knows a game by its ROM's SHA-1: another version is another game)", report.unknown),
+        (
+            (
+                "Not recognised (stable-retro knows a game by its ROM's SHA-1: another version is"
+                " another game)"
+            ),
+            report.unknown,
+        ),
         ("Not readable", report.unreadable),
     ):
         if entries:
@@ -55,11 +63,17 @@ def run(args: argparse.Namespace) -> None:
     if report.others:
         print(f"\n{report.others} other files were left alone.")
     if not report.imported and not report.already:
-        raise UserError(f"No game was recognised in {args.folder}; `python stages/record.py games NAME` says what is known.")
+        raise UserError(
+            f"No game was recognised in {args.folder}; `python stages/record.py games NAME` says"
+            " what is known."
+        )
 
 
 def import_roms(folder: Path) -> Report:
-    """Import what stable-retro recognises in `folder` (or in one file). Raises UserError where there is nothing to read."""
+    """Import what stable-retro recognises in `folder` (or in one file).
+
+    Raises UserError where there is nothing to read.
+    """
     from dreamcart.games.retro import library
 
     data = library().data
@@ -70,7 +84,11 @@ def import_roms(folder: Path) -> Report:
     folder = folder.expanduser()
     if not folder.exists():
         raise UserError(f"There is no folder {folder}; name one with ROMs in it.")
-    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else [folder]
+    files = (
+        sorted(path for path in folder.rglob("*") if path.is_file())
+        if folder.is_dir()
+        else [folder]
+    )
     if not files:
         raise UserError(f"{folder} is empty; name a folder with ROMs in it.")
     known, report = data.get_known_hashes(), Report()
@@ -81,7 +99,9 @@ def import_roms(folder: Path) -> Report:
     return report
 
 
-def _take(name: str, stream: BinaryIO, known: dict, endings: set[str], data: object, report: Report) -> None:
+def _take(
+    name: str, stream: BinaryIO, known: dict, endings: set[str], data: object, report: Report
+) -> None:
     """Hash one file as stable-retro does, and let it import what it knows."""
     looks_like_rom = Path(name).suffix.lower() in endings
     try:
@@ -107,7 +127,9 @@ def _take(name: str, stream: BinaryIO, known: dict, endings: set[str], data: obj
             copy.write_bytes(content)
             data.merge(str(copy))
         if not place.is_file():
-            raise UserError(f"stable-retro did not take {name} for {game}; copy it to {place} yourself.")
+            raise UserError(
+                f"stable-retro did not take {name} for {game}; copy it to {place} yourself."
+            )
         report.imported[game] = name
     elif name.lower().endswith(".zip"):
         return  # what is in it counts
@@ -140,12 +162,15 @@ def _in_archive(name: str, stream: BinaryIO, report: Report) -> Iterator[tuple[s
                     yield f"{name}!{entry.filename}", inner
                     if entry.filename.lower().endswith(".zip"):
                         yield from _in_archive(f"{name}!{entry.filename}", inner, report)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as problem:  # broken, locked, or packed in an unknown way
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as problem:
+        # broken, locked, or packed in an unknown way
         report.unreadable[name] = str(problem)
 
 
 def _own_integrations() -> list[Path]:
-    """Folders of games/ with an integration of their own, whose ROM may be for the player to bring."""
+    """Folders of games/ with an integration of their own, whose ROM may be for the player to
+    bring.
+    """
     folders = []
     for name in game_names():
         try:

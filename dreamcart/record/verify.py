@@ -1,4 +1,6 @@
-"""Verifying a recording: every episode is replayed in the emulator and compared, several at a time."""
+"""Verifying a recording: every episode is replayed in the emulator and compared, several at a
+time.
+"""
 
 import argparse
 import multiprocessing
@@ -26,11 +28,13 @@ from dreamcart.record.replay import Verdict, replay
 PICTURE = re.compile(r"episode-\d{5,}\.png", re.ASCII)  # the names that `replay` gives
 MOST_MISSING = 1000  # of the missing episodes so many are listed, whatever a dataset claims
 
-Task = tuple[GameSpec, list[Path], list[int], Path]  # game, shards, the episodes of them to replay, where pictures go
+# game, shards, the episodes of them to replay, where pictures go
+Task = tuple[GameSpec, list[Path], list[int], Path]
 
 
 def verify(folder: Path, workers: int, pictures: Path) -> list[Verdict]:
-    """Replay every episode of the raw dataset in `folder`. Returns a verdict each, missing episodes included.
+    """Replay every episode of the raw dataset in `folder`. Returns a verdict each, missing episodes
+    included.
 
     Raises:
         UserError: no dataset, a damaged one, or its game, ROM or emulator cannot be had here.
@@ -45,10 +49,20 @@ def verify(folder: Path, workers: int, pictures: Path) -> list[Verdict]:
     for picture in pictures.glob("episode-*.png"):
         if PICTURE.fullmatch(picture.name) and picture.is_file():
             picture.unlink()
-    tasks = _share_out(spec, {number: at for number, at in places.items() if number not in twice}, workers, pictures)
+    tasks = _share_out(
+        spec,
+        {number: at for number, at in places.items() if number not in twice},
+        workers,
+        pictures,
+    )
     with multiprocessing.get_context("spawn").Pool(max(1, min(workers, len(tasks)))) as pool:
         _check_versions(folder, info, pool.apply(worker_versions, (spec,)))
-        with tqdm(total=count_rows(folder) - len(places), unit="frame", desc=f"verify {folder.name}", smoothing=0.1) as bar:
+        with tqdm(
+            total=count_rows(folder) - len(places),
+            unit="frame",
+            desc=f"verify {folder.name}",
+            smoothing=0.1,
+        ) as bar:
             for found in pool.imap_unordered(_replay, tasks):
                 verdicts += found
                 bar.update(sum(verdict.steps for verdict in found))
@@ -56,35 +70,58 @@ def verify(folder: Path, workers: int, pictures: Path) -> list[Verdict]:
 
 
 def _find_episodes(folder: Path) -> tuple[dict[int, tuple[Path, ...]], list[int]]:
-    """Episode → the shards that it stands in, one after the other; and those episodes that stand in two places."""
-    rows = ((row["episode_id"], shard) for shard in shard_paths(folder) for row in read_rows(shard, ["episode_id"]))
-    runs = [(number, tuple(dict.fromkeys(shard for _, shard in run))) for number, run in groupby(rows, lambda row: row[0])]
+    """Episode → the shards that it stands in, one after the other; and those episodes that stand in
+    two places.
+    """
+    rows = (
+        (row["episode_id"], shard)
+        for shard in shard_paths(folder)
+        for row in read_rows(shard, ["episode_id"])
+    )
+    runs = [
+        (number, tuple(dict.fromkeys(shard for _, shard in run)))
+        for number, run in groupby(rows, lambda row: row[0])
+    ]
     times = Counter(number for number, _ in runs)
     return dict(runs), [number for number, count in times.items() if count > 1]
 
 
-def _share_out(spec: GameSpec, places: dict[int, tuple[Path, ...]], workers: int, pictures: Path) -> list[Task]:
-    """Episodes of the same shards together, but in parts, so that no worker is left with the whole of one large shard."""
+def _share_out(
+    spec: GameSpec, places: dict[int, tuple[Path, ...]], workers: int, pictures: Path
+) -> list[Task]:
+    """Episodes of the same shards together, but in parts, so that no worker is left with the whole
+    of one large shard.
+    """
     tasks = []
     for shards, group in groupby(places.items(), lambda item: item[1]):
         numbers = [number for number, _ in group]
         size = -(-len(numbers) // workers)
-        tasks += [(spec, list(shards), numbers[i : i + size], pictures) for i in range(0, len(numbers), size)]
+        tasks += [
+            (spec, list(shards), numbers[i : i + size], pictures)
+            for i in range(0, len(numbers), size)
+        ]
     return tasks
 
 
-def _check_versions(folder: Path, info: dict[str, Any], here: dict[str, str] | UserError | OSError) -> None:
+def _check_versions(
+    folder: Path, info: dict[str, Any], here: dict[str, str] | UserError | OSError
+) -> None:
     """Raise UserError for another ROM; say so where the emulator is another."""
     if isinstance(here, Exception):
         raise here
     if info.get("rom_sha1", here["rom_sha1"]) != here["rom_sha1"]:
         raise UserError(
-            f"{folder} was recorded from a ROM with the SHA-1 {info['rom_sha1']}, and the one here has {here['rom_sha1']}: "
-            "put that ROM in place to verify it."
+            f"{folder} was recorded from a ROM with the SHA-1 {info['rom_sha1']}, and the one here"
+            f" has {here['rom_sha1']}: put that ROM in place to verify it."
         )
-    names = [" ".join(f"{v.get('emulator')} {v.get('emulator_version')}".split()) for v in (info, here)]
+    names = [
+        " ".join(f"{v.get('emulator')} {v.get('emulator_version')}".split()) for v in (info, here)
+    ]
     if names[0] != names[1]:
-        print(f"Recorded with {names[0]}, replayed with {names[1]}: a difference may be the emulator's.")
+        print(
+            f"Recorded with {names[0]}, replayed with {names[1]}: a difference may be the"
+            " emulator's."
+        )
 
 
 def picture_folder(game: str, dataset: Path) -> Path:
@@ -127,7 +164,10 @@ def run(args: argparse.Namespace) -> None:
         else:
             shown = f" ({verdict.picture})" if verdict.picture else ""
             print(f"episode {verdict.episode:5d}  FAIL  {verdict.problem}{shown}")
-    failed, steps = sum(bool(verdict.problem) for verdict in verdicts), sum(verdict.steps for verdict in verdicts)
+    failed, steps = (
+        sum(bool(verdict.problem) for verdict in verdicts),
+        sum(verdict.steps for verdict in verdicts),
+    )
     print_table(
         f"Verified {folder}",
         ["episodes", "PASS", "FAIL", "frames replayed", "frames/s"],

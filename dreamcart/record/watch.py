@@ -41,7 +41,9 @@ def run(args: argparse.Namespace) -> None:
         spare(args.gif, args.force)
     recording = Recording(*find_source(args.source, args.revision or ""), args.fps)
     if args.frames:
-        report = play(recording, Script(itertools.repeat(set(), args.frames), args.frames), gif=args.gif)
+        report = play(
+            recording, Script(itertools.repeat(set(), args.frames), args.frames), gif=args.gif
+        )
     else:
         report = _in_window(recording, args)
     print(f"{report.steps} frames, up to {recording.caption}")
@@ -53,8 +55,18 @@ def _in_window(recording: "Recording", args: argparse.Namespace) -> Any:
     from dreamcart.play.window import OWN_KEYS, Window
 
     height, width = recording.reset().shape[:2]
-    window = Window(recording.spec, width, height, args.source, args.scale, without_display="--frames N --gif FILE")
-    window.own_keys = {key: what for key, what in OWN_KEYS.items() if key in ("r", "p", "g", "escape")}  # nothing to draw warmer
+    window = Window(
+        recording.spec,
+        width,
+        height,
+        args.source,
+        args.scale,
+        without_display="--frames N --gif FILE",
+    )
+    # nothing to draw warmer
+    window.own_keys = {
+        key: what for key, what in OWN_KEYS.items() if key in ("r", "p", "g", "escape")
+    }
     recording.changed = window.pygame.display.set_caption
     try:
         return play(recording, window, gif=args.gif, clips=Paths(recording.spec.name).clips)
@@ -63,7 +75,9 @@ def _in_window(recording: "Recording", args: argparse.Namespace) -> Any:
 
 
 class Recording:
-    """A dataset as something to play (see `play.sources`): each step is its next frame, and the end is the beginning."""
+    """A dataset as something to play (see `play.sources`): each step is its next frame, and the end
+    is the beginning.
+    """
 
     temperature = None  # nothing is drawn here
 
@@ -72,7 +86,9 @@ class Recording:
         spec = self.data.spec
         rate = fps or (spec.step_rate if spec else 30.0)
         self.buttons = spec.buttons if spec else None
-        name, title = (spec.name, spec.title) if spec else (plain_name(source.rsplit("/", 1)[-1]), source)
+        name, title = (
+            (spec.name, spec.title) if spec else (plain_name(source.rsplit("/", 1)[-1]), source)
+        )
         # No buttons: there is nothing to press.
         self.spec = GameSpec(name, title, "retro", "", [], {}, rate, 1, [])
         self.caption = ""
@@ -92,10 +108,15 @@ class Recording:
         if row is None:
             raise UserError(f"The dataset {self.data.source} has no rows.")
         columns = self.data.columns
-        self.caption = f"episode {row[columns['episode_id']]}" + (f", step {row[columns['step']]}" if "step" in columns else "")
+        self.caption = f"episode {row[columns['episode_id']]}" + (
+            f", step {row[columns['step']]}" if "step" in columns else ""
+        )
         held = row[columns["actions"]]
         if self.buttons and isinstance(held, list):
-            self.caption += ": " + ("+".join(name for name, on in zip(self.buttons, held, strict=False) if on) or "no button")
+            self.caption += ": " + (
+                "+".join(name for name, on in zip(self.buttons, held, strict=False) if on)
+                or "no button"
+            )
         self.changed(self.caption)
         return decode_image(image_bytes(row[columns["observations"]]))
 
@@ -105,4 +126,6 @@ class Recording:
 
     def _rows(self) -> Iterator[dict[str, Any]]:
         shown = ("episode_id", "step", "actions", "observations")
-        return self.data.read([self.data.columns[name] for name in shown if name in self.data.columns])
+        return self.data.read(
+            [self.data.columns[name] for name in shown if name in self.data.columns]
+        )

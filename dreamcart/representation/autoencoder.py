@@ -1,17 +1,26 @@
-"""The roadmap's convolutional autoencoder (phase 1.2): a vector, or with latent_dim 0 a grid, of real numbers.
+"""The roadmap's convolutional autoencoder (phase 1.2): a vector, or with latent_dim 0 a grid, of
+real numbers.
 
-The latent is normalised to unit scale by a last batch normalisation without parameters, so that noise and dynamics
-need no scale of their own.
+The latent is normalised to unit scale by a last batch normalisation without parameters, so that
+noise and dynamics need no scale of their own.
 """
 
 import torch
 from torch import nn
 
-from dreamcart.representation.convolutional import Convolutional, Layers, from_grid, from_vector, to_frames
+from dreamcart.representation.convolutional import (
+    Convolutional,
+    Layers,
+    from_grid,
+    from_vector,
+    to_frames,
+)
 
 
 class Autoencoder(Convolutional):
-    """Latents are float32 [B, latent_dim], or for latent_dim 0 [B, grid_channels, H / 2^n, W / 2^n]."""
+    """Latents are float32 [B, latent_dim], or for latent_dim 0 [B, grid_channels, H / 2^n, W /
+    2^n].
+    """
 
     def __init__(
         self,
@@ -34,14 +43,23 @@ class Autoencoder(Convolutional):
         def ends(inner: tuple[int, int, int]) -> tuple[Layers, Layers]:
             if latent_dim:
                 size = inner[0] * inner[1] * inner[2]
-                tail = [nn.Flatten(), nn.Linear(size, latent_dim, bias=False), nn.BatchNorm1d(latent_dim, affine=False)]
+                tail = [
+                    nn.Flatten(),
+                    nn.Linear(size, latent_dim, bias=False),
+                    nn.BatchNorm1d(latent_dim, affine=False),
+                ]
                 return tail, from_vector(latent_dim, inner)
-            tail = [nn.Conv2d(inner[0], grid_channels, 1, bias=False), nn.BatchNorm2d(grid_channels, affine=False)]
+            tail = [
+                nn.Conv2d(inner[0], grid_channels, 1, bias=False),
+                nn.BatchNorm2d(grid_channels, affine=False),
+            ]
             return tail, from_grid(grid_channels, inner)
 
         super().__init__(shape, channels, ends, l1_weight, mse_weight, perceptual_weight)
         shrink = 2 ** len(channels)
-        self.latent_shape = (latent_dim,) if latent_dim else (grid_channels, shape[0] // shrink, shape[1] // shrink)
+        self.latent_shape = (
+            (latent_dim,) if latent_dim else (grid_channels, shape[0] // shrink, shape[1] // shrink)
+        )
         self.noise_factor = noise_factor
 
     def encode(self, frames: torch.Tensor) -> torch.Tensor:

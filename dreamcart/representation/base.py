@@ -1,4 +1,7 @@
-"""The Representation seam: frames to latents and back. One file a family, one line in `make_representation`."""
+"""The Representation seam: frames to latents and back.
+
+One file a family, one line in `make_representation`.
+"""
 
 import torch
 from torch import nn
@@ -7,9 +10,9 @@ from torch import nn
 class Representation(nn.Module):
     """Base of all families.
 
-    Frames are uint8 [B, H, W, C]; latents are float32 [B, *latent_shape], each number of about unit scale, or
-    int16 tokens [B, h, w] below `vocabulary`, of which `pictures` [vocabulary, ...] tells what they stand for: those
-    that mean alike have alike ones.
+    Frames are uint8 [B, H, W, C]; latents are float32 [B, *latent_shape], each number of about unit
+    scale, or int16 tokens [B, h, w] below `vocabulary`, of which `pictures` [vocabulary, ...] tells
+    what they stand for: those that mean alike have alike ones.
     """
 
     latent_dtype = torch.float32

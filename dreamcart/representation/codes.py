@@ -1,4 +1,6 @@
-"""What the families of learned tokens share: a grid of whole numbers, each standing for a vector that the decoder takes."""
+"""What the families of learned tokens share: a grid of whole numbers, each standing for a vector
+that the decoder takes.
+"""
 
 import torch
 
@@ -8,8 +10,8 @@ from dreamcart.representation.convolutional import Convolutional, Ends, to_frame
 class Codes(Convolutional):
     """Latents are tokens, int16 [B, H / 2^n, W / 2^n], of the kind that `Tiles` gives.
 
-    Subclasses give `nearest` and `vectors`. Quantising is done in float32: half precision would choose other codes
-    in play than in training.
+    Subclasses give `nearest` and `vectors`. Quantising is done in float32: half precision would
+    choose other codes in play than in training.
 
     Attributes:
         vocabulary: number of codes.
@@ -34,11 +36,15 @@ class Codes(Convolutional):
 
     @property
     def pictures(self) -> torch.Tensor:
-        """float32 [vocabulary, D]: the codes' vectors; codes that mean alike are near each other."""
+        """float32 [vocabulary, D]: the codes' vectors; codes that mean alike are near each
+        other.
+        """
         return self.vectors(torch.arange(self.vocabulary, device=self.median.device))
 
     def nearest(self, cells: torch.Tensor) -> torch.Tensor:
-        """float32 [N, D], what the encoder makes of N cells → the numbers of their codes, int64 [N]."""
+        """float32 [N, D], what the encoder makes of N cells → the numbers of their codes, int64
+        [N].
+        """
         raise NotImplementedError
 
     def vectors(self, tokens: torch.Tensor) -> torch.Tensor:

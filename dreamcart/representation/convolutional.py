@@ -1,9 +1,11 @@
-"""What the learned families share: the convolutional encoder and decoder, the median frame, and the terms of the loss.
+"""What the learned families share: the convolutional encoder and decoder, the median frame, and the
+terms of the loss.
 
-Stride-2 convolutions halve the picture, the family's own layers make the latent of it, and the decoder mirrors them
-(roadmap, phase 1.2). Plain L1 on mostly dark frames has a trap: the median frame is a local optimum. Hence batch
-normalisation, the median frame as the decoder's starting point, so that the network spends itself on what differs
-from it, and an MSE term beside L1, because L1 alone leaves rare things (a digit that is mostly 0) at their median.
+Stride-2 convolutions halve the picture, the family's own layers make the latent of it, and the
+decoder mirrors them (roadmap, phase 1.2). Plain L1 on mostly dark frames has a trap: the median
+frame is a local optimum. Hence batch normalisation, the median frame as the decoder's starting
+point, so that the network spends itself on what differs from it, and an MSE term beside L1, because
+L1 alone leaves rare things (a digit that is mostly 0) at their median.
 """
 
 from collections.abc import Callable
@@ -16,7 +18,8 @@ from dreamcart.core.errors import UserError
 from dreamcart.representation.base import Representation
 
 Layers = list[nn.Module]
-# From (channels, h, w) after the convolutions to the last layers of the encoder and the first ones of the decoder.
+# From (channels, h, w) after the convolutions to the last layers of the encoder and the first ones
+# of the decoder.
 Ends = Callable[[tuple[int, int, int]], tuple[Layers, Layers]]
 
 
@@ -24,8 +27,9 @@ class Convolutional(Representation):
     """Base of the learned families.
 
     Attributes:
-        perceptual: distance of two batches of planes, float [B, C, H, W] on about [0, 1] → scalar; set by whoever
-            trains with a perceptual_weight. No part of the model: it is not saved with it.
+        perceptual: distance of two batches of planes, float [B, C, H, W] on about [0, 1] → scalar;
+            set by whoever trains with a perceptual_weight. No part of the model: it is not saved
+            with it.
     """
 
     perceptual: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
@@ -54,17 +58,30 @@ class Convolutional(Representation):
         shrink = 2 ** len(channels)
         if height % shrink or width % shrink:
             raise UserError(
-                f"Frames of {height} x {width} do not fit {len(channels)} convolutions in representation.channels; set "
-                f"preprocess.height and preprocess.width to multiples of {shrink}, or take fewer convolutions."
+                f"Frames of {height} x {width} do not fit {len(channels)} convolutions in"
+                " representation.channels; set preprocess.height and preprocess.width to multiples"
+                f" of {shrink}, or take fewer convolutions."
             )
         self.shape = tuple(shape)
-        self.l1_weight, self.mse_weight, self.perceptual_weight = l1_weight, mse_weight, perceptual_weight
+        self.l1_weight, self.mse_weight, self.perceptual_weight = (
+            l1_weight,
+            mse_weight,
+            perceptual_weight,
+        )
         encoder: Layers = []
         for before, after in zip([colors, *channels], channels, strict=False):
-            encoder += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.GELU()]
+            encoder += [
+                nn.Conv2d(before, after, 4, 2, 1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.GELU(),
+            ]
         decoder: Layers = []
         for before, after in zip(channels[::-1], channels[-2::-1], strict=False):
-            decoder += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.GELU()]
+            decoder += [
+                nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.GELU(),
+            ]
         last = nn.ConvTranspose2d(channels[0], colors, 4, 2, 1)
         nn.init.zeros_(last.weight)  # begin as the median frame
         nn.init.zeros_(last.bias)
@@ -82,15 +99,21 @@ class Convolutional(Representation):
         return self.encoder(to_planes(frames) - self.median).float()
 
     def draw(self, hidden: torch.Tensor) -> torch.Tensor:
-        """What the decoder takes, float [B, ...] → float [B, C, H, W] on about [0, 1], not clamped."""
+        """What the decoder takes, float [B, ...] → float [B, C, H, W] on about [0, 1], not
+        clamped.
+        """
         if hidden.ndim == 4:
             hidden = hidden.contiguous(memory_format=torch.channels_last)
         return self.median + self.decoder(hidden)
 
     def reconstruction_loss(self, hidden: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
-        """l1_weight * L1 + mse_weight * MSE (means over values on [0, 1]) + perceptual_weight * perceptual distance."""
+        """l1_weight * L1 + mse_weight * MSE (means over values on [0, 1]) + perceptual_weight *
+        perceptual distance.
+        """
         decoded, true = self.draw(hidden), to_planes(frames)
-        loss = self.l1_weight * F.l1_loss(decoded, true) + self.mse_weight * F.mse_loss(decoded, true)
+        loss = self.l1_weight * F.l1_loss(decoded, true) + self.mse_weight * F.mse_loss(
+            decoded, true
+        )
         if self.perceptual_weight and self.perceptual:
             loss = loss + self.perceptual_weight * self.perceptual(decoded, true)
         return loss

@@ -16,7 +16,9 @@ from dreamcart.training.device import autocast, pick_device
 BATCH = 128
 
 
-def encode_frames(model: Representation, frames: np.ndarray | TiledFrames, path: Path, title: str) -> None:
+def encode_frames(
+    model: Representation, frames: np.ndarray | TiledFrames, path: Path, title: str
+) -> None:
     """Write the latent of every frame, uint8 [U, H, W, C], to a .npy file.
 
     It holds float32 or int16 [U, *latent_shape]. Raises OSError, with `path`, where it cannot be
@@ -30,19 +32,36 @@ def encode_frames(model: Representation, frames: np.ndarray | TiledFrames, path:
         latents.flush()
 
 
-def encoded(model: Representation, frames: np.ndarray | TiledFrames, title: str) -> Iterator[tuple[int, np.ndarray]]:
+def encoded(
+    model: Representation, frames: np.ndarray | TiledFrames, title: str
+) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the latents of the frames in batches, each with the number of its first frame."""
     device = pick_device()
     model = model.to(device)
-    same_tiles = isinstance(model, Tiles) and isinstance(frames, TiledFrames) and frames.tiles.shape[1] == model.tile
+    same_tiles = (
+        isinstance(model, Tiles)
+        and isinstance(frames, TiledFrames)
+        and frames.tiles.shape[1] == model.tile
+    )
     if same_tiles:  # look up each tile once, not in every frame
-        token = model.lookup(torch.from_numpy(np.array(frames.tiles)).to(device)).cpu().numpy().astype(np.int16)
+        token = (
+            model.lookup(torch.from_numpy(np.array(frames.tiles)).to(device))
+            .cpu()
+            .numpy()
+            .astype(np.int16)
+        )
     for first in tqdm(range(0, len(frames), BATCH), desc=f"encode {title}", unit="batch"):
         if same_tiles:
             latents = token[frames.cells[first : first + BATCH]]
         else:
             with torch.inference_mode(), autocast(device):
-                latents = model.encode(torch.from_numpy(np.array(frames[first : first + BATCH])).to(device)).cpu().numpy()
+                latents = (
+                    model.encode(
+                        torch.from_numpy(np.array(frames[first : first + BATCH])).to(device)
+                    )
+                    .cpu()
+                    .numpy()
+                )
         yield first, latents
 
 

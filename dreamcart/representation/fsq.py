@@ -1,8 +1,9 @@
 """Finite scalar quantisation: each cell becomes a few numbers, each rounded to one of a few levels.
 
-Mentzer et al., "Finite Scalar Quantization: VQ-VAE Made Simple" (2023). There is no codebook to learn and none to
-collapse: the codes are all combinations of levels, so `levels` [8, 5, 5, 5] makes 1,000 of them. The cells are
-normalised before they are squashed, which spreads them over the levels from the first step on.
+Mentzer et al., "Finite Scalar Quantization: VQ-VAE Made Simple" (2023). There is no codebook to
+learn and none to collapse: the codes are all combinations of levels, so `levels` [8, 5, 5, 5] makes
+1,000 of them. The cells are normalised before they are squashed, which spreads them over the levels
+from the first step on.
 """
 
 import math
@@ -17,7 +18,9 @@ MARGIN = 1e-3  # by which the squashing stays inside the outer levels' edges
 
 
 class FiniteScalarQuantised(Codes):
-    """A token is the number of a combination of levels, the first number the fastest; vectors are on [-1, 1]."""
+    """A token is the number of a combination of levels, the first number the fastest; vectors are
+    on [-1, 1].
+    """
 
     def __init__(
         self,
@@ -35,18 +38,30 @@ class FiniteScalarQuantised(Codes):
         """
 
         def ends(inner: tuple[int, int, int]) -> tuple[Layers, Layers]:
-            tail = [nn.Conv2d(inner[0], len(levels), 1, bias=False), nn.BatchNorm2d(len(levels), affine=False)]
+            tail = [
+                nn.Conv2d(inner[0], len(levels), 1, bias=False),
+                nn.BatchNorm2d(len(levels), affine=False),
+            ]
             return tail, from_grid(len(levels), inner)
 
-        super().__init__(shape, channels, ends, math.prod(levels), l1_weight, mse_weight, perceptual_weight)
+        super().__init__(
+            shape, channels, ends, math.prod(levels), l1_weight, mse_weight, perceptual_weight
+        )
         steps = torch.tensor(levels)
         self.register_buffer("levels", steps, persistent=False)
-        self.register_buffer("basis", torch.cat([torch.ones(1, dtype=steps.dtype), steps[:-1]]).cumprod(0), persistent=False)
+        self.register_buffer(
+            "basis",
+            torch.cat([torch.ones(1, dtype=steps.dtype), steps[:-1]]).cumprod(0),
+            persistent=False,
+        )
 
     def squash(self, cells: torch.Tensor) -> torch.Tensor:
-        """float32 [N, D] → the same, on intervals that round to `levels` whole numbers, from -(levels // 2) on."""
+        """float32 [N, D] → the same, on intervals that round to `levels` whole numbers, from
+        -(levels // 2) on.
+        """
         half = (self.levels - 1) * (1 + MARGIN) / 2
-        offset = torch.where(self.levels % 2 == 0, 0.5, 0.0)  # an even number of levels has none in the middle
+        # an even number of levels has none in the middle
+        offset = torch.where(self.levels % 2 == 0, 0.5, 0.0)
         return half * torch.tanh(cells + torch.atanh(offset / half)) - offset
 
     def nearest(self, cells: torch.Tensor) -> torch.Tensor:

@@ -1,10 +1,10 @@
 """The perceptual term: how far apart two pictures are in a frozen network's features.
 
-It is that of Johnson et al. 2016. Features are taken at three depths, scaled to unit length in every place and compared by squared
-distance, as in Zhang et al. 2018, so that the same weight does for any network. The network is
-VGG16 as ImageNet trained it, which `make` brings. Only where its weights are not here it is a light
-one, trained on the game's own frames: to tell the RAM variables that were recorded with them, or
-where there are none, which buttons lie between two frames.
+It is that of Johnson et al. 2016. Features are taken at three depths, scaled to unit length in
+every place and compared by squared distance, as in Zhang et al. 2018, so that the same weight does
+for any network. The network is VGG16 as ImageNet trained it, which `make` brings. Only where its
+weights are not here it is a light one, trained on the game's own frames: to tell the RAM variables
+that were recorded with them, or where there are none, which buttons lie between two frames.
 """
 
 import hashlib
@@ -29,23 +29,33 @@ VGG_CUTS = (4, 9, 16)  # after relu1_2, relu2_2 and relu3_3
 # What VGG16 looks at in a step on a CPU: eight frames of 80 x 80, a second. A whole batch takes ten
 # of them at this size and a minute at 224 x 240.
 VGG_PIXELS = 51_200
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the pictures that VGG16 was trained on
+# of the pictures that VGG16 was trained on
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CHANNELS = (16, 32, 64, 32)  # of the light network; the last serves the training only
 SAMPLE, HELD_OUT = 6000, 250  # training frames that the light network sees, and is judged on
 STEPS, BATCH = 400, 32
 KEY_EVERY = 100  # of these frames, one in so many goes into the cache's fingerprint
 
-Batch = tuple[list[torch.Tensor], torch.Tensor]  # frames, one or two uint8 [B, H, W, C], and what to tell: float [B, Q]
+# frames, one or two uint8 [B, H, W, C], and what to tell: float [B, Q]
+Batch = tuple[list[torch.Tensor], torch.Tensor]
 
 
 class Perceptual:
-    """Distance of two batches of planes, float [B, C, H, W] on about [0, 1]: a scalar, 0 (equal) to 4.
+    """Distance of two batches of planes, float [B, C, H, W] on about [0, 1]: a scalar, 0 (equal) to
+    4.
 
     Attributes:
         name: which network it is: "vgg16", "own_variables" or "own_buttons".
     """
 
-    def __init__(self, name: str, stages: list[nn.Module], normalise: bool, device: torch.device, most: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        stages: list[nn.Module],
+        normalise: bool,
+        device: torch.device,
+        most: int | None = None,
+    ) -> None:
         """Take a network apart.
 
         Args:
@@ -55,9 +65,14 @@ class Perceptual:
                 for all (at least one).
         """
         self.name, self.most = name, most
-        self.stages = [stage.to(device, memory_format=torch.channels_last).eval().requires_grad_(False) for stage in stages]
+        self.stages = [
+            stage.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+            for stage in stages
+        ]
         self.mean, self.deviation = (
-            (torch.tensor(x, device=device).view(1, 3, 1, 1) for x in (MEAN, DEVIATION)) if normalise else (None, None)
+            (torch.tensor(x, device=device).view(1, 3, 1, 1) for x in (MEAN, DEVIATION))
+            if normalise
+            else (None, None)
         )
 
     def features(self, planes: torch.Tensor) -> list[torch.Tensor]:
@@ -87,7 +102,9 @@ class LightNetwork(nn.Module):
     def __init__(self, shape: tuple[int, int, int], frames: int, outputs: int) -> None:
         super().__init__()
         self.stages = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.GELU())
+            nn.Sequential(
+                nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.GELU()
+            )
             for before, after in zip((shape[2], *CHANNELS), CHANNELS, strict=False)
         )
         sides = [-(-side // 2 ** len(CHANNELS)) for side in shape[:2]]
@@ -103,7 +120,9 @@ class LightNetwork(nn.Module):
         return self.tell(torch.cat(found, 1))
 
 
-def make_perceptual(seed: int, train: Split, raw: Path, cache: Path, checkpoint: Callable[[str, str], Path]) -> Perceptual:
+def make_perceptual(
+    seed: int, train: Split, raw: Path, cache: Path, checkpoint: Callable[[str, str], Path]
+) -> Perceptual:
     """Make the network: VGG16 where its weights are here, else a light one trained on the game.
 
     Args:
@@ -116,13 +135,21 @@ def make_perceptual(seed: int, train: Split, raw: Path, cache: Path, checkpoint:
     """
     device, vgg16 = pick_device(), load_features("vgg16")
     if vgg16 is not None:
-        return Perceptual("vgg16", _cut(vgg16), True, device, VGG_PIXELS if device.type == "cpu" else None)
+        return Perceptual(
+            "vgg16", _cut(vgg16), True, device, VGG_PIXELS if device.type == "cpu" else None
+        )
     make_repeatable(seed)
-    rows = np.unique(np.linspace(0, len(train.frames) - 1, min(SAMPLE, len(train.frames))).astype(int))
-    data = hashlib.sha256(np.ascontiguousarray(train.index).tobytes() + train.frames[rows[::KEY_EVERY]].tobytes()).hexdigest()
+    rows = np.unique(
+        np.linspace(0, len(train.frames) - 1, min(SAMPLE, len(train.frames))).astype(int)
+    )
+    data = hashlib.sha256(
+        np.ascontiguousarray(train.index).tobytes() + train.frames[rows[::KEY_EVERY]].tobytes()
+    ).hexdigest()
     key = fingerprint(seed, CHANNELS, STEPS, BATCH, rows.tolist(), data)
     name, frames, outputs, batch_at = _task(train, raw, rows)
-    network = LightNetwork(train.frames.shape[1:], frames, outputs).to(device, memory_format=torch.channels_last)
+    network = LightNetwork(train.frames.shape[1:], frames, outputs).to(
+        device, memory_format=torch.channels_last
+    )
     known = load_tensors(cache) if cache.is_file() else ({}, {})
     if known[1].get("key") == [key, name]:
         network.stages.load_state_dict(known[0])
@@ -134,18 +161,34 @@ def make_perceptual(seed: int, train: Split, raw: Path, cache: Path, checkpoint:
 
 def _cut(vgg16: nn.Sequential) -> list[nn.Module]:
     """VGG16's layers up to each of VGG_CUTS."""
-    layers = [nn.ReLU() if isinstance(layer, nn.ReLU) else layer for layer in vgg16]  # in place would spoil features
-    return [nn.Sequential(*layers[first:last]) for first, last in zip((0, *VGG_CUTS), VGG_CUTS, strict=False)]
+    # in place would spoil features
+    layers = [nn.ReLU() if isinstance(layer, nn.ReLU) else layer for layer in vgg16]
+    return [
+        nn.Sequential(*layers[first:last])
+        for first, last in zip((0, *VGG_CUTS), VGG_CUTS, strict=False)
+    ]
 
 
-def _task(train: Split, raw: Path, rows: np.ndarray) -> tuple[str, int, int, Callable[[np.ndarray], Batch]]:
-    """What the light network learns: its name, frames it sees, answers it gives, and the batch of some places of `rows`."""
+def _task(
+    train: Split, raw: Path, rows: np.ndarray
+) -> tuple[str, int, int, Callable[[np.ndarray], Batch]]:
+    """What the light network learns: its name, frames it sees, answers it gives, and the batch of
+    some places of `rows`.
+    """
     table = load_variables(raw, train, rows)
     questions = ask(table)
     if questions:
-        answers = [(q.answers(table)[:, None] == np.arange(len(q.values))).astype(np.float32) for q in questions]
+        answers = [
+            (q.answers(table)[:, None] == np.arange(len(q.values))).astype(np.float32)
+            for q in questions
+        ]
         target = torch.from_numpy(np.concatenate(answers, 1))
-        return "variables", 1, target.shape[1], lambda at: ([torch.from_numpy(train.frames[rows[at]])], target[at])
+        return (
+            "variables",
+            1,
+            target.shape[1],
+            lambda at: ([torch.from_numpy(train.frames[rows[at]])], target[at]),
+        )
     frame, pool = train.index["frame"], train.transitions
     moving = pool[frame[pool] != frame[pool + 1]]
     pool = moving if len(moving) else pool
@@ -158,8 +201,16 @@ def _task(train: Split, raw: Path, rows: np.ndarray) -> tuple[str, int, int, Cal
     return "buttons", 2, len(train.spec.buttons), between
 
 
-def _train(network: LightNetwork, batch_at: Callable[[np.ndarray], Batch], count: int, seed: int, checkpoint: Path) -> None:
-    """Train on `count` places but every few, which are held out; a killed run goes on from `checkpoint`."""
+def _train(
+    network: LightNetwork,
+    batch_at: Callable[[np.ndarray], Batch],
+    count: int,
+    seed: int,
+    checkpoint: Path,
+) -> None:
+    """Train on `count` places but every few, which are held out; a killed run goes on from
+    `checkpoint`.
+    """
     device = next(network.parameters()).device
     held_out = np.unique(np.linspace(0, count - 1, min(HELD_OUT, -(-count // 5))).astype(int))
     practised = np.setdiff1d(np.arange(count), held_out)
@@ -171,7 +222,14 @@ def _train(network: LightNetwork, batch_at: Callable[[np.ndarray], Batch], count
         return F.binary_cross_entropy_with_logits(told.float(), target.to(device))
 
     def validate() -> float:
-        return float(np.mean([loss_of(some).item() for some in np.array_split(held_out, -(-len(held_out) // BATCH))]))
+        return float(
+            np.mean(
+                [
+                    loss_of(some).item()
+                    for some in np.array_split(held_out, -(-len(held_out) // BATCH))
+                ]
+            )
+        )
 
     plan = Plan(STEPS, 0.002, 0.01, STEPS // 4, STEPS // 4, seed)
     practice = practised if len(practised) else held_out

@@ -9,7 +9,8 @@ from dreamcart.representation.base import Representation
 
 
 def make_representation(config: dict[str, Any], source: object = "its config") -> Representation:
-    """Build an untrained model of the family `config["kind"]`; the other keys are that family's arguments.
+    """Build an untrained model of the family `config["kind"]`; the other keys are that family's
+    arguments.
 
     Raises UserError, naming `source`, where there is no such family or it does not take them.
     """
@@ -22,6 +23,9 @@ def save_representation(path: Path, model: Representation, config: dict[str, Any
 
 
 def load_representation(path: Path) -> Representation:
-    """Read what `save_representation` wrote, in eval mode. Raises UserError on a damaged or foreign file."""
+    """Read what `save_representation` wrote, in eval mode.
+
+    Raises UserError on a damaged or foreign file.
+    """
     tensors, meta = load_tensors(path)
     return load_weights(make_representation(meta.get("config", {}), path), tensors, path)

@@ -1,8 +1,10 @@
-"""Lossless tokens for games that are drawn from tiles: a frame is a grid of numbers into a dictionary of tiles.
+"""Lossless tokens for games that are drawn from tiles: a frame is a grid of numbers into a
+dictionary of tiles.
 
-Nothing is learned: the dictionary is the tiles that the training frames show; of more than MOST_TILES (a game that moves
-its figures by single pixels shows ever new pieces of them) those that are seen most. A frame of nothing but known tiles
-comes back exact in every pixel; an unknown tile becomes the nearest known one.
+Nothing is learned: the dictionary is the tiles that the training frames show; of more than
+MOST_TILES (a game that moves its figures by single pixels shows ever new pieces of them) those that
+are seen most. A frame of nothing but known tiles comes back exact in every pixel; an unknown tile
+becomes the nearest known one.
 """
 
 import torch
@@ -22,8 +24,12 @@ class Tiles(Representation):
         self.shape, self.tile, self.vocabulary = tuple(shape), tile, vocabulary
         self.latent_shape = (shape[0] // tile, shape[1] // tile)
         self.latent_dtype = torch.int16
-        self.register_buffer("tiles", torch.zeros(vocabulary, tile, tile, shape[2], dtype=torch.uint8))
-        factors = torch.randint(-(2**62), 2**62, (tile * tile * shape[2],), generator=torch.Generator().manual_seed(0))
+        self.register_buffer(
+            "tiles", torch.zeros(vocabulary, tile, tile, shape[2], dtype=torch.uint8)
+        )
+        factors = torch.randint(
+            -(2**62), 2**62, (tile * tile * shape[2],), generator=torch.Generator().manual_seed(0)
+        )
         self.register_buffer("factors", factors | 1, persistent=False)
 
     @property
@@ -32,7 +38,9 @@ class Tiles(Representation):
         return self.tiles
 
     def lookup(self, tiles: torch.Tensor) -> torch.Tensor:
-        """The numbers of the nearest known tiles: uint8 [N, t, t, C] → int64 [N]; a known tile is its own nearest."""
+        """The numbers of the nearest known tiles: uint8 [N, t, t, C] → int64 [N]; a known tile is
+        its own nearest.
+        """
         known = (self.tiles.flatten(1).long() * self.factors).sum(1)
         order = known.argsort()
         wanted = (tiles.flatten(1).long() * self.factors).sum(1)  # a 64-bit hash, wrapping round
@@ -40,7 +48,9 @@ class Tiles(Representation):
         foreign = (known[number] != wanted).nonzero().squeeze(1)
         if len(foreign):
             different, back = tiles[foreign].flatten(1).float().unique(dim=0, return_inverse=True)
-            number[foreign] = torch.cdist(different, self.tiles.flatten(1).float(), p=1).argmin(1)[back]
+            number[foreign] = torch.cdist(different, self.tiles.flatten(1).float(), p=1).argmin(1)[
+                back
+            ]
         return number
 
     def encode(self, frames: torch.Tensor) -> torch.Tensor:
@@ -49,7 +59,9 @@ class Tiles(Representation):
         tokens = []
         for chunk in frames.split(CHUNK):
             tiles = chunk.view(len(chunk), rows, self.tile, columns, self.tile, -1).transpose(2, 3)
-            tokens.append(self.lookup(tiles.flatten(0, 2)).to(torch.int16).view(len(chunk), rows, columns))
+            tokens.append(
+                self.lookup(tiles.flatten(0, 2)).to(torch.int16).view(len(chunk), rows, columns)
+            )
         return torch.cat(tokens)
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:

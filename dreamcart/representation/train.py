@@ -42,12 +42,17 @@ def representation_config(params: Params, shape: tuple[int, int, int]) -> dict[s
 
 
 def train_representation(
-    params: Params, train: Split, val: Split, median: np.ndarray, checkpoint: Path, perceptual: Perceptual | None = None
+    params: Params,
+    train: Split,
+    val: Split,
+    median: np.ndarray,
+    checkpoint: Path,
+    perceptual: Perceptual | None = None,
 ) -> tuple[Representation, dict[str, Any], list[dict[str, float]]]:
     """Train on the distinct training frames, keep the weights with the least validation L1.
 
-    `perceptual` is the network of the perceptual term, where it has a weight. Returns the model (on the CPU, eval mode),
-    its config and the loss curve (empty where nothing is trained).
+    `perceptual` is the network of the perceptual term, where it has a weight. Returns the model (on
+    the CPU, eval mode), its config and the loss curve (empty where nothing is trained).
     """
     own = params.representation
     keep_memory()
@@ -60,7 +65,14 @@ def train_representation(
     model.set_median(torch.from_numpy(median))
     model.perceptual = perceptual
     model = model.to(device, memory_format=torch.channels_last)
-    plan = Plan(own.steps, own.learning_rate, own.weight_decay, own.validate_every, own.checkpoint_every, params.seed)
+    plan = Plan(
+        own.steps,
+        own.learning_rate,
+        own.weight_decay,
+        own.validate_every,
+        own.checkpoint_every,
+        params.seed,
+    )
 
     def loss_at(step: int) -> torch.Tensor:
         rows = step_rng(params.seed, step).integers(0, len(train.frames), own.batch_size)
@@ -81,7 +93,9 @@ def train_representation(
 
 
 def collect_tiles(config: dict[str, Any], train: Split) -> tuple[Tiles, dict[str, Any]]:
-    """The dictionary of the tiles that the training frames show, or of the MOST_TILES that are in most of their cells."""
+    """The dictionary of the tiles that the training frames show, or of the MOST_TILES that are in
+    most of their cells.
+    """
     cells = train.frames.cells
     count = np.zeros(len(train.frames.tiles), np.int64)
     for first in range(0, len(cells), BATCH):
@@ -95,16 +109,19 @@ def collect_tiles(config: dict[str, Any], train: Split) -> tuple[Tiles, dict[str
 
 
 def judge_representation(model: Representation, val: Split, median: np.ndarray) -> dict[str, float]:
-    """Reconstruction errors over (at most JUDGE_SAMPLE of) the distinct validation frames, beside the median frame's.
+    """Reconstruction errors over (at most JUDGE_SAMPLE of) the distinct validation frames, beside
+    the median frame's.
 
-    `l1` is over all pixels; `l1_changed` over those that differ from the median frame, where blur cannot
-    hide behind a still background. All on [0, 1]. `exact` is the share of frames equal in every pixel; `ssim` is
-    over at most SSIM_SAMPLE frames.
+    `l1` is over all pixels; `l1_changed` over those that differ from the median frame, where blur
+    cannot hide behind a still background. All on [0, 1]. `exact` is the share of frames equal in
+    every pixel; `ssim` is over at most SSIM_SAMPLE frames.
     """
     sums = dict.fromkeys(("l1", "median_l1", "l1_changed", "median_l1_changed"), 0.0)
     exact = 0
     changed_pixels, ssims = 0, []
-    rows = np.unique(np.linspace(0, len(val.frames) - 1, min(JUDGE_SAMPLE, len(val.frames))).astype(int))
+    rows = np.unique(
+        np.linspace(0, len(val.frames) - 1, min(JUDGE_SAMPLE, len(val.frames))).astype(int)
+    )
     every = max(1, len(rows) // SSIM_SAMPLE)
     seen = 0
     for true, decoded in reconstruct(model, val.frames, rows):
@@ -118,17 +135,29 @@ def judge_representation(model: Representation, val: Split, median: np.ndarray) 
         changed_pixels += int(changed.sum())
         exact += int((error.max((1, 2, 3)) == 0).sum())
         sample = range(-seen % every, len(true), every)
-        ssims += [structural_similarity(true[i], decoded[i], channel_axis=2, data_range=255) for i in sample]
+        ssims += [
+            structural_similarity(true[i], decoded[i], channel_axis=2, data_range=255)
+            for i in sample
+        ]
         seen += len(true)
-    report = {name: total / (changed_pixels if name.endswith("changed") else seen * true[0].size) for name, total in sums.items()}
+    report = {
+        name: total / (changed_pixels if name.endswith("changed") else seen * true[0].size)
+        for name, total in sums.items()
+    }
     return {
         name: round(float(value), 6)
-        for name, value in {**report, "exact": _exact_share(model, val, exact / seen), "ssim": np.mean(ssims)}.items()
+        for name, value in {
+            **report,
+            "exact": _exact_share(model, val, exact / seen),
+            "ssim": np.mean(ssims),
+        }.items()
     }
 
 
 def _exact_share(model: Representation, val: Split, sampled: float) -> float:
-    """The share of the distinct frames that come back exact: of all of them where tile numbers tell, else as sampled."""
+    """The share of the distinct frames that come back exact: of all of them where tile numbers
+    tell, else as sampled.
+    """
     if isinstance(model, Tiles) and isinstance(val.frames, TiledFrames):
         tiles = torch.from_numpy(val.frames.tiles)
         known = (model.tiles[model.lookup(tiles)] == tiles).flatten(1).all(1).numpy()

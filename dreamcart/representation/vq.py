@@ -1,10 +1,12 @@
 """VQ-VAE: each cell of the encoder's grid becomes the nearest of K learned vectors.
 
-van den Oord et al., "Neural Discrete Representation Learning" (2017), with the codebook as running averages of what is
-assigned to it (its appendix A.1) and a commitment term that keeps the encoder near it. Two things against a codebook
-of which most stays unused: the cells are normalised before they are looked up (Łańcucki et al. 2020), and a code that
-is hardly ever chosen is moved onto a cell of the batch that no code is near to, drawn in proportion to its squared
-error as k-means++ draws (Arthur & Vassilvitskii 2007). The codebook begins on cells of the first batch, drawn likewise.
+van den Oord et al., "Neural Discrete Representation Learning" (2017), with the codebook as running
+averages of what is assigned to it (its appendix A.1) and a commitment term that keeps the encoder
+near it. Two things against a codebook of which most stays unused: the cells are normalised before
+they are looked up (Łańcucki et al. 2020), and a code that is hardly ever chosen is moved onto a
+cell of the batch that no code is near to, drawn in proportion to its squared error as k-means++
+draws (Arthur & Vassilvitskii 2007). The codebook begins on cells of the first batch, drawn
+likewise.
 """
 
 import torch
@@ -20,7 +22,9 @@ CHUNK = 4096  # cells whose distances are looked at together: they stay in the p
 
 
 class VectorQuantised(Codes):
-    """K = `codes` vectors of `code_size` numbers; the running averages are buffers, so a checkpoint holds them."""
+    """K = `codes` vectors of `code_size` numbers; the running averages are buffers, so a checkpoint
+    holds them.
+    """
 
     def __init__(
         self,
@@ -40,7 +44,10 @@ class VectorQuantised(Codes):
         """
 
         def ends(inner: tuple[int, int, int]) -> tuple[Layers, Layers]:
-            tail = [nn.Conv2d(inner[0], code_size, 1, bias=False), nn.BatchNorm2d(code_size, affine=False)]
+            tail = [
+                nn.Conv2d(inner[0], code_size, 1, bias=False),
+                nn.BatchNorm2d(code_size, affine=False),
+            ]
             return tail, from_grid(code_size, inner)
 
         super().__init__(shape, channels, ends, codes, l1_weight, mse_weight, perceptual_weight)
@@ -51,7 +58,12 @@ class VectorQuantised(Codes):
 
     def nearest(self, cells: torch.Tensor) -> torch.Tensor:
         half = 0.5 * self.codebook.square().sum(1)
-        return torch.cat([torch.addmm(half, chunk, self.codebook.T, alpha=-1).argmin(1) for chunk in cells.split(CHUNK)])
+        return torch.cat(
+            [
+                torch.addmm(half, chunk, self.codebook.T, alpha=-1).argmin(1)
+                for chunk in cells.split(CHUNK)
+            ]
+        )
 
     def vectors(self, tokens: torch.Tensor) -> torch.Tensor:
         return F.embedding(tokens, self.codebook)
@@ -61,7 +73,11 @@ class VectorQuantised(Codes):
         with torch.autocast(frames.device.type, enabled=False):
             cells = grid.flatten(0, 2)
             if self.training and not self.count.any():
-                self._place(torch.arange(self.vocabulary, device=cells.device), cells.detach(), cells.detach())
+                self._place(
+                    torch.arange(self.vocabulary, device=cells.device),
+                    cells.detach(),
+                    cells.detach(),
+                )
             tokens = self.nearest(cells.detach())
             chosen = self.vectors(tokens)
             commitment = F.mse_loss(cells, chosen)
@@ -73,7 +89,9 @@ class VectorQuantised(Codes):
 
     @torch.no_grad()
     def _learn(self, cells: torch.Tensor, tokens: torch.Tensor, chosen: torch.Tensor) -> None:
-        """Move the codes towards the cells that chose them, float32 [N, D], int64 [N]; revive those that none chooses."""
+        """Move the codes towards the cells that chose them, float32 [N, D], int64 [N]; revive those
+        that none chooses.
+        """
         self.count.lerp_(torch.bincount(tokens, minlength=self.vocabulary).float(), 1 - DECAY)
         self.total.lerp_(torch.zeros_like(self.total).index_add_(0, tokens, cells), 1 - DECAY)
         dead = (self.count < DEAD).nonzero().squeeze(1)
@@ -83,7 +101,9 @@ class VectorQuantised(Codes):
 
     @torch.no_grad()
     def _place(self, codes: torch.Tensor, cells: torch.Tensor, error: torch.Tensor) -> None:
-        """Move these codes onto cells, float32 [N, D], drawn in proportion to their squared error, float32 [N, D]."""
+        """Move these codes onto cells, float32 [N, D], drawn in proportion to their squared error,
+        float32 [N, D].
+        """
         codes = codes[: len(cells)]
         found = cells[torch.multinomial(error.square().sum(1) + 1e-8, len(codes))]
         self.total[codes], self.codebook[codes], self.count[codes] = found, found, 1.0

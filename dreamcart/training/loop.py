@@ -1,7 +1,9 @@
-"""The training loop that every family shares: one-cycle AdamW (or Muon), validation, best weights, checkpoints, resume.
+"""The training loop that every family shares: one-cycle AdamW (or Muon), validation, best weights,
+checkpoints, resume.
 
-A batch is a function of (seed, step) and of what the checkpoint holds, so a run that was killed and goes on from its
-checkpoint ends with the numbers of an uninterrupted one (bit for bit on the same machine's CPU).
+A batch is a function of (seed, step) and of what the checkpoint holds, so a run that was killed and
+goes on from its checkpoint ends with the numbers of an uninterrupted one (bit for bit on the same
+machine's CPU).
 """
 
 import math
@@ -45,7 +47,11 @@ def learning_rate_at(plan: Plan, step: int) -> float:
     warm = max(1, min(MOST_WARM_UP, round(plan.steps * WARM_UP)))
     if step < warm:
         return plan.learning_rate * (step + 1) / warm
-    return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, plan.steps - warm)))
+    return (
+        plan.learning_rate
+        * 0.5
+        * (1 + math.cos(math.pi * (step - warm) / max(1, plan.steps - warm)))
+    )
 
 
 def fit(
@@ -68,7 +74,8 @@ def fit(
         extra: tensors that `loss_at` changes in place and that a checkpoint must hold too.
 
     Returns:
-        The curve: {"step", "train", "val"} at each validation; "train" is the mean since the one before.
+        The curve: {"step", "train", "val"} at each validation; "train" is the mean since the one
+            before.
 
     Raises:
         UserError: the loss is no longer a number.
@@ -76,13 +83,22 @@ def fit(
     parameters = list(model.parameters())
     matrices = list(matrices)
     others = [weight for weight in parameters if not any(weight is matrix for matrix in matrices)]
-    optimizers = [torch.optim.AdamW(others, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)]
+    optimizers = [
+        torch.optim.AdamW(others, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)
+    ]
     if matrices:
         optimizers.append(Muon(matrices, plan.learning_rate, plan.weight_decay))
     run = _Run(model, optimizers, extra or {})
     if checkpoint.is_file():
         run.load(checkpoint)
-    bar = tqdm(range(run.step, plan.steps), initial=run.step, total=plan.steps, unit="step", desc=title, smoothing=0.05)
+    bar = tqdm(
+        range(run.step, plan.steps),
+        initial=run.step,
+        total=plan.steps,
+        unit="step",
+        desc=title,
+        smoothing=0.05,
+    )
     for step in bar:
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] = learning_rate_at(plan, step)
@@ -95,8 +111,9 @@ def fit(
         value = loss.item()
         if not (math.isfinite(value) and math.isfinite(norm)):  # before it spoils the weights
             raise UserError(
-                f"{title}: the loss or its gradient became {value if not math.isfinite(value) else norm.item()} at step {step}; "
-                "lower its learning_rate in params.yaml and run again."
+                f"{title}: the loss or its gradient became"
+                f" {value if not math.isfinite(value) else norm.item()} at step {step}; lower its"
+                " learning_rate in params.yaml and run again."
             )
         for optimizer in optimizers:
             optimizer.step()
@@ -106,7 +123,9 @@ def fit(
             model.eval()
             with torch.inference_mode():
                 run.note(validate())
-            bar.set_postfix(train=f"{run.curve[-1]['train']:.5f}", val=f"{run.curve[-1]['val']:.5f}")
+            bar.set_postfix(
+                train=f"{run.curve[-1]['train']:.5f}", val=f"{run.curve[-1]['val']:.5f}"
+            )
         if run.step % plan.checkpoint_every == 0 or run.step == plan.steps:
             run.save(checkpoint)
     model.load_state_dict(run.best)
@@ -117,7 +136,12 @@ def fit(
 class _Run:
     """Everything a run needs to go on: weights, optimizer, step, curve, best weights, RNG state."""
 
-    def __init__(self, model: nn.Module, optimizers: list[torch.optim.Optimizer], extra: dict[str, torch.Tensor]) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizers: list[torch.optim.Optimizer],
+        extra: dict[str, torch.Tensor],
+    ) -> None:
         self.model, self.optimizers, self.extra = model, optimizers, extra
         self.step = 0
         self.curve: list[dict[str, float]] = []
@@ -128,7 +152,9 @@ class _Run:
         """Add a point to the curve; keep the weights if they are the best so far."""
         if not self.curve or val < min(point["val"] for point in self.curve):
             self.best = {k: v.clone() for k, v in self.model.state_dict().items()}
-        self.curve.append({"step": self.step, "train": sum(self.recent) / len(self.recent), "val": val})
+        self.curve.append(
+            {"step": self.step, "train": sum(self.recent) / len(self.recent), "val": val}
+        )
         self.recent = []
 
     def save(self, path: Path) -> None:
@@ -146,7 +172,10 @@ class _Run:
         try:
             self._restore(tensors, meta)
         except (RuntimeError, KeyError, ValueError):
-            raise UserError(f"The checkpoint {path} was made by another version of the model; delete it and run again.") from None
+            raise UserError(
+                f"The checkpoint {path} was made by another version of the model; delete it and run"
+                " again."
+            ) from None
 
     def _restore(self, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:
         self.model.load_state_dict(_under(tensors, "model."))
@@ -159,20 +188,35 @@ class _Run:
                 number, key = name.split(".", 1)
                 state.setdefault(int(number), {})[key] = tensor
             weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-            if set(state) - set(range(len(weights))) or (weights and not state and meta["step"]) or _misfits(state, weights):
+            if (
+                set(state) - set(range(len(weights)))
+                or (weights and not state and meta["step"])
+                or _misfits(state, weights)
+            ):
                 raise KeyError("the checkpoint is of another optimizer")
-            for number, entry in state.items():  # in the weights' own order in memory, which fused kernels take for granted
+            # in the weights' own order in memory, which fused kernels take for granted
+            for number, entry in state.items():
                 like = weights[number]
                 entry |= {k: torch.empty_like(like).copy_(v) for k, v in entry.items() if v.dim()}
-            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+            optimizer.load_state_dict(
+                {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+            )
         torch.set_rng_state(tensors["rng"])
         self.step, self.curve, self.recent = meta["step"], meta["curve"], meta["recent"]
 
 
 def _misfits(state: dict[int, dict[str, torch.Tensor]], weights: list[nn.Parameter]) -> bool:
-    """Whether moments in a checkpoint are not of their weights' shapes (numbers without a shape, step counts, are)."""
-    return any(v.dim() and v.shape != weights[number].shape for number, entry in state.items() for v in entry.values())
+    """Whether moments in a checkpoint are not of their weights' shapes (numbers without a shape,
+    step counts, are).
+    """
+    return any(
+        v.dim() and v.shape != weights[number].shape
+        for number, entry in state.items()
+        for v in entry.values()
+    )
 
 
 def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return {
+        name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)
+    }

@@ -1,7 +1,9 @@
-"""Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): momentum, made orthogonal, for weight matrices.
+"""Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): momentum, made orthogonal, for
+weight matrices.
 
-On the token dynamics it needs about a third fewer steps than AdamW for the same loss (docs/lab). torch has one too, but
-for two-dimensional weights only and in bfloat16, which most CPUs emulate: this one takes convolutions and is fp32.
+On the token dynamics it needs about a third fewer steps than AdamW for the same loss (docs/lab).
+torch has one too, but for two-dimensional weights only and in bfloat16, which most CPUs emulate:
+this one takes convolutions and is fp32.
 """
 
 import torch
@@ -9,7 +11,8 @@ import torch
 MOMENTUM = 0.95
 ROUNDS = 5  # Newton–Schulz iterations
 QUINTIC = (3.4445, -4.7750, 2.0315)  # their polynomial: quick rather than exact
-MATCH = 0.4  # size of an update, of AdamW's (0.2 gives the same root mean square; twice that trained faster)
+# size of an update, of AdamW's (0.2 gives the same root mean square; twice that trained faster)
+MATCH = 0.4
 
 
 class Muon(torch.optim.Optimizer):
@@ -25,11 +28,14 @@ class Muon(torch.optim.Optimizer):
             for weight in group["params"]:
                 if weight.grad is not None:
                     alike.setdefault(weight.shape, []).append(weight)
-            for weights in alike.values():  # equal shapes at once: the matrices are small, and calls are what costs
+            # equal shapes at once: the matrices are small, and calls are what costs
+            for weights in alike.values():
                 ahead = torch.stack([self._ahead(weight) for weight in weights]).flatten(2)
                 updates = orthogonal(ahead) * (MATCH * max(ahead.shape[1:]) ** 0.5)
                 for weight, update in zip(weights, updates, strict=True):
-                    weight.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.view_as(weight), alpha=-group["lr"])
+                    weight.mul_(1 - group["lr"] * group["weight_decay"]).add_(
+                        update.view_as(weight), alpha=-group["lr"]
+                    )
 
     def _ahead(self, weight: torch.nn.Parameter) -> torch.Tensor:
         """The gradient with momentum, looking ahead (Nesterov)."""
@@ -41,7 +47,9 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
-    """About the nearest (semi-)orthogonal matrices: float32 [N, m, n] → [N, m, n], singular values all near 1."""
+    """About the nearest (semi-)orthogonal matrices: float32 [N, m, n] → [N, m, n], singular values
+    all near 1.
+    """
     a, b, c = QUINTIC
     x = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
     tall = x.shape[1] > x.shape[2]

@@ -1,7 +1,9 @@
-"""A cart: one safetensors file a game, from which the dream plays anywhere. No emulator, no ROM, no GPU.
+"""A cart: one safetensors file a game, from which the dream plays anywhere. No emulator, no ROM, no
+GPU.
 
-It holds the game spec, both networks with the configs that rebuild them, the start frames, the metrics that it was
-measured at, and a fingerprint over all of it. A cart of another format, a damaged and a hand-edited one are refused.
+It holds the game spec, both networks with the configs that rebuild them, the start frames, the
+metrics that it was measured at, and a fingerprint over all of it. A cart of another format, a
+damaged and a hand-edited one are refused.
 """
 
 import hashlib
@@ -22,7 +24,8 @@ from dreamcart.params import Params
 from dreamcart.world.cart_pin import check_start
 from dreamcart.world.model import FOREIGN, PARTS, WorldModel, assemble
 
-# What older formats do not have, and are read without: 5 glances, 4 regions of cuts, 3 moves, 2 regions. 1 is refused.
+# What older formats do not have, and are read without: 5 glances, 4 regions of cuts, 3 moves, 2
+# regions. 1 is refused.
 FORMAT = 6
 OLDEST = 2
 MOST_BYTES = 8_000_000
@@ -31,7 +34,9 @@ REMEDY = "fetch it again, or another one"
 
 
 def model_print(folder: Path) -> str:
-    """Which trained model lies in `folder`: a hash of its two networks, by which its metrics are known to be its own."""
+    """Which trained model lies in `folder`: a hash of its two networks, by which its metrics are
+    known to be its own.
+    """
     missing = [part for part in PARTS if not (folder / f"{part}.safetensors").is_file()]
     return "" if missing else fingerprint(*(folder / f"{part}.safetensors" for part in PARTS))
 
@@ -46,7 +51,8 @@ def save_cart(path: Path, folder: Path, metrics: dict[str, Any]) -> None:
     """
     tensors, world = load_tensors(folder / "world.safetensors")
     meta = {"game": world["game"], "starts": world["starts"], "metrics": metrics}
-    meta |= {name: world[name] for name in ("preprocess", "recipe") if name in world}  # older models do not say
+    # older models do not say
+    meta |= {name: world[name] for name in ("preprocess", "recipe") if name in world}
     meta["made"] = stamp(model_print(folder))
     for part in PARTS:
         weights, own = load_tensors(folder / f"{part}.safetensors")
@@ -56,13 +62,18 @@ def save_cart(path: Path, folder: Path, metrics: dict[str, Any]) -> None:
 
 
 def write_cart(path: Path, tensors: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:
-    """Write tensors and metadata as a cart of the newest format, signed. Raises UserError where it would exceed MOST_BYTES."""
+    """Write tensors and metadata as a cart of the newest format, signed.
+
+    Raises UserError where it would exceed MOST_BYTES.
+    """
     meta = meta | {"cart": FORMAT}
     signed = meta | {"fingerprint": fingerprint_of(tensors, meta)}
     size = file_size(tensors, signed)
     if size > MOST_BYTES:
         said = f"This model takes {size / 1e6:.1f} MB, and a cart holds {MOST_BYTES / 1e6:g}"
-        raise UserError(f"{said}; make it smaller (by the settings of dynamics.{meta['dynamics']['kind']}).")
+        raise UserError(
+            f"{said}; make it smaller (by the settings of dynamics.{meta['dynamics']['kind']})."
+        )
     save_tensors(path, tensors, signed)
 
 
@@ -80,23 +91,41 @@ def load_cart(path: Path, device: torch.device) -> tuple[WorldModel, dict[str, A
     """The dream in a cart, and its metadata ("game", "metrics", …).
 
     Raises:
-        UserError: the file is missing, truncated, foreign, of another format, or was changed by hand.
+        UserError: the file is missing, truncated, foreign, of another format, or was changed by
+            hand.
     """
     if not path.is_file():
-        raise UserError(f"There is no cart {path}; `python stages/play.py --list` shows those that there are.")
+        raise UserError(
+            f"There is no cart {path}; `python stages/play.py --list` shows those that there are."
+        )
     if path.stat().st_size > MOST_BYTES:
-        raise UserError(f"{path} is no cart: it has {path.stat().st_size / 1e6:.0f} MB, and a cart has 8 at most.")
-    tensors, meta = load_tensors(path, "fetch it again with `git checkout carts`, or make it with `python stages/cart.py`")
+        raise UserError(
+            f"{path} is no cart: it has {path.stat().st_size / 1e6:.0f} MB, and a cart has 8 at"
+            " most."
+        )
+    tensors, meta = load_tensors(
+        path, "fetch it again with `git checkout carts`, or make it with `python stages/cart.py`"
+    )
     version = meta.get("cart")
     if type(version) is not int:
-        raise UserError(f"{path} is no cart; make one from a trained model with `python stages/cart.py`.")
+        raise UserError(
+            f"{path} is no cart; make one from a trained model with `python stages/cart.py`."
+        )
     if version > FORMAT:
-        raise UserError(f"{path} is a cart of format {version}, and this Dreamcart reads up to {FORMAT}; update Dreamcart.")
+        raise UserError(
+            f"{path} is a cart of format {version}, and this Dreamcart reads up to {FORMAT}; update"
+            " Dreamcart."
+        )
     if version < OLDEST:
-        raise UserError(f"{path} is a cart of format {version}, for an older Dreamcart; train it again, or fetch a newer one.")
+        raise UserError(
+            f"{path} is a cart of format {version}, for an older Dreamcart; train it again, or"
+            " fetch a newer one."
+        )
     told = meta.pop("fingerprint", None)
     if told != fingerprint_of(tensors, meta):
-        raise UserError(f"{path} was changed after it was made (its fingerprint does not fit); fetch it again.")
+        raise UserError(
+            f"{path} was changed after it was made (its fingerprint does not fit); fetch it again."
+        )
     if not isinstance(meta.get("metrics", {}), dict):
         raise UserError(f"{path} has metrics that are none; {REMEDY}.")
     world = assemble(tensors, meta, device, str(path), REMEDY)
@@ -105,25 +134,38 @@ def load_cart(path: Path, device: torch.device) -> tuple[WorldModel, dict[str, A
 
 
 def _try(world: WorldModel, path: Path) -> None:
-    """Play one step: tensors of the right shapes may still point at tiles that are not there. Raises UserError."""
+    """Play one step: tensors of the right shapes may still point at tiles that are not there.
+
+    Raises UserError.
+    """
     first = world.starts[world.first_start][None, None]
     nothing = np.zeros((1, len(world.spec.buttons)), np.uint8)
     try:
         world.step(world.start(first, nothing[:, None][:, :0]), nothing)
     except FOREIGN:
-        raise UserError(f"{path} cannot be played: its parts do not fit together; {REMEDY}.") from None
+        raise UserError(
+            f"{path} cannot be played: its parts do not fit together; {REMEDY}."
+        ) from None
 
 
 def load_start(params: Params) -> Trained | None:
-    """Open the cart of dynamics.init_from; None where training begins from nothing. Raises UserError where it cannot be played."""
+    """Open the cart of dynamics.init_from;
+
+    None where training begins from nothing. Raises UserError where it cannot be played.
+    """
     path = params.dynamics.start_cart
     if path is None:
         return None
     check_start(params)
     world, _ = load_cart(path, torch.device("cpu"))
-    return Trained(str(path), world.dynamics, list(world.spec.buttons), world.representation.pictures)
+    return Trained(
+        str(path), world.dynamics, list(world.spec.buttons), world.representation.pictures
+    )
 
 
 def carts() -> dict[str, Path]:
     """The carts that are here, by game."""
-    return {path.relative_to(FOLDER).with_suffix("").as_posix(): path for path in sorted(FOLDER.rglob("*.cart"))}
+    return {
+        path.relative_to(FOLDER).with_suffix("").as_posix(): path
+        for path in sorted(FOLDER.rglob("*.cart"))
+    }

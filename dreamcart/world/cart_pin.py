@@ -1,6 +1,7 @@
 """The cart from which training begins, dynamics.init_from: CART@FINGERPRINT.
 
-DVC sees params and not what stands in the file, and would else take an older training for that of a newer cart.
+DVC sees params and not what stands in the file, and would else take an older training for that of a
+newer cart.
 """
 
 from dreamcart.core.errors import UserError
@@ -11,25 +12,34 @@ PIN = 12  # digits of a cart's fingerprint in dynamics.init_from
 
 
 def check_start(params: Params) -> None:
-    """Check dynamics.init_from as far as the cart's first lines tell, before any stage has worked for minutes.
+    """Check dynamics.init_from as far as the cart's first lines tell, before any stage has worked
+    for minutes.
 
     Raises UserError where training cannot begin from it.
     """
     if not params.dynamics.init_from:
         return
-    said, path = f"dynamics.init_from is {params.dynamics.init_from!r}, but", params.dynamics.start_cart
+    said, path = (
+        f"dynamics.init_from is {params.dynamics.init_from!r}, but",
+        params.dynamics.start_cart,
+    )
     if params.dynamics_kind != "tokens" or params.representation.kind != "tiles":
-        raise UserError(f"{said} only dynamics of kind 'tokens' over 'tiles' begin from a cart; leave it empty.")
+        raise UserError(
+            f"{said} only dynamics of kind 'tokens' over 'tiles' begin from a cart; leave it empty."
+        )
     if not path.is_file():
         raise UserError(f"{said} there is no such cart; `ls carts` shows those here.")
     cart = read_metadata(path, "choose a cart")
     kind = cart.get("dynamics", {}).get("kind")
     if "cart" not in cart or kind != "tokens":
         what = f"a dream of kind {kind!r}" if kind else "no cart"
-        raise UserError(f"{said} that is {what}; choose a cart with one of kind 'tokens', or leave it empty.")
+        raise UserError(
+            f"{said} that is {what}; choose a cart with one of kind 'tokens', or leave it empty."
+        )
     told, now = params.dynamics.init_from, str(cart.get("fingerprint"))[:PIN]
     name = told.rpartition("@")[0] or told
     if told != f"{name}@{now}":
         raise UserError(
-            f"{said} the fingerprint of that cart is {now}: write {name}@{now} (so that DVC knows what a run began from)."
+            f"{said} the fingerprint of that cart is {now}: write {name}@{now} (so that DVC knows"
+            " what a run began from)."
         )

@@ -1,7 +1,7 @@
 """Where a cart comes from: a file, or a model repository of the Hugging Face Hub.
 
-hf://OWNER/REPO/FILE.cart, with @REVISION after the repository or at the end. A cart is a safetensors
-file: nothing of what is downloaded is ever run.
+hf://OWNER/REPO/FILE.cart, with @REVISION after the repository or at the end. A cart is a
+safetensors file: nothing of what is downloaded is ever run.
 """
 
 import re

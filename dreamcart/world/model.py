@@ -1,7 +1,9 @@
-"""WorldModel = game spec + representation + dynamics: the dream that evaluation, play and exporters share.
+"""WorldModel = game spec + representation + dynamics: the dream that evaluation, play and exporters
+share.
 
-On disk it is a folder: `representation.safetensors`, `dynamics.safetensors`, and `world.safetensors` with the
-game spec, the first frames of the game's start states and the median frame. No emulator is needed to use it.
+On disk it is a folder: `representation.safetensors`, `dynamics.safetensors`, and
+`world.safetensors` with the game spec, the first frames of the game's start states and the median
+frame. No emulator is needed to use it.
 """
 
 from dataclasses import asdict
@@ -23,7 +25,8 @@ from dreamcart.representation.registry import make_representation
 from dreamcart.training.device import autocast
 
 PARTS = ("representation", "dynamics")
-# What building and trying a model raises where its file is signed but of other code, or of nobody's.
+# What building and trying a model raises where its file is signed but of other code, or of
+# nobody's.
 FOREIGN = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError),
     *(NotImplementedError, RecursionError, RuntimeError, TypeError, ValueError),
@@ -56,28 +59,44 @@ class WorldModel:
 
     @property
     def first_start(self) -> str:
-        """The start state from which it is played unless the player says otherwise: the game's first that the model has."""
+        """The start state from which it is played unless the player says otherwise: the game's
+        first that the model has.
+        """
         return next(name for name in [*self.spec.start_states, *self.starts] if name in self.starts)
 
     @property
     def temperature(self) -> float:
-        """At which it is played unless the player says otherwise: as the game's, where its dynamics can draw at all."""
+        """At which it is played unless the player says otherwise: as the game's, where its dynamics
+        can draw at all.
+        """
         return self.spec.temperature if self.dynamics.random else 0.0
 
     def start(self, frames: np.ndarray, actions: np.ndarray) -> Any:
-        """Begin from a real context: frames uint8 [B, T, H, W, C], multi-hot actions [B, T - 1, buttons]."""
+        """Begin from a real context: frames uint8 [B, T, H, W, C], multi-hot actions [B, T - 1,
+        buttons].
+        """
         batch, time = frames.shape[:2]
-        return self.begin(self.encode(frames.reshape(batch * time, *frames.shape[2:])).unflatten(0, (batch, time)), actions)
+        return self.begin(
+            self.encode(frames.reshape(batch * time, *frames.shape[2:])).unflatten(
+                0, (batch, time)
+            ),
+            actions,
+        )
 
     @torch.inference_mode()
     def encode(self, frames: np.ndarray) -> torch.Tensor:
         """uint8 [B, H, W, C] → latents [B, *latent_shape]."""
         with autocast(self.device):
-            return self.representation.encode(torch.from_numpy(np.ascontiguousarray(frames)).to(self.device))
+            return self.representation.encode(
+                torch.from_numpy(np.ascontiguousarray(frames)).to(self.device)
+            )
 
     @torch.inference_mode()
-    def begin(self, latents: torch.Tensor, actions: np.ndarray, real: np.ndarray | None = None) -> Any:
-        """Begin from an encoded context: latents [B, T, *latent_shape], multi-hot actions [B, T - 1, buttons].
+    def begin(
+        self, latents: torch.Tensor, actions: np.ndarray, real: np.ndarray | None = None
+    ) -> Any:
+        """Begin from an encoded context: latents [B, T, *latent_shape], multi-hot actions [B, T -
+        1, buttons].
 
         `real`, int [B], says how many of the frames are real, see `Dynamics.start`.
         """
@@ -97,16 +116,19 @@ class WorldModel:
         truth: np.ndarray | None = None,
         told: np.ndarray | None = None,
     ) -> tuple[np.ndarray, Any]:
-        """Press `action`, multi-hot [B, buttons]. Returns the next frames, uint8 [B, H, W, C], and the new state.
+        """Press `action`, multi-hot [B, buttons]. Returns the next frames, uint8 [B, H, W, C], and
+        the new state.
 
-        `truth`, the real next frames, tells a dynamics of tokens what happened where it is in doubt, and only there; with
-        `told`, bool [B], in those rows only.
+        `truth`, the real next frames, tells a dynamics of tokens what happened where it is in
+        doubt, and only there; with `told`, bool [B], in those rows only.
         """
         with autocast(self.device):
             help = {} if truth is None else {"oracle": self.encode(truth)}
             if help and told is not None:
                 help["oracle"][torch.from_numpy(~told)] = UNTOLD
-            latent, state = self.dynamics.step(state, torch.from_numpy(action).to(self.device), temperature, generator, **help)
+            latent, state = self.dynamics.step(
+                state, torch.from_numpy(action).to(self.device), temperature, generator, **help
+            )
             frames = self.representation.decode(latent)
         return frames.cpu().numpy(), state
 
@@ -125,22 +147,46 @@ def save_world(
     seen_as: PreprocessConfig,
     recipe: dict[str, Any] | None = None,
 ) -> None:
-    """Write world.safetensors: what a dream needs beside its two networks, and the settings that made it (`recipe`)."""
-    tensors = {f"start.{name}": torch.from_numpy(np.ascontiguousarray(frame)) for name, frame in starts.items()}
+    """Write world.safetensors: what a dream needs beside its two networks, and the settings that
+    made it (`recipe`).
+    """
+    tensors = {
+        f"start.{name}": torch.from_numpy(np.ascontiguousarray(frame))
+        for name, frame in starts.items()
+    }
     save_tensors(
         path,
         tensors | {"median": torch.from_numpy(median)},
-        {"game": spec.to_dict(), "starts": list(starts), "preprocess": asdict(seen_as), "recipe": recipe or {}},
+        {
+            "game": spec.to_dict(),
+            "starts": list(starts),
+            "preprocess": asdict(seen_as),
+            "recipe": recipe or {},
+        },
     )
 
 
 def seen_as_of(meta: dict[str, Any], shape: tuple[int, ...], source: str) -> PreprocessConfig:
-    """How the frames of a saved model were made; the first models did not say, and were resized by area."""
-    told = {"height": shape[0], "width": shape[1], "color": "gray" if shape[2] == 1 else "rgb", "resize": "area", "val_share": 0.2}
+    """How the frames of a saved model were made; the first models did not say, and were resized by
+    area.
+    """
+    told = {
+        "height": shape[0],
+        "width": shape[1],
+        "color": "gray" if shape[2] == 1 else "rgb",
+        "resize": "area",
+        "val_share": 0.2,
+    }
     return build(PreprocessConfig, meta.get("preprocess", told), "preprocess.", source)
 
 
-def assemble(tensors: dict[str, torch.Tensor], meta: dict[str, Any], device: torch.device, source: str, remedy: str) -> WorldModel:
+def assemble(
+    tensors: dict[str, torch.Tensor],
+    meta: dict[str, Any],
+    device: torch.device,
+    source: str,
+    remedy: str,
+) -> WorldModel:
     """Build a dream of what a file or a folder holds, whoever wrote it.
 
     Args:
@@ -155,22 +201,37 @@ def assemble(tensors: dict[str, torch.Tensor], meta: dict[str, Any], device: tor
         check_config([meta[part] for part in PARTS])
         parts = {}
         for part, make in zip(PARTS, (make_representation, make_dynamics), strict=True):
-            own = {name.removeprefix(f"{part}."): tensor for name, tensor in tensors.items() if name.startswith(f"{part}.")}
+            own = {
+                name.removeprefix(f"{part}."): tensor
+                for name, tensor in tensors.items()
+                if name.startswith(f"{part}.")
+            }
             with no_larger_than(own):
                 model = make(meta[part], source)
             parts[part] = load_weights(model, own, Path(source))
         starts = {name: tensors[f"start.{name}"].numpy() for name in meta["starts"]}
-        spec, seen_as = GameSpec.from_dict(meta["game"], source), seen_as_of(meta, tensors["median"].shape, source)
-        fits = fit_together(spec, parts["representation"], parts["dynamics"], starts, tensors["median"])
+        spec, seen_as = (
+            GameSpec.from_dict(meta["game"], source),
+            seen_as_of(meta, tensors["median"].shape, source),
+        )
+        fits = fit_together(
+            spec, parts["representation"], parts["dynamics"], starts, tensors["median"]
+        )
     except FOREIGN:
-        raise UserError(f"{source} lacks what a dream needs, or its parts do not fit together; {remedy}.") from None
+        raise UserError(
+            f"{source} lacks what a dream needs, or its parts do not fit together; {remedy}."
+        ) from None
     if not fits:
         raise UserError(f"The parts of {source} do not fit together; {remedy}.")
     return WorldModel(spec, parts["representation"], parts["dynamics"], starts, seen_as, device)
 
 
 def fit_together(
-    spec: GameSpec, representation: Representation, dynamics: Dynamics, starts: dict[str, np.ndarray], median: torch.Tensor
+    spec: GameSpec,
+    representation: Representation,
+    dynamics: Dynamics,
+    starts: dict[str, np.ndarray],
+    median: torch.Tensor,
 ) -> bool:
     """Whether the parts of a model are of one game, frame size and latent."""
     return (
@@ -183,12 +244,20 @@ def fit_together(
 
 
 def load_world(folder: Path, device: torch.device) -> WorldModel:
-    """Load a trained dream. Raises UserError where a part is missing, damaged or does not fit the others."""
+    """Load a trained dream.
+
+    Raises UserError where a part is missing, damaged or does not fit the others.
+    """
     if not (folder / "world.safetensors").is_file():
-        raise UserError(f"There is no trained model in {folder}; run `dvc repro` to train it, or choose another game.")
+        raise UserError(
+            f"There is no trained model in {folder}; run `dvc repro` to train it, or choose another"
+            " game."
+        )
     tensors, meta = load_tensors(folder / "world.safetensors")
     for part in PARTS:
         weights, own = load_tensors(folder / f"{part}.safetensors")
         tensors |= {f"{part}.{name}": weight for name, weight in weights.items()}
         meta[part] = own.get("config", {})
-    return assemble(tensors, meta, device, f"the model in {folder}", "run `dvc repro` to train it again")
+    return assemble(
+        tensors, meta, device, f"the model in {folder}", "run `dvc repro` to train it again"
+    )

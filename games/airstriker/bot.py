@@ -1,4 +1,6 @@
-"""A scripted player: sweeps from side to side and fires, since what is alive shows in no RAM variable."""
+"""A scripted player: sweeps from side to side and fires, since what is alive shows in no RAM
+variable.
+"""
 
 
 class Bot:
@@ -13,7 +15,9 @@ class Bot:
         """Names of the buttons to hold for the next two frames."""
         if self.left == 0:
             self.left = int(rng.integers(3, 25))
-            self.direction = {("LEFT", "RIGHT")[int(rng.integers(2))]} if rng.random() < 0.8 else set()
+            self.direction = (
+                {("LEFT", "RIGHT")[int(rng.integers(2))]} if rng.random() < 0.8 else set()
+            )
         self.left -= 1
         self.step += 1
         return self.direction | ({"B"} if self.step % 4 < 2 else set())

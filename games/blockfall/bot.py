@@ -40,7 +40,8 @@ def drop(bits, cells, x, y):
 def rate(boards):
     """Higher is better, for each of some boards: full rows, few holes, low and even columns."""
     full = boards.all(axis=2)
-    order = np.argsort(~full, axis=1, kind="stable")  # full rows vanish: empty ones come in at the top
+    # full rows vanish: empty ones come in at the top
+    order = np.argsort(~full, axis=1, kind="stable")
     boards = np.take_along_axis(boards & ~full[..., None], order[..., None], axis=1)
     filled = np.logical_or.accumulate(boards, axis=1)
     heights = filled.sum(axis=1)
@@ -78,7 +79,8 @@ class Bot:
                     boards[-1][y + dy, x + dx] = True
         if not places:
             return info["piece_rot"], info["piece_x"]
-        return places[np.argmax(rate(np.stack(boards)) + 1e-6 * rng.random(len(places)))]  # chance breaks ties
+        # chance breaks ties
+        return places[np.argmax(rate(np.stack(boards)) + 1e-6 * rng.random(len(places)))]
 
     def act(self, info, rng):
         """Names of the buttons to hold for the next two frames."""

@@ -1,7 +1,8 @@
 """Reads Blockfall's screen back into game terms, from pixels alone, as a person would.
 
-The pictures of the tiles come from src/ (tiles.txt and the screens in assets.py), the colours are the
-emulator's. No emulator is needed. `reader_checker.py` beside it judges sequences of what this reads.
+The pictures of the tiles come from src/ (tiles.txt and the screens in assets.py), the colours are
+the emulator's. No emulator is needed. `reader_checker.py` beside it judges sequences of what this
+reads.
 """
 
 import importlib.util
@@ -16,9 +17,9 @@ SHAPE = (224, 240, 3)
 ROWS, COLUMNS = 28, 30  # cells of 8 x 8 pixels; the emulator crops one cell at every edge
 CLEAR = 8  # what a cell of a full row shows before it vanishes
 
-# Root mean square over a cell's 192 values, of 255, up to which it still counts as a tile: a pixel in 64 may
-# be black for white, and a decoder may shimmer. Any two tiles that can stand in one place are 71 apart at
-# least, so no cell is near enough to two of them.
+# Root mean square over a cell's 192 values, of 255, up to which it still counts as a tile: a pixel
+# in 64 may be black for white, and a decoder may shimmer. Any two tiles that can stand in one place
+# are 71 apart at least, so no cell is near enough to two of them.
 TOLERANCE = 32.0
 
 # Palettes as stable-retro's NES core shows them: well, white text, wall, gold text.
@@ -59,7 +60,10 @@ class Slot:
         self.squares = np.square(self.pictures).sum(1)
 
     def read(self, cells: np.ndarray, limit: float) -> np.ndarray:
-        """Number of the tile that each cell shows, -1 where it is none; `cells` is uint8 [840, 192], int8 back."""
+        """Number of the tile that each cell shows, -1 where it is none;
+
+        `cells` is uint8 [840, 192], int8 back.
+        """
         shown = cells[self.cells].astype(np.float32)
         # |a - b|² = |a|² - 2ab + |b|²: one matrix product instead of a difference for every pair
         far = self.squares - 2 * (shown @ self.pictures.T)
@@ -90,7 +94,10 @@ class Reader:
             return np.stack([COLOURS[palette][pixels[tile[name]]].ravel() for name in names])
 
         def area(at, width, height=1):
-            return (np.arange(at[1] - 1, at[1] - 1 + height)[:, None] * COLUMNS + np.arange(at[0] - 1, at[0] - 1 + width)).ravel()
+            return (
+                np.arange(at[1] - 1, at[1] - 1 + height)[:, None] * COLUMNS
+                + np.arange(at[0] - 1, at[0] - 1 + width)
+            ).ravel()
 
         pieces = list(tile)[: CLEAR + 1]  # empty, the seven, the full row: what the game counts on
         self.board = Slot(area(assets.BOARD, 10, 20), pictures(pieces, assets.WELL))
@@ -102,7 +109,8 @@ class Reader:
         tops, lows = sorted(set(assets.TOPS)), sorted(set(assets.LOWS))
         below = [(x, y + 1) for (x, y), _ in numbers]
         self.tops = Slot(
-            np.concatenate([area(at, n) for at, n in numbers]), pictures([f"top_{name}" for name in tops], assets.WHITE)
+            np.concatenate([area(at, n) for at, n in numbers]),
+            pictures([f"top_{name}" for name in tops], assets.WHITE),
         )
         self.lows = Slot(
             np.concatenate([area(at, n) for at, (_, n) in zip(below, numbers, strict=True)]),
@@ -128,10 +136,14 @@ class Reader:
         self.cursors = Slot(cursors, pictures(["empty", "CURSOR"], assets.WHITE))
         self.titles = self._still(assets.title_screen(tile), pixels, [cursors])
         slots = (self.board, self.following, self.mode, self.tops, self.lows)
-        self.plays = self._still(assets.play_screen(tile), pixels, [*(slot.cells for slot in slots), self.text_cells])
+        self.plays = self._still(
+            assets.play_screen(tile), pixels, [*(slot.cells for slot in slots), self.text_cells]
+        )
 
     @staticmethod
-    def _still(screen: bytes, pixels: np.ndarray, changing: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def _still(
+        screen: bytes, pixels: np.ndarray, changing: list[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """A screen's picture, uint8 [840, 192], and which of its cells never change, bool [840]."""
         data = np.frombuffer(screen, np.uint8)
         y, x = np.mgrid[1 : ROWS + 1, 1 : COLUMNS + 1]
@@ -155,9 +167,11 @@ class Reader:
         """What a frame, uint8 [224, 240, 3], shows.
 
         Returns:
-            scene: "title", "play", "game_over", or None where half of the still cells fit no screen; then and on
-                the title the rest is None, but for static_ok and the title's mode.
-            board: int8 [20, 10]: 0 empty, type + 1, 8 a cell of a full row about to vanish, -1 no legal picture.
+            scene: "title", "play", "game_over", or None where half of the still cells fit no
+                screen; then and on the title the rest is None, but for static_ok and the title's
+                mode.
+            board: int8 [20, 10]: 0 empty, type + 1, 8 a cell of a full row about to vanish, -1 no
+                legal picture.
             next: type 0-6, or None where the box shows no legal piece.
             score, lines, level: int, or None where a digit is none.
             mode: 0 (A), 1 (B) or None.
@@ -169,9 +183,18 @@ class Reader:
             ValueError: a frame of another shape or type.
         """
         if frame.shape != SHAPE or frame.dtype != np.uint8:
-            raise ValueError(f"Blockfall's frames are uint8 {SHAPE}, not {frame.dtype} {frame.shape}.")
-        cells = np.ascontiguousarray(frame).reshape(ROWS, 8, COLUMNS, 24).swapaxes(1, 2).reshape(ROWS * COLUMNS, 192)
-        out = dict.fromkeys(("scene", "board", "next", "score", "lines", "level", "mode", "paused", "clearing"))
+            raise ValueError(
+                f"Blockfall's frames are uint8 {SHAPE}, not {frame.dtype} {frame.shape}."
+            )
+        cells = (
+            np.ascontiguousarray(frame)
+            .reshape(ROWS, 8, COLUMNS, 24)
+            .swapaxes(1, 2)
+            .reshape(ROWS * COLUMNS, 192)
+        )
+        out = dict.fromkeys(
+            ("scene", "board", "next", "score", "lines", "level", "mode", "paused", "clearing")
+        )
         wrong = self._wrong(cells, self.plays)
         out["static_ok"] = not wrong
         if wrong > self.plays[1].sum() // 2:
@@ -189,7 +212,9 @@ class Reader:
         out["next"] = self.next_shapes.get(self.following.read(cells, self.limit).tobytes())
         mode = int(self.mode.read(cells, self.limit)[0])
         out["mode"] = mode if mode >= 0 else None
-        digits = self.digit[self.tops.read(cells, self.limit), self.lows.read(cells, self.limit)].tolist()
+        digits = self.digit[
+            self.tops.read(cells, self.limit), self.lows.read(cells, self.limit)
+        ].tolist()
         for name, part in (("score", digits[:5]), ("lines", digits[5:8]), ("level", digits[8:])):
             out[name] = None if -1 in part else int("".join(map(str, part)))
         return out
@@ -204,13 +229,18 @@ class Reader:
         return None
 
     def truth(self, variables: dict[str, Any]) -> dict[str, Any]:
-        """What the screen must show for a step's RAM variables: as `read`, and for the board's scenes
+        """What the screen must show for a step's RAM variables: as `read`, and for the board's
+        scenes
 
         locked: int8 [20, 10], the board without the falling piece.
         piece: the falling piece's four cells, y * 10 + x in rising order; () where none falls.
         """
         keys = ("board", "next", "score", "lines", "level", "paused", "clearing")
-        out = dict.fromkeys(keys) | {"scene": SCENES[variables["scene"]], "mode": variables["mode"], "static_ok": True}
+        out = dict.fromkeys(keys) | {
+            "scene": SCENES[variables["scene"]],
+            "mode": variables["mode"],
+            "static_ok": True,
+        }
         if out["scene"] == "title":
             return out
         locked = np.array(variables["board"], np.int8).reshape(20, 10)
@@ -219,33 +249,51 @@ class Reader:
             board[board.all(1)] = CLEAR
         elif out["scene"] == "play" and variables["phase"] == 0:
             turn = self.cells[variables["piece_type"]][variables["piece_rot"]]
-            piece = tuple(sorted((variables["piece_y"] + dy) * 10 + variables["piece_x"] + dx for dx, dy in turn))
+            piece = tuple(
+                sorted(
+                    (variables["piece_y"] + dy) * 10 + variables["piece_x"] + dx for dx, dy in turn
+                )
+            )
             board.ravel()[list(piece)] = variables["piece_type"] + 1
-        out |= {"board": board, "locked": locked, "piece": piece, "paused": bool(variables["paused"])}
+        out |= {
+            "board": board,
+            "locked": locked,
+            "piece": piece,
+            "paused": bool(variables["paused"]),
+        }
         out["clearing"] = np.flatnonzero((board == CLEAR).all(1)).tolist()
-        return out | {"next": variables["next_type"]} | {name: variables[name] for name in ("score", "lines", "level")}
+        return (
+            out
+            | {"next": variables["next_type"]}
+            | {name: variables[name] for name in ("score", "lines", "level")}
+        )
 
     def score(self, real: dict[str, Any], dream: dict[str, Any]) -> dict[str, float | None]:
         """How much of a real step a dreamed frame shows: {metric of METRICS: 0 to 1}.
 
-        `real` is a `read` of the real frame, or better the `truth` of its variables: `piece` is None without.
-        All are None where the real scene is not play: then there is nothing to show.
+        `real` is a `read` of the real frame, or better the `truth` of its variables: `piece` is
+        None without. All are None where the real scene is not play: then there is nothing to show.
 
         - board_cells: share of the well's 200 cells that show the same.
-        - piece: 1 where the falling piece, and nothing else, stands in cells that are empty in RAM's locked
-          board. None while no piece falls.
+        - piece: 1 where the falling piece, and nothing else, stands in cells that are empty in
+          RAM's locked board. None while no piece falls.
         - digits: 1 where score, lines and level are all right.
         - next: 1 where NEXT is right.
         """
         if real["scene"] != "play":
             return dict.fromkeys(METRICS)
-        scores: dict[str, float | None] = {"board_cells": 0.0, "piece": 0.0 if real.get("piece") else None}
+        scores: dict[str, float | None] = {
+            "board_cells": 0.0,
+            "piece": 0.0 if real.get("piece") else None,
+        }
         if dream["board"] is not None:
             scores["board_cells"] = float((dream["board"] == real["board"]).mean())
             if real.get("piece"):
                 empty = real["locked"] == 0
                 scores["piece"] = float(np.array_equal(dream["board"][empty], real["board"][empty]))
-        scores["digits"] = float(all(dream[name] == real[name] for name in ("score", "lines", "level")))
+        scores["digits"] = float(
+            all(dream[name] == real[name] for name in ("score", "lines", "level"))
+        )
         return scores | {"next": float(dream["next"] == real["next"])}
 
     def checker(self):

@@ -1,7 +1,8 @@
 """What may happen in Blockfall's well from one screen to the next, without knowing the buttons.
 
-A *guess* says what may stand behind a screen: which cells are locked, which piece falls. `reader_checker.py` keeps
-all guesses that explain the screens so far. The well's cells are flat here: y * 10 + x.
+A *guess* says what may stand behind a screen: which cells are locked, which piece falls.
+`reader_checker.py` keeps all guesses that explain the screens so far. The well's cells are flat
+here: y * 10 + x.
 """
 
 import json
@@ -12,8 +13,10 @@ import numpy as np
 
 PIECES = json.loads((Path(__file__).resolve().parent / "pieces.json").read_text())
 CLEAR = 8  # a cell of a full row, see reader.py
-EMPTY_STEPS = 4  # steps without a piece before one must come: 2 in the game, after rows have vanished
-STILL_STEPS = 24  # steps in which nothing falls: 12 in the game, the slowest lock and the delay after it
+# steps without a piece before one must come: 2 in the game, after rows have vanished
+EMPTY_STEPS = 4
+# steps in which nothing falls: 12 in the game, the slowest lock and the delay after it
+STILL_STEPS = 24
 
 # Why no guess allows a screen, the mildest first: of several guesses' reasons the mildest counts.
 REASONS = (
@@ -23,7 +26,9 @@ REASONS = (
     "half piece",  # beside the locked cells there is something, but not one whole piece
     "piece outside",  # the piece is cut off by the edge of the well
     "piece gone",  # nothing falls where something must
-    "board",  # locked cells changed, wrong stack after a clear, wrong place or time of a lock, full rows that stay
+    # locked cells changed, wrong stack after a clear, wrong place or time of a lock, full rows that
+    # stay
+    "board",
     "scene",  # a scene that cannot follow
 )
 
@@ -41,8 +46,8 @@ class Placement(NamedTuple):
 class Guess(NamedTuple):
     """What may stand behind a screen.
 
-    phase: "title", "fall" (a piece shows, locked already or not), "clear" (full rows show), "entry" (no piece
-        shows) or "over".
+    phase: "title", "fall" (a piece shows, locked already or not), "clear" (full rows show), "entry"
+        (no piece shows) or "over".
     locked: int8 [200].
     age: steps since a screen last agreed.
     waited: steps, pauses not counted, since something fell or the phase began.
@@ -63,7 +68,9 @@ class Guess(NamedTuple):
 
 
 class Move(NamedTuple):
-    """What a guess may have become, and what happened on the way (events as in reader_checker.py)."""
+    """What a guess may have become, and what happened on the way (events as in
+    reader_checker.py).
+    """
 
     guess: Guess
     events: frozenset[str] = frozenset()
@@ -73,13 +80,17 @@ class Move(NamedTuple):
 
 
 def _placements() -> tuple[dict[tuple[int, ...], Placement], set[tuple[int, tuple[int, ...]]]]:
-    """All placements in the well, by their cells; (type, visible cells) of those that stick out of it."""
+    """All placements in the well, by their cells; (type, visible cells) of those that stick out of
+    it.
+    """
     whole, outside = [], set()
     for kind, turns in enumerate(PIECES["cells"]):
         for rot, turn in enumerate(turns):
             for x, y in np.ndindex(13, 23):
                 at = [(x - 3 + dx, y - 3 + dy) for dx, dy in turn]
-                cells = tuple(sorted(10 * cy + cx for cx, cy in at if 0 <= cx < 10 and 0 <= cy < 20))
+                cells = tuple(
+                    sorted(10 * cy + cx for cx, cy in at if 0 <= cx < 10 and 0 <= cy < 20)
+                )
                 if len(cells) == 4:
                     whole.append(Placement(kind, rot, x - 3, y - 3, cells))
                 elif cells:
@@ -90,7 +101,10 @@ def _placements() -> tuple[dict[tuple[int, ...], Placement], set[tuple[int, tupl
 PLACES, OUTSIDE = _placements()
 AT = np.array(list(PLACES))  # [N, 4], highest first
 SHOWN = np.array([place.kind + 1 for place in PLACES.values()], np.int8)
-SPAWNS = [PLACES[tuple(sorted(10 * dy + PIECES["spawn"][0] + dx for dx, dy in turns[0]))] for turns in PIECES["cells"]]
+SPAWNS = [
+    PLACES[tuple(sorted(10 * dy + PIECES["spawn"][0] + dx for dx, dy in turns[0]))]
+    for turns in PIECES["cells"]
+]
 
 
 def full_rows(board: np.ndarray, value: int | None = None) -> list[int]:
@@ -101,7 +115,9 @@ def full_rows(board: np.ndarray, value: int | None = None) -> list[int]:
 
 def collapsed(board: np.ndarray, rows: list[int]) -> np.ndarray:
     """The stack after `rows` have vanished."""
-    return np.concatenate([np.zeros(10 * len(rows), np.int8), np.delete(board.reshape(20, 10), rows, axis=0).ravel()])
+    return np.concatenate(
+        [np.zeros(10 * len(rows), np.int8), np.delete(board.reshape(20, 10), rows, axis=0).ravel()]
+    )
 
 
 def rests(piece: Placement, locked: np.ndarray) -> bool:
@@ -121,7 +137,11 @@ def added_piece(board: np.ndarray, locked: np.ndarray) -> Placement | None:
     """The one whole piece by which `board` exceeds `locked`, if that is all."""
     cells = np.flatnonzero(board != locked)
     piece = PLACES.get(tuple(cells.tolist())) if len(cells) == 4 else None
-    return piece if piece and not locked[cells].any() and (board[cells] == piece.kind + 1).all() else None
+    return (
+        piece
+        if piece and not locked[cells].any() and (board[cells] == piece.kind + 1).all()
+        else None
+    )
 
 
 def same(one: np.ndarray, other: np.ndarray) -> bool:
@@ -180,7 +200,9 @@ def _spawned(guess: Guess, board: np.ndarray, kinds: set[int], events: set[str])
         return []
     if not near(SPAWNS[piece.kind], piece, guess.age - 1):
         return []
-    return [Move(Guess("fall", guess.locked, piece), frozenset(events | {"spawn"}), spawned=piece.kind)]
+    return [
+        Move(Guess("fall", guess.locked, piece), frozenset(events | {"spawn"}), spawned=piece.kind)
+    ]
 
 
 def _ended(guess: Guess, board: np.ndarray, nexts: set[int]) -> list[Move]:
@@ -193,7 +215,12 @@ def _ended(guess: Guess, board: np.ndarray, nexts: set[int]) -> list[Move]:
     blocked = any(merged[list(SPAWNS[kind].cells)].any() for kind in nexts or range(7))
     if not blocked or (guess.piece and not rests(guess.piece, guess.locked)):
         return []
-    return [Move(Guess("over", merged), frozenset({"game_over", "lock"} if guess.piece else {"game_over"}))]
+    return [
+        Move(
+            Guess("over", merged),
+            frozenset({"game_over", "lock"} if guess.piece else {"game_over"}),
+        )
+    ]
 
 
 def _steered(one: Placement, other: Placement) -> set[str]:
@@ -204,7 +231,9 @@ def _steered(one: Placement, other: Placement) -> set[str]:
     if other.x != one.x:
         events.add("shift_right" if other.x > one.x else "shift_left")
     if turn:
-        events.add("rotate" if turns == 2 else "rotate_left" if turn == turns - 1 else "rotate_right")
+        events.add(
+            "rotate" if turns == 2 else "rotate_left" if turn == turns - 1 else "rotate_right"
+        )
     return events
 
 
@@ -213,7 +242,10 @@ def _fallen(guess: Guess, board: np.ndarray, nexts: set[int]) -> list[Move]:
     piece = added_piece(board, guess.locked)
     if piece:
         waited = guess.waited + 1 if piece.y == guess.piece.y else 0
-        step = Move(Guess("fall", guess.locked, piece, waited=waited), frozenset(_steered(guess.piece, piece)))
+        step = Move(
+            Guess("fall", guess.locked, piece, waited=waited),
+            frozenset(_steered(guess.piece, piece)),
+        )
         return [step] if near(guess.piece, piece, guess.age) and waited <= STILL_STEPS else []
     if not rests(guess.piece, guess.locked):
         return []
@@ -221,7 +253,9 @@ def _fallen(guess: Guess, board: np.ndarray, nexts: set[int]) -> list[Move]:
 
 
 def _filled(guess: Guess, read: dict[str, Any], board: np.ndarray) -> list[Move]:
-    """The piece locked where it was, or a turn or a column from there, and filled just the rows that show."""
+    """The piece locked where it was, or a turn or a column from there, and filled just the rows
+    that show.
+    """
     old = guess.piece
     reached = [p for p in PLACES.values() if near(old, p, guess.age) and p.y <= old.y + guess.age]
     for piece in sorted(reached, key=lambda p: (p.y, abs(p.x - old.x), p.rot != old.rot)):
@@ -231,7 +265,9 @@ def _filled(guess: Guess, read: dict[str, Any], board: np.ndarray) -> list[Move]
         rows = full_rows(merged)
         merged.reshape(20, 10)[rows] = CLEAR
         if rows == read["clearing"] and same(board, merged):
-            return [Move(Guess("clear", board), frozenset({"lock", "clear"} | _steered(old, piece)))]
+            return [
+                Move(Guess("clear", board), frozenset({"lock", "clear"} | _steered(old, piece)))
+            ]
     return []
 
 
@@ -259,7 +295,11 @@ def why_not(guess: Guess, read: dict[str, Any], board: np.ndarray) -> str:
     if piece and len(cells) == 8:  # the old piece and a new one?
         for spawn in SPAWNS:
             old = PLACES.get(tuple(cell for cell in cells if cell not in spawn.cells))
-            if old and old.kind == piece.kind and same(board, Guess("", Guess("", locked, old).merged(), spawn).merged()):
+            if (
+                old
+                and old.kind == piece.kind
+                and same(board, Guess("", Guess("", locked, old).merged(), spawn).merged())
+            ):
                 # right place, rested, no row to clear: then only its type can be wrong
                 fine = old == piece and rests(piece, locked) and not full_rows(guess.merged())
                 return "next" if fine else "board"

@@ -1,11 +1,15 @@
-"""A scripted player: serves, keeps its paddle under the ball by RAM variables, and misses now and then."""
+"""A scripted player: serves, keeps its paddle under the ball by RAM variables, and misses now and
+then.
+"""
 
 MIDDLE = 9  # ball_x - player_x when the ball is above the middle of the wide paddle
 SLACK = 3  # columns: a step moves the paddle by up to 12, so a smaller error is left alone
 
 
 class Bot:
-    """Meets the ball with another part of the paddle each time, which sends it off at another angle."""
+    """Meets the ball with another part of the paddle each time, which sends it off at another
+    angle.
+    """
 
     def __init__(self):
         self.ball_y = 0

@@ -1,6 +1,8 @@
-"""Reads Breakout's screen back into game terms, from pixels alone: ball, paddle and bricks. No emulator is needed.
+"""Reads Breakout's screen back into game terms, from pixels alone: ball, paddle and bricks. No
+emulator is needed.
 
-Rows and columns are those of the frame, which lacks the screen's first row and its last: row 0 is the screen's row 1.
+Rows and columns are those of the frame, which lacks the screen's first row and its last: row 0 is
+the screen's row 1.
 """
 
 from typing import Any, NamedTuple
@@ -9,25 +11,34 @@ import cv2
 import numpy as np
 
 SHAPE = (208, 160, 3)
-TOP, BOTTOM, LEFT, RIGHT = 31, 195, 8, 152  # the field between the walls; below BOTTOM nothing is drawn
+# the field between the walls; below BOTTOM nothing is drawn
+TOP, BOTTOM, LEFT, RIGHT = 31, 195, 8, 152
 WALL_TOP, WALL_BOTTOM = 56, 92  # the bricks: six rows of 18, 6 x 8 pixels each
 PADDLE_TOP, PADDLE_BOTTOM = 188, 192
 GREY, RED = (142, 142, 142), (200, 72, 72)
 BRICKS = (RED, (198, 108, 58), (180, 122, 48), (162, 162, 42), (72, 160, 72), (66, 72, 200))
-TOLERANCE = 64  # of a colour's channels: every colour differs by 142 at least from the black around it
+# of a colour's channels: every colour differs by 142 at least from the black around it
+TOLERANCE = 64
 MIN_PADDLE = 6  # columns from which something is read as the paddle
 WIDTHS = range(12, 19)  # it has 16, later 12, a ball adds two, and the right wall hides some
-BALL_WIDTH, BALL_HEIGHT = 3, 6  # a ball has 2 x 4 pixels, 5 rows where its colour changes; more is something else
-REACH = 12  # columns and rows that a ball may move in a step: 8 in real play, and what is hidden of it adds some
+# a ball has 2 x 4 pixels, 5 rows where its colour changes; more is something else
+BALL_WIDTH, BALL_HEIGHT = 3, 6
+# columns and rows that a ball may move in a step: 8 in real play, and what is hidden of it adds
+# some
+REACH = 12
 NEAR, NEAR_PADDLE = 4, 2
 LOST_AFTER = 3  # screens without a ball
 
 
 def row_colours() -> np.ndarray:
-    """uint8 [164, 144, 3]: what a ball looks like in the field, pixel by pixel: it takes the colour of its row."""
+    """uint8 [164, 144, 3]: what a ball looks like in the field, pixel by pixel: it takes the colour
+    of its row.
+    """
     colours = np.empty((BOTTOM - TOP, RIGHT - LEFT, 3), np.uint8)
     colours[: WALL_TOP - TOP] = GREY
-    colours[WALL_TOP - TOP : WALL_BOTTOM - TOP] = np.repeat(np.array(BRICKS, np.uint8), 6, axis=0)[:, None]
+    colours[WALL_TOP - TOP : WALL_BOTTOM - TOP] = np.repeat(np.array(BRICKS, np.uint8), 6, axis=0)[
+        :, None
+    ]
     colours[WALL_BOTTOM - TOP :] = RED
     return colours
 
@@ -50,13 +61,17 @@ class Reader:
 
     def __init__(self) -> None:
         colours = row_colours()
-        self.least, self.most = cv2.subtract(colours, (TOLERANCE,) * 3), cv2.add(colours, (TOLERANCE,) * 3)
+        self.least, self.most = (
+            cv2.subtract(colours, (TOLERANCE,) * 3),
+            cv2.add(colours, (TOLERANCE,) * 3),
+        )
 
     def read(self, frame: np.ndarray) -> dict[str, Any]:
         """What a frame, uint8 [208, 160, 3], shows.
 
         Returns:
-            ball: (x, y), the left column and top row of what is seen of the ball, or None; the largest of several.
+            ball: (x, y), the left column and top row of what is seen of the ball, or None; the
+                largest of several.
             balls: how many things look like one.
             debris: how many things look like no ball, brick or paddle.
             paddle: its left column, or None.
@@ -67,12 +82,16 @@ class Reader:
             ValueError: a frame of another shape or type.
         """
         if frame.shape != SHAPE or frame.dtype != np.uint8:
-            raise ValueError(f"Breakout's frames are uint8 {SHAPE}, not {frame.dtype} {frame.shape}.")
+            raise ValueError(
+                f"Breakout's frames are uint8 {SHAPE}, not {frame.dtype} {frame.shape}."
+            )
         field = frame[TOP:BOTTOM, LEFT:RIGHT]
-        right = (self.least <= field) & (field <= self.most)  # not OpenCV's: its threads are slow where others compute
+        # not OpenCV's: its threads are slow where others compute
+        right = (self.least <= field) & (field <= self.most)
         lit = right[..., 0] & right[..., 1] & right[..., 2]
         wall = lit[WALL_TOP - TOP : WALL_BOTTOM - TOP]
-        bricks = wall.reshape(6, 6, 18, 8).sum((1, 3)) >= 24  # half of the pixels; a ball in a gap has eight
+        # half of the pixels; a ball in a gap has eight
+        bricks = wall.reshape(6, 6, 18, 8).sum((1, 3)) >= 24
         wall &= ~bricks.repeat(6, 0).repeat(8, 1)
         low = lit[PADDLE_TOP - TOP : PADDLE_BOTTOM - TOP]
         first, end = longest_run(low.sum(0) >= 3)
@@ -80,8 +99,11 @@ class Reader:
         if end - first >= MIN_PADDLE:
             paddle, broken = first + LEFT, end - first not in WIDTHS and end + LEFT != RIGHT
             low[:, first:end] = False
-        things = cv2.connectedComponentsWithStats(lit.view(np.uint8), connectivity=8)[2][1:].tolist()
-        things = [thing for thing in things if thing[4] > 1]  # (x, y, width, height, pixels); one pixel is noise
+        things = cv2.connectedComponentsWithStats(lit.view(np.uint8), connectivity=8)[2][
+            1:
+        ].tolist()
+        # (x, y, width, height, pixels); one pixel is noise
+        things = [thing for thing in things if thing[4] > 1]
         balls = [thing for thing in things if thing[2] <= BALL_WIDTH and thing[3] <= BALL_HEIGHT]
         x, y, *_ = max(balls, key=lambda thing: thing[4], default=(0, 0))
         return {
@@ -94,29 +116,35 @@ class Reader:
         }
 
     def truth(self, variables: dict[str, Any]) -> dict[str, Any]:
-        """What the frame must show for a step's RAM variables: ball and paddle; the bricks are not among them.
+        """What the frame must show for a step's RAM variables: ball and paddle; the bricks are not
+        among them.
 
         A ball that bricks hide (in one frame of 400, where it slips between them) counts as shown.
         """
         x, y, paddle = variables["ball_x"] - 49, variables["ball_y"] + 8, variables["player_x"] - 47
         y -= y < WALL_BOTTOM  # from the bricks upwards the ball is drawn a row higher
-        hidden = x + 1 < LEFT or x >= RIGHT or (y == PADDLE_TOP and paddle <= x < paddle + 15)  # in a wall, in the paddle
+        # in a wall, in the paddle
+        hidden = x + 1 < LEFT or x >= RIGHT or (y == PADDLE_TOP and paddle <= x < paddle + 15)
         lost = not variables["ball_y"] or y > PADDLE_BOTTOM + 1
         return {"ball": None if hidden or lost else (max(x, LEFT), max(y, TOP)), "paddle": paddle}
 
     def score(self, real: dict[str, Any], dream: dict[str, Any]) -> dict[str, float | None]:
         """How much of a real step a dreamed frame shows, 0 to 1. `real` is a `read` or a `truth`.
 
-        - ball: 1 where a ball is shown, ball_near: within 4 pixels of its place. None where there is none to show.
+        - ball: 1 where a ball is shown, ball_near: within 4 pixels of its place. None where there
+          is none to show.
         - paddle: 1 where it is shown within 2 columns of its place.
-        - bricks: share of the 108 places that are right. None for a truth, which knows of no bricks.
+        - bricks: share of the 108 places that are right. None for a truth, which knows of no
+          bricks.
         """
         scores: dict[str, float | None] = dict.fromkeys(("ball", "ball_near", "paddle", "bricks"))
         if real["ball"]:
             scores["ball"] = float(dream["ball"] is not None)
             scores["ball_near"] = float(near(real["ball"], dream["ball"], NEAR))
         if real["paddle"] is not None:
-            scores["paddle"] = float(dream["paddle"] is not None and abs(real["paddle"] - dream["paddle"]) <= NEAR_PADDLE)
+            scores["paddle"] = float(
+                dream["paddle"] is not None and abs(real["paddle"] - dream["paddle"]) <= NEAR_PADDLE
+            )
         if real.get("bricks") is not None:
             scores["bricks"] = float((real["bricks"] == dream["bricks"]).mean())
         return scores
@@ -128,11 +156,15 @@ class Reader:
 
 def near(place: tuple[int, int], other: tuple[int, int] | None, pixels: int) -> bool:
     """Are both shown, and no further apart than `pixels` in either direction?"""
-    return other is not None and max(abs(a - b) for a, b in zip(place, other, strict=True)) <= pixels
+    return (
+        other is not None and max(abs(a - b) for a, b in zip(place, other, strict=True)) <= pixels
+    )
 
 
 def in_the_open(ball: tuple[int, int]) -> bool:
-    """Is a ball so far from walls, bricks and paddle that it cannot be hidden a step before or after?"""
+    """Is a ball so far from walls, bricks and paddle that it cannot be hidden a step before or
+    after?
+    """
     x, y = ball
     return LEFT + 8 <= x < RIGHT - 8 and WALL_BOTTOM + REACH <= y < PADDLE_TOP - REACH
 
@@ -145,12 +177,14 @@ class Verdict(NamedTuple):
 
 
 class Checker:
-    """Judges one sequence: `step` with one read a step. What the screen before showed counts as true.
+    """Judges one sequence: `step` with one read a step. What the screen before showed counts as
+    true.
 
-    Reasons: "two balls", "debris", "no paddle" and "broken paddle" of the screen alone; "jump" (the ball is too far from where it
-    was), "ball gone" (it vanished in the open) and "brick back" (only the whole wall comes back, after the last
-    brick). Events: "brick" (some vanished), "serve" (a ball appears in the open) and "lost" (no ball for
-    LOST_AFTER screens after it was at the paddle).
+    Reasons: "two balls", "debris", "no paddle" and "broken paddle" of the screen alone; "jump" (the
+    ball is too far from where it was), "ball gone" (it vanished in the open) and "brick back" (only
+    the whole wall comes back, after the last brick). Events: "brick" (some vanished), "serve" (a
+    ball appears in the open) and "lost" (no ball for LOST_AFTER screens after it was at the
+    paddle).
     """
 
     def __init__(self) -> None:
@@ -182,7 +216,10 @@ class Checker:
             }
         self.before = read
         return Verdict(
-            *(kind(name for name, is_so in told.items() if is_so) for kind, told in ((tuple, faults), (frozenset, events)))
+            *(
+                kind(name for name, is_so in told.items() if is_so)
+                for kind, told in ((tuple, faults), (frozenset, events))
+            )
         )
 
 

@@ -1,4 +1,6 @@
-"""A scripted player: goes through the menus, then lays each piece where the stack is low, by RAM variables."""
+"""A scripted player: goes through the menus, then lays each piece where the stack is low, by RAM
+variables.
+"""
 
 import numpy as np
 

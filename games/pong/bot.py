@@ -1,11 +1,15 @@
-"""A scripted player: moves its paddle to where the ball is, by RAM variables, and misses now and then."""
+"""A scripted player: moves its paddle to where the ball is, by RAM variables, and misses now and
+then.
+"""
 
 MIDDLE = 7  # ball_y - player_y when the ball is level with the paddle's middle
 SLACK = 3  # rows: a step moves the paddle by up to 11, so a smaller error is left alone
 
 
 class Bot:
-    """Meets the ball with another part of the paddle each time, which sends it off at another angle."""
+    """Meets the ball with another part of the paddle each time, which sends it off at another
+    angle.
+    """
 
     def __init__(self):
         self.ball_x = 0

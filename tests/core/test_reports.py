@@ -33,7 +33,12 @@ def test_the_whole_report_is_read_by_the_name_of_the_metrics(tmp_path):
 
 def test_a_report_on_disk_has_no_lists(tmp_path):
     """DVC would draw the first list of objects that it finds, and fail at an empty one."""
-    report = {"columns": ["a", "b"], "recordings": [{"frames": 3}, {"frames": 4}], "none": [], "sizes": (2, [5])}
+    report = {
+        "columns": ["a", "b"],
+        "recordings": [{"frames": 3}, {"frames": 4}],
+        "none": [],
+        "sizes": (2, [5]),
+    }
     write_report(tmp_path / "collect.json", report, {})
     assert read_report(tmp_path / "collect.json") == {
         "columns": "a, b",
@@ -62,7 +67,9 @@ def test_a_cart_takes_the_whole_report(tmp_path, monkeypatch):
         paths.models.mkdir(parents=True, exist_ok=True)
         (paths.models / f"{part}.safetensors").write_bytes(part.encode())
     report = {"model": {"1": {"exact": 1.0}}, "of": {"starts": 2}}
-    write_report(paths.metrics / "rollout.json", report, {"exact": {"001": 1.0}}, model_print(paths.models))
+    write_report(
+        paths.metrics / "rollout.json", report, {"exact": {"001": 1.0}}, model_print(paths.models)
+    )
     assert metrics_of(paths) | {"made": None} == report | {"made": None}
     write_report(paths.metrics / "rollout.json", report, {"exact": {"001": 1.0}}, "another")
     assert metrics_of(paths) == {}
@@ -76,7 +83,12 @@ def test_every_report_is_an_output_that_the_run_cache_keeps(stage):
     details = Path(next(iter(metrics)))
     plots = {path: how for entry in STAGES[stage]["plots"] for path, how in entry.items()}
     assert plots[details_of(details).as_posix()] == {"cache": False}
-    assert not any("_details" in path for other in STAGES.values() for entry in other.get("metrics", []) for path in entry)
+    assert not any(
+        "_details" in path
+        for other in STAGES.values()
+        for entry in other.get("metrics", [])
+        for path in entry
+    )
 
 
 # A stage that measures what a param says, in a repository of its own, as DVC sees it.
@@ -88,9 +100,11 @@ sys.path.insert(0, {root!r})
 from dreamcart.evaluation.report import headline
 from dreamcart.core.reports import write_report
 x = yaml.safe_load(Path("params.yaml").read_text())["x"]
-scores = dict(l1=x / 10, psnr=30.0, ssim=1 - x / 10, exact=x / 7, changed_l1=0.2, lpips=x / 3, skill=1 - x / 9)
+scores = dict(l1=x / 10, psnr=30.0, ssim=1 - x / 10, exact=x / 7, changed_l1=0.2)
+scores |= dict(lpips=x / 3, skill=1 - x / 9)
 sources = ("model", "persistence", "median", "reconstruction")
-report = {{name: {{str(step): scores for step in (1, 5, 10, 16, 30, 60, 128, 300, 1000)}} for name in sources}}
+steps = (1, 5, 10, 16, 30, 60, 128, 300, 1000)
+report = {{name: {{str(step): scores for step in steps}} for name in sources}}
 report["controllability"] = {{"iou": x / 11, "by_button": {{"A": 1.0}}}}
 write_report(Path("metrics/blockfall/rollout.json"), report, headline(report))
 with open("runs", "a") as runs:
@@ -101,9 +115,19 @@ with open("runs", "a") as runs:
 @pytest.fixture
 def repository(tmp_path):
     """run(command) in it: succeeds, and gives what was printed."""
-    environment = os.environ | {"DVC_SITE_CACHE_DIR": str(tmp_path / "site"), "GIT_CONFIG_GLOBAL": os.devnull}
-    environment |= {f"GIT_{role}_{what}": "t@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    environment |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": str(WIDTH)}
+    environment = os.environ | {
+        "DVC_SITE_CACHE_DIR": str(tmp_path / "site"),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
+    environment |= {
+        f"GIT_{role}_{what}": "t@example.org"
+        for role in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
+    environment |= {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": str(WIDTH),
+    }
     root = tmp_path / "repository"
     root.mkdir()
 
@@ -114,7 +138,10 @@ def repository(tmp_path):
 
     path = "metrics/blockfall/rollout"
     stage = {"cmd": "python stage.py", "params": ["x"], "deps": ["stage.py"]}
-    stage |= {"metrics": [{f"{path}.json": {"cache": False}}], "plots": [{f"{path}_details.json": {"cache": False}}]}
+    stage |= {
+        "metrics": [{f"{path}.json": {"cache": False}}],
+        "plots": [{f"{path}_details.json": {"cache": False}}],
+    }
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"rollout_eval": stage}}))
     (root / "params.yaml").write_text("x: 1\n")
     (root / "stage.py").write_text(STAGE.format(root=str(ROOT)))
@@ -142,9 +169,14 @@ def test_dvc_shows_the_headline_and_keeps_the_details(repository):
     assert len(lines) == 32  # one of titles
     assert max(map(len, lines)) <= WIDTH
     named = [line.split()[1] for line in lines[1:]]
-    assert named[:7] == ["controllability", *(f"exact.{step:03}" for step in (1, 5, 10, 30, 60, 300))]
+    assert named[:7] == [
+        "controllability",
+        *(f"exact.{step:03}" for step in (1, 5, 10, 30, 60, 300)),
+    ]
     told = repository("dvc", "plots", "show", "--json")
-    assert json.loads(told[told.index("{") :]) == {"data": {"metrics/blockfall/rollout_details.json": []}}
+    assert json.loads(told[told.index("{") :]) == {
+        "data": {"metrics/blockfall/rollout_details.json": []}
+    }
     details.unlink()
     (root / "params.yaml").write_text("x: 1\n")
     assert "is cached" in repository("dvc", "repro")

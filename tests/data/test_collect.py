@@ -33,17 +33,27 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 def test_images_are_lossless_and_sound():
     """Any program that reads PNG sees the recorded pixels, and finds every checksum right."""
     encoder = PngEncoder()
-    for frame in [frame for size in SIZES for frame in (noise(*size), make_frame(3, *size), make_frame(4, *size))]:
+    for frame in [
+        frame
+        for size in SIZES
+        for frame in (noise(*size), make_frame(3, *size), make_frame(4, *size))
+    ]:
         content = encoder.encode(frame)
         np.testing.assert_array_equal(decode_image(content), frame)
-        np.testing.assert_array_equal(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB), frame)
+        np.testing.assert_array_equal(
+            cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB), frame
+        )
         Image.open(io.BytesIO(content)).verify()
         length = int.from_bytes(content[33:37], "big")
-        assert len(zlib.decompress(content[41 : 41 + length])) == frame.shape[0] * (1 + 3 * frame.shape[1])
+        assert len(zlib.decompress(content[41 : 41 + length])) == frame.shape[0] * (
+            1 + 3 * frame.shape[1]
+        )
 
 
 def test_webp_is_lossless_and_half_of_png_where_nothing_comes_again():
-    """What three-dimensional games are recorded as: the noise of textures, no strip of which is seen twice."""
+    """What three-dimensional games are recorded as: the noise of textures, no strip of which is
+    seen twice.
+    """
     frame = cv2.GaussianBlur(noise(96, 128), (0, 0), 3)
     content = WebpEncoder().encode(frame)
     assert content[8:16] == b"WEBPVP8L"
@@ -51,12 +61,16 @@ def test_webp_is_lossless_and_half_of_png_where_nothing_comes_again():
     assert len(content) < len(PngEncoder().encode(frame)) / 2
     default = io.BytesIO()
     Image.fromarray(frame).save(default, "WEBP", lossless=True)
-    assert len(content) < 1.02 * len(default.getvalue())  # half its effort costs hardly any bytes; less effort does
+    # half its effort costs hardly any bytes; less effort does
+    assert len(content) < 1.02 * len(default.getvalue())
 
 
 def test_an_image_does_not_depend_on_those_before():
     """Or else a recording would differ with the number of workers."""
-    frames = [make_frame(number) for number in range(4)] + [noise(24, 32), np.zeros((24, 32, 3), np.uint8)]
+    frames = [make_frame(number) for number in range(4)] + [
+        noise(24, 32),
+        np.zeros((24, 32, 3), np.uint8),
+    ]
     encoder = PngEncoder()
     forwards = [encoder.encode(frame) for frame in frames]
     encoder = PngEncoder()
@@ -75,7 +89,9 @@ def test_frames_of_another_shape_are_other_frames():
 def test_a_view_of_a_larger_frame_is_encoded_as_it_looks():
     """Crops need not be copied first."""
     whole = noise(40, 60)
-    np.testing.assert_array_equal(decode_image(PngEncoder().encode(whole[3:30, 5:50])), whole[3:30, 5:50])
+    np.testing.assert_array_equal(
+        decode_image(PngEncoder().encode(whole[3:30, 5:50])), whole[3:30, 5:50]
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,13 +100,20 @@ def test_a_view_of_a_larger_frame_is_encoded_as_it_looks():
         {},
         {"x": 1, 'odd "name"': -2, "state": "PlayA"},
         {"board": np.arange(4, dtype=np.uint8)},
-        {"x": 1, "board": np.arange(4, dtype=np.uint8), "wide": np.array([[-1, 300]], np.int16), "y": None},
+        {
+            "x": 1,
+            "board": np.arange(4, dtype=np.uint8),
+            "wide": np.array([[-1, 300]], np.int16),
+            "y": None,
+        },
     ],
 )
 def test_infos_are_plain_json(infos):
     """Values, names and types as the emulator gave them, arrays as lists."""
     text = infos_json(infos)
-    assert json.loads(text) == {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in infos.items()}
+    assert json.loads(text) == {
+        k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in infos.items()
+    }
     assert " " not in text.replace("odd ", "")
 
 
@@ -121,12 +144,15 @@ def test_variables_are_those_that_stable_retro_names():
             for name, value in found.items():
                 if isinstance(value, np.ndarray):
                     assert value.dtype == np.uint8
-                    members = sorted(key for key in named if key.startswith(f"{name}_") and key[-3:].isdigit())
+                    members = sorted(
+                        key for key in named if key.startswith(f"{name}_") and key[-3:].isdigit()
+                    )
                     assert value.tolist() == [named.pop(member) for member in members]
                 else:
                     assert value == named.pop(name)
             assert not named
-            blocks, emulator.blocks = emulator.blocks, {}  # as for a game whose arrays do not lie in memory as they are
+            # as for a game whose arrays do not lie in memory as they are
+            blocks, emulator.blocks = emulator.blocks, {}
             assert infos_json(emulator.variables()) == infos_json(found)
             emulator.blocks = blocks
     finally:
@@ -160,7 +186,9 @@ def test_the_random_mode_is_drawn_from_the_seed():
 
 
 def test_stable_retros_actions_are_held_buttons_and_back():
-    """MultiBinary and Discrete: an action → buttons by name → the same lines to the console, and the same screen."""
+    """MultiBinary and Discrete: an action → buttons by name → the same lines to the console, and
+    the same screen.
+    """
     stable_retro = pytest.importorskip("stable_retro")
     from dreamcart.games.retro import RetroEmulator
 
@@ -183,7 +211,9 @@ def test_stable_retros_actions_are_held_buttons_and_back():
             lines = np.array([name == button for name in env.buttons], np.int8)
             assert env.get_action_meaning(lines) == ([button] if button else [])
             seen = end_of(env.step, lines)
-            np.testing.assert_array_equal(end_of(emulator.step, spec.vector({button} - {None})), seen)
+            np.testing.assert_array_equal(
+                end_of(emulator.step, spec.vector({button} - {None})), seen
+            )
             screens[button] = seen.tobytes()
         assert len({screens[button] for button in (None, "LEFT", "RIGHT", "START")}) == 4
 
@@ -191,13 +221,17 @@ def test_stable_retros_actions_are_held_buttons_and_back():
         many = np.prod([len(combo) for combo in env.button_combos])
         for number in range(0, int(many), 7):
             held = set(env.get_action_meaning(number))
-            np.testing.assert_array_equal(emulator.lines(spec.vector(held)), env.action_to_array(number)[0])
+            np.testing.assert_array_equal(
+                emulator.lines(spec.vector(held)), env.action_to_array(number)[0]
+            )
     finally:
         emulator.close()
 
 
 def test_a_game_that_restarts_begins_anew_after_its_end():
-    """A novice's game of Airstriker is over in half a minute; an episode goes on, from the start state."""
+    """A novice's game of Airstriker is over in half a minute; an episode goes on, from the start
+    state.
+    """
     pytest.importorskip("stable_retro")
     from dreamcart.games.retro import RetroEmulator
 
@@ -224,11 +258,23 @@ def test_a_recording_is_the_same_with_any_number_of_workers(tmp_path):
     spec, reports, files = load_game("blockfall"), [], []
     for workers in (1, 2):
         config = CollectConfig(
-            source="emulator", revision="", frames=240, episode_steps=40, test_episodes=1, test_steps=40, workers=workers
+            source="emulator",
+            revision="",
+            frames=240,
+            episode_steps=40,
+            test_episodes=1,
+            test_steps=40,
+            workers=workers,
         )
         folder = tmp_path / str(workers)
         reports.append(record(spec, config, 0, folder / "play", folder / "test"))
-        files.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+        files.append(
+            {
+                path.relative_to(folder): path.read_bytes()
+                for path in folder.rglob("*")
+                if path.is_file()
+            }
+        )
     assert reports[0] == reports[1]
     assert files[0] == files[1]
     assert len(files[0]) == 6
@@ -244,17 +290,27 @@ def check_coverage(report, folders, spec):
         told = report[name]
         assert (told["episodes"], told["frames"]) == (len(episodes), len(steps))
         actions = np.array([row["actions"] for row, _ in steps])
-        assert told["held"] == {b: round(float(actions[:, n].mean()), 4) for n, b in enumerate(spec.buttons)}
+        assert told["held"] == {
+            b: round(float(actions[:, n].mean()), 4) for n, b in enumerate(spec.buttons)
+        }
         assert max(told["held"].values()) > 0
         frames = [
-            row["observations"]["bytes"] if isinstance(row["observations"], dict) else row["observations"]
+            (
+                row["observations"]["bytes"]
+                if isinstance(row["observations"], dict)
+                else row["observations"]
+            )
             for rows in episodes
             for row in rows
         ]
         assert told["distinct_frames"] == len({bytes(frame) for frame in frames})
         infos = [[json.loads(row["infos"] or "{}") for row in rows] for rows in episodes]
         for event, variable in spec.events.items():
-            rises = sum(max(0, b.get(variable, 0) - a.get(variable, 0)) for rows in infos for a, b in pairwise(rows))
+            rises = sum(
+                max(0, b.get(variable, 0) - a.get(variable, 0))
+                for rows in infos
+                for a, b in pairwise(rows)
+            )
             assert told["events"][event] == rises, event
         seeds[name] = {rows[0]["seed"] for rows in episodes}
     assert not seeds["play"] & seeds["test"]
@@ -262,9 +318,11 @@ def check_coverage(report, folders, spec):
 
 def test_only_rollout_eval_opens_the_test_episodes():
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    assert [name for name, stage in stages.items() if any("raw_test" in str(dep) for dep in stage.get("deps", []))] == [
-        "rollout_eval"
-    ]
+    assert [
+        name
+        for name, stage in stages.items()
+        if any("raw_test" in str(dep) for dep in stage.get("deps", []))
+    ] == ["rollout_eval"]
 
 
 # Blockfall's bot
@@ -273,7 +331,9 @@ def test_only_rollout_eval_opens_the_test_episodes():
 @pytest.fixture(scope="module")
 def bot():
     """games/blockfall/bot.py as a module."""
-    description = importlib.util.spec_from_file_location("blockfall_bot", ROOT / "games" / "blockfall" / "bot.py")
+    description = importlib.util.spec_from_file_location(
+        "blockfall_bot", ROOT / "games" / "blockfall" / "bot.py"
+    )
     module = importlib.util.module_from_spec(description)
     description.loader.exec_module(module)
     return module
@@ -298,10 +358,17 @@ def test_the_bot_drops_a_piece_until_something_is_below(bot):
 
                 def fits(y, board=board, piece=piece, x=x):
                     places = [(y + dy, x + dx) for dx, dy in piece]
-                    return all(0 <= row < 20 and 0 <= column < 10 and not board[row, column] for row, column in places)
+                    return all(
+                        0 <= row < 20 and 0 <= column < 10 and not board[row, column]
+                        for row, column in places
+                    )
 
                 for y in (-1, 0, 3):
-                    rest = next((row for row in range(y, 20) if not fits(row + 1)), None) if fits(y) else None
+                    rest = (
+                        next((row for row in range(y, 20) if not fits(row + 1)), None)
+                        if fits(y)
+                        else None
+                    )
                     assert bot.drop(bits, piece, x, y) == rest
 
 
@@ -312,9 +379,13 @@ def test_the_bot_rates_boards_one_by_one(bot):
         full = board.all(axis=1)
         left = np.vstack([np.zeros((full.sum(), 10), bool), board[~full]])
         heights = [20 - int(column.argmax()) if column.any() else 0 for column in left.T]
-        holes = sum(height - int(column.sum()) for height, column in zip(heights, left.T, strict=True))
+        holes = sum(
+            height - int(column.sum()) for height, column in zip(heights, left.T, strict=True)
+        )
         bumps = sum(abs(a - b) for a, b in pairwise(heights))
-        assert rating == pytest.approx(0.76 * full.sum() - 0.51 * sum(heights) - 0.9 * holes - 0.18 * bumps)
+        assert rating == pytest.approx(
+            0.76 * full.sum() - 0.51 * sum(heights) - 0.9 * holes - 0.18 * bumps
+        )
 
 
 def test_tiles_of_a_game_in_three_dimensions_are_refused_before_it_is_recorded(monkeypatch):

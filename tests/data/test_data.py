@@ -1,4 +1,6 @@
-"""Recorded and processed data: the schema, what is refused, and that nothing is lost or mixed up on the way."""
+"""Recorded and processed data: the schema, what is refused, and that nothing is lost or mixed up on
+the way.
+"""
 
 import dataclasses
 import io
@@ -15,7 +17,17 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
-from toys.synthetic import BUTTONS, GOLDEN, SEEN_AS, assert_sentence, make_processed, make_rows, make_spec, make_split, write_raw
+from toys.synthetic import (
+    BUTTONS,
+    GOLDEN,
+    SEEN_AS,
+    assert_sentence,
+    make_processed,
+    make_rows,
+    make_spec,
+    make_split,
+    write_raw,
+)
 
 from dreamcart.core.errors import UserError
 from dreamcart.core.paths import ROOT
@@ -34,7 +46,9 @@ GOLDEN_LENGTHS = (6, 4)
 
 def golden_episodes() -> list[list[dict]]:
     """What the golden shard was made from."""
-    return [make_rows(number, length, first=3 * number) for number, length in enumerate(GOLDEN_LENGTHS)]
+    return [
+        make_rows(number, length, first=3 * number) for number, length in enumerate(GOLDEN_LENGTHS)
+    ]
 
 
 def make_golden() -> None:
@@ -54,8 +68,13 @@ def test_golden_shard_still_reads_identically():
     assert [len(episode) for episode in read] == list(GOLDEN_LENGTHS)
     for episode, expected in zip(read, golden_episodes(), strict=True):
         for row, wanted in zip(episode, expected, strict=True):
-            np.testing.assert_array_equal(decode_image(row.pop("observations")["bytes"]), wanted["observations"])
-            infos = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in wanted["infos"].items()}
+            np.testing.assert_array_equal(
+                decode_image(row.pop("observations")["bytes"]), wanted["observations"]
+            )
+            infos = {
+                key: value.tolist() if isinstance(value, np.ndarray) else value
+                for key, value in wanted["infos"].items()
+            }
             assert json.loads(row.pop("infos")) == infos
             assert row == {key: value for key, value in wanted.items() if key in row}
     assert dataset_spec(RAW_V1) == make_spec()
@@ -64,12 +83,16 @@ def test_golden_shard_still_reads_identically():
 def test_plain_datasets_library_opens_a_shard(tmp_path):
     """A recording is of use without Dreamcart: Hugging Face `datasets` sees images, losslessly."""
     datasets = pytest.importorskip("datasets")
-    opened = datasets.load_dataset("parquet", data_files=str(RAW_V1 / SHARD), split="train", cache_dir=str(tmp_path))
+    opened = datasets.load_dataset(
+        "parquet", data_files=str(RAW_V1 / SHARD), split="train", cache_dir=str(tmp_path)
+    )
     assert isinstance(opened.features["observations"], datasets.Image)
     wanted = [row for episode in golden_episodes() for row in episode]
     assert len(opened) == len(wanted)
     for row, expected in zip(opened, wanted, strict=True):
-        np.testing.assert_array_equal(np.asarray(row["observations"].convert("RGB")), expected["observations"])
+        np.testing.assert_array_equal(
+            np.asarray(row["observations"].convert("RGB")), expected["observations"]
+        )
         assert row["actions"] == expected["actions"]
 
 
@@ -124,7 +147,10 @@ def drop_column(folder):
 def foreign_images(folder):
     table = pq.read_table(folder / SHARD)
     images = pa.array([f"{number}.png" for number in range(len(table))])
-    pq.write_table(table.set_column(table.column_names.index("observations"), "observations", images), folder / SHARD)
+    pq.write_table(
+        table.set_column(table.column_names.index("observations"), "observations", images),
+        folder / SHARD,
+    )
 
 
 def truncate(folder):
@@ -148,7 +174,9 @@ def no_shards(folder):
 
 def shorten(folder):
     table = pq.read_table(folder / SHARD)
-    pq.write_table(pa.concat_tables([table.slice(0, 1), table.slice(GOLDEN_LENGTHS[0])]), folder / SHARD)
+    pq.write_table(
+        pa.concat_tables([table.slice(0, 1), table.slice(GOLDEN_LENGTHS[0])]), folder / SHARD
+    )
 
 
 def shuffle(folder):
@@ -164,7 +192,9 @@ def set_column(name, values):
         column = table[name].to_pylist()
         column[: len(values)] = values
         at = table.column_names.index(name)
-        pq.write_table(table.set_column(at, name, pa.array(column, table[name].type)), folder / SHARD)
+        pq.write_table(
+            table.set_column(at, name, pa.array(column, table[name].type)), folder / SHARD
+        )
 
     return change
 
@@ -234,7 +264,12 @@ def count_episodes(**said):
         (subfolder, "is no file"),
         (count_episodes(episodes=3), "lacks episode 2"),
         (count_episodes(episodes=10**12), "lacks episode 2"),
-        (count_episodes(shards={SHARD: {"episodes": [0, 1]}, "play-00009.parquet": {"episodes": [9]}}), "lacks episode 9"),
+        (
+            count_episodes(
+                shards={SHARD: {"episodes": [0, 1]}, "play-00009.parquet": {"episodes": [9]}}
+            ),
+            "lacks episode 9",
+        ),
     ],
 )
 def test_a_bad_dataset_is_refused_in_one_sentence(tmp_path, damage, named):
@@ -248,7 +283,13 @@ def test_a_bad_dataset_is_refused_in_one_sentence(tmp_path, damage, named):
 
 @pytest.mark.parametrize(
     ("said", "first"),
-    [({}, 0), ({"episodes": 5}, 0), ({}, 40), ({"first_episode": 40, "episodes": 45}, 40), ({"episodes": 3}, 0)],
+    [
+        ({}, 0),
+        ({"episodes": 5}, 0),
+        ({}, 40),
+        ({"first_episode": 40, "episodes": 45}, 40),
+        ({"episodes": 3}, 0),
+    ],
 )
 def test_a_lost_shard_is_missed(tmp_path, said, first):
     """From the middle always; from the end where dataset_info.json counts."""
@@ -272,11 +313,16 @@ def test_a_lost_shard_is_missed(tmp_path, said, first):
 
 
 def test_no_flipped_bit_passes_as_data(tmp_path):
-    """A failing disk must not put other pixels or buttons into a recording: read it right, or refuse it."""
+    """A failing disk must not put other pixels or buttons into a recording: read it right, or
+    refuse it.
+    """
 
     def read() -> list:
         rows = [row for episode in read_episodes(tmp_path) for row in episode]
-        return [row | {"observations": decode_image(row["observations"]["bytes"]).tobytes()} for row in rows]
+        return [
+            row | {"observations": decode_image(row["observations"]["bytes"]).tobytes()}
+            for row in rows
+        ]
 
     shard = write_raw(tmp_path, golden_episodes()) / SHARD
     content, wanted, passed = shard.read_bytes(), read(), []
@@ -306,13 +352,19 @@ def test_a_damaged_image_is_refused_with_its_place(tmp_path):
 def test_frames_smaller_than_a_tile_are_refused(tmp_path):
     raw = write_raw(tmp_path / "raw", [make_rows(n, 4, shape=(5, 32)) for n in range(3)])
     with pytest.raises(UserError, match="less than a tile") as caught:
-        preprocess(raw, tmp_path / "processed", dataclasses.replace(SEEN_AS, height=0, width=0, tile=8), 0)
+        preprocess(
+            raw, tmp_path / "processed", dataclasses.replace(SEEN_AS, height=0, width=0, tile=8), 0
+        )
     assert_sentence(caught.value)
 
 
 def test_actions_for_another_game_are_refused(tmp_path):
     """Data of a game with other buttons would be learnt as nonsense."""
-    write_raw(tmp_path / "raw", [make_rows(n, 4) for n in range(3)], make_spec(buttons=["A", "LEFT"], keys={}))
+    write_raw(
+        tmp_path / "raw",
+        [make_rows(n, 4) for n in range(3)],
+        make_spec(buttons=["A", "LEFT"], keys={}),
+    )
     with pytest.raises(UserError, match="2 buttons") as caught:
         preprocess(tmp_path / "raw", tmp_path / "processed", SEEN_AS, 0)
     assert_sentence(caught.value)
@@ -329,7 +381,9 @@ def test_a_start_state_that_only_validation_shows_can_be_played(tmp_path):
     starts = start_frames(tmp_path / "processed", splits)
     assert set(starts) == {f"Level{number}" for number in range(5)}
     for number, episode in enumerate(episodes):
-        np.testing.assert_array_equal(starts[f"Level{number}"], process_frame(episode[0]["observations"], SEEN_AS))
+        np.testing.assert_array_equal(
+            starts[f"Level{number}"], process_frame(episode[0]["observations"], SEEN_AS)
+        )
 
 
 @pytest.mark.parametrize("name", ["frames.npy", "index.npy"])
@@ -361,7 +415,16 @@ def half_meta(**changes):
         lambda text: "3",
         *(half_meta(**{name: None}) for name in ("game", "shape", "starts", "edge_cases")),
         *(half_meta(shape=value) for value in (3, [16], [16, 16, "1"], {"a": 1}, [32, 16, 1])),
-        *(half_meta(starts=value) for value in ([], {"a": 3}, {"a": ["test", 0]}, {"a": ["val", "0"]}, {"a": ["val", 10**9]})),
+        *(
+            half_meta(starts=value)
+            for value in (
+                [],
+                {"a": 3},
+                {"a": ["test", 0]},
+                {"a": ["val", "0"]},
+                {"a": ["val", 10**9]},
+            )
+        ),
         half_meta(edge_cases={"a": "0"}),
         half_meta(train_tiles="many"),
         half_meta(game={"name": "../x"}),
@@ -372,7 +435,10 @@ def test_a_meta_that_does_not_fit_is_one_sentence(tmp_path, change):
     path = tmp_path / "processed" / "meta.json"
     path.write_text(change(path.read_text()))
     with pytest.raises(UserError) as caught:
-        start_frames(tmp_path / "processed", {name: load_split(tmp_path / "processed", name) for name in splits})
+        start_frames(
+            tmp_path / "processed",
+            {name: load_split(tmp_path / "processed", name) for name in splits},
+        )
     assert_sentence(caught.value)
     assert "processed" in str(caught.value)
 
@@ -394,11 +460,15 @@ def processed(tmp_path_factory, request):
     """Eight episodes, processed, as whole frames and as tiles: (folder, splits)."""
     folder = tmp_path_factory.mktemp("processed")
     episodes = [make_rows(n, 9 + n, first=2 * n) for n in range(8)]
-    return folder, make_processed(folder, episodes, dataclasses.replace(SEEN_AS, tile=request.param))
+    return folder, make_processed(
+        folder, episodes, dataclasses.replace(SEEN_AS, tile=request.param)
+    )
 
 
 def test_every_step_leads_to_its_own_frame(processed):
-    """Frames are stored once each, and every step still finds exactly the picture that was recorded."""
+    """Frames are stored once each, and every step still finds exactly the picture that was
+    recorded.
+    """
     folder, splits = processed
     raw = list(read_episodes(folder / "raw"))
     seen = set()
@@ -406,9 +476,14 @@ def test_every_step_leads_to_its_own_frame(processed):
         for number in np.unique(split.index["episode"]):
             seen.add(int(number))
             records = split.index[split.index["episode"] == number]
-            wanted = [process_frame(decode_image(row["observations"]["bytes"]), SEEN_AS) for row in raw[number]]
+            wanted = [
+                process_frame(decode_image(row["observations"]["bytes"]), SEEN_AS)
+                for row in raw[number]
+            ]
             np.testing.assert_array_equal(split.frames[records["frame"]], np.stack(wanted))
-            np.testing.assert_array_equal(records["action"], [row["actions"] or [0] * len(BUTTONS) for row in raw[number]])
+            np.testing.assert_array_equal(
+                records["action"], [row["actions"] or [0] * len(BUTTONS) for row in raw[number]]
+            )
             np.testing.assert_array_equal(records["step"], np.arange(len(raw[number])))
     assert seen == set(range(8))
 
@@ -421,15 +496,27 @@ def image(frame: np.ndarray, kind: str, **options) -> bytes:
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-@pytest.mark.parametrize(("kind", "options"), [("WEBP", {"lossless": True}), ("WEBP", {}), ("PNG", {})])
+@pytest.mark.parametrize(
+    ("kind", "options"), [("WEBP", {"lossless": True}), ("WEBP", {}), ("PNG", {})]
+)
 def test_every_image_has_the_pixels_that_pillow_reads(tmp_path, kind, options, channels):
     """The faster decoder must not change a pixel, whatever images a foreign dataset brings."""
-    content = image(np.random.default_rng(0).integers(0, 256, (24, 32, channels), np.uint8), kind, **options)
+    content = image(
+        np.random.default_rng(0).integers(0, 256, (24, 32, channels), np.uint8), kind, **options
+    )
     config = dataclasses.replace(SEEN_AS, height=24, width=32, color="rgb")
     writer = SplitWriter(tmp_path / "split", config, BUTTONS)
-    writer.add(0, [{"observations": {"bytes": content}, "actions": a, "episode_id": 0} for a in ([0] * 8, None)])
+    writer.add(
+        0,
+        [
+            {"observations": {"bytes": content}, "actions": a, "episode_id": 0}
+            for a in ([0] * 8, None)
+        ],
+    )
     writer.close()
-    np.testing.assert_array_equal(np.load(tmp_path / "split" / "frames.npy")[0], decode_image(content))
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "split" / "frames.npy")[0], decode_image(content)
+    )
 
 
 def test_half_an_image_is_refused(tmp_path):
@@ -446,7 +533,8 @@ def test_an_image_seen_before_is_not_decoded_again(tmp_path, monkeypatch):
     """Games show the same pictures again and again; decoding is the dearest part of the stage."""
     decoded = []
     monkeypatch.setattr(
-        "dreamcart.data.preprocess.decode_image", lambda content, what: decoded.append(content) or decode_image(content)
+        "dreamcart.data.preprocess.decode_image",
+        lambda content, what: decoded.append(content) or decode_image(content),
     )
     raw = write_raw(tmp_path / "raw", [make_rows(n, 12) for n in range(3)])
     writer = SplitWriter(tmp_path / "split", SEEN_AS, BUTTONS)
@@ -464,7 +552,9 @@ def test_splits_share_no_episode(processed):
 
 
 def test_splits_share_no_frame_store(processed):
-    """Each split's frames are those of its own episodes, each once: nothing leaks through the store."""
+    """Each split's frames are those of its own episodes, each once: nothing leaks through the
+    store.
+    """
     _, splits = processed
     for split in splits.values():
         np.testing.assert_array_equal(np.unique(split.index["frame"]), np.arange(len(split.frames)))
@@ -497,7 +587,9 @@ def test_the_split_depends_on_the_seed_alone():
     assert not np.array_equal(split_episodes(50, 0.2, 3), split_episodes(50, 0.2, 4))
 
 
-@pytest.mark.parametrize(("color", "resize"), [("gray", "area"), ("rgb", "nearest"), ("rgb", "linear")])
+@pytest.mark.parametrize(
+    ("color", "resize"), [("gray", "area"), ("rgb", "nearest"), ("rgb", "linear")]
+)
 def test_frames_have_the_shape_that_params_ask_for(color, resize):
     """Height, width and colour are params, and not square by accident."""
     config = PreprocessConfig(height=16, width=24, color=color, resize=resize, val_share=0.2)
@@ -505,17 +597,26 @@ def test_frames_have_the_shape_that_params_ask_for(color, resize):
     assert (frame.shape, frame.dtype) == ((16, 24, 1 if color == "gray" else 3), np.uint8)
 
 
-@pytest.mark.parametrize(("tile", "shape"), [(8, (208, 160)), (4, (208, 160)), (0, (208, 160)), (10, (210, 160))])
+@pytest.mark.parametrize(
+    ("tile", "shape"), [(8, (208, 160)), (4, (208, 160)), (0, (208, 160)), (10, (210, 160))]
+)
 def test_a_game_keeps_its_own_size_but_for_what_no_tile_fills(tile, shape):
-    """Nothing is resized at native size: Atari's 210 rows lose one at either end, and no pixel in between moves."""
+    """Nothing is resized at native size:
+
+    Atari's 210 rows lose one at either end, and no pixel in between moves.
+    """
     frame = np.random.default_rng(0).integers(0, 256, (210, 160, 3), np.uint8)
-    config = PreprocessConfig(height=0, width=0, color="rgb", resize="area", val_share=0.2, tile=tile)
+    config = PreprocessConfig(
+        height=0, width=0, color="rgb", resize="area", val_share=0.2, tile=tile
+    )
     cut = (210 - shape[0]) // 2
     np.testing.assert_array_equal(process_frame(frame, config), frame[cut : 210 - cut])
 
 
 def test_recordings_of_different_sizes_are_refused_at_native_size(tmp_path):
-    """Two screens of different sizes make no single array: the sentence says which and what to do."""
+    """Two screens of different sizes make no single array: the sentence says which and what
+    to do.
+    """
     config = PreprocessConfig(height=0, width=0, color="rgb", resize="nearest", val_share=0.2)
     writer = SplitWriter(tmp_path / "split", config, ["A"])
     writer.row(PngEncoder().encode(np.zeros((16, 16, 3), np.uint8)))
@@ -530,19 +631,30 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from dreamcart.params import PreprocessConfig
 from dreamcart.data.preprocess import preprocess
-preprocess(Path(sys.argv[2]), Path(sys.argv[3]), PreprocessConfig(160, 160, "gray", "area", 0.2, int(sys.argv[4])), 0)
+config = PreprocessConfig(160, 160, "gray", "area", 0.2, int(sys.argv[4]))
+preprocess(Path(sys.argv[2]), Path(sys.argv[3]), config, 0)
 print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc"
+)
 @pytest.mark.parametrize("tile", [0, 8])
 def test_memory_stays_flat_when_frames_grow(tmp_path, tile):
     """Four times the frames must not need more memory; holding them would add 100 MB here."""
     peaks = []
     for episodes in (8, 32):
         raw = write_raw(tmp_path / f"raw{episodes}", [make_rows(n, 180) for n in range(episodes)])
-        command = [sys.executable, "-c", PEAK, str(ROOT), str(raw), str(tmp_path / f"out{episodes}"), str(tile)]
+        command = [
+            sys.executable,
+            "-c",
+            PEAK,
+            str(ROOT),
+            str(raw),
+            str(tmp_path / f"out{episodes}"),
+            str(tile),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         peaks.append(int(done.stdout.split()[-1]) / 1024)
     assert peaks[1] - peaks[0] < 25
@@ -559,8 +671,13 @@ def test_history_repeats_the_first_frame_and_stays_in_its_episode(frames, action
     rows, buttons = history(split.index, split.episode_start, at, frames, actions)
     for record, seen, pressed in zip(at, rows, buttons, strict=True):
         begin = record - split.index["step"][record]
-        assert seen.tolist() == [split.index["frame"][max(record - k, begin)] for k in reversed(range(frames))]
-        expected = [split.index["action"][record - k] if record - k >= begin else [0] * 8 for k in reversed(range(actions))]
+        assert seen.tolist() == [
+            split.index["frame"][max(record - k, begin)] for k in reversed(range(frames))
+        ]
+        expected = [
+            split.index["action"][record - k] if record - k >= begin else [0] * 8
+            for k in reversed(range(actions))
+        ]
         np.testing.assert_array_equal(pressed, expected)
 
 
@@ -571,7 +688,9 @@ def test_transitions_stay_in_their_episode():
 
 
 def test_a_batch_is_128_frames_and_128_actions(tmp_path):
-    """P1.1: a batch is frames (128, 1, 80, 80) and actions (128, 8), with the next frame's latent beside them."""
+    """P1.1: a batch is frames (128, 1, 80, 80) and actions (128, 8), with the next frame's latent
+    beside them.
+    """
     config = PreprocessConfig(height=80, width=80, color="gray", resize="area", val_share=0.25)
     train = make_processed(tmp_path, [make_rows(n, 60) for n in range(4)], config)["train"]
     latents = np.arange(len(train.frames), dtype=np.float32)[:, None]
@@ -594,7 +713,9 @@ def test_the_favour_for_changes_is_undone_by_weights():
     changed = np.isin(at, windows.changed)
     assert changed.sum() == 50
     assert weight.mean() == pytest.approx(1)
-    assert weight[changed].sum() / weight.sum() == pytest.approx(len(windows.changed) / len(windows.all))
+    assert weight[changed].sum() / weight.sum() == pytest.approx(
+        len(windows.changed) / len(windows.all)
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Recordings made elsewhere: both column styles become the canonical dataset, and what is unfit is refused."""
+"""Recordings made elsewhere: both column styles become the canonical dataset, and what is unfit is
+refused.
+"""
 
 import datetime
 import errno
@@ -15,8 +17,24 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from toys.images import EPS
-from toys.recordings import NES_ORDER, datasets, encoded, later_rows, recorder_rows, write_recorder, write_rows
-from toys.synthetic import BUTTONS, SEEN_AS, assert_sentence, make_frame, make_rows, make_spec, write_raw
+from toys.recordings import (
+    NES_ORDER,
+    datasets,
+    encoded,
+    later_rows,
+    recorder_rows,
+    write_recorder,
+    write_rows,
+)
+from toys.synthetic import (
+    BUTTONS,
+    SEEN_AS,
+    assert_sentence,
+    make_frame,
+    make_rows,
+    make_spec,
+    write_raw,
+)
 
 from dreamcart.core.errors import UserError
 from dreamcart.core.files import read_json, write_json
@@ -35,41 +53,64 @@ SPEC = make_spec()
 
 
 def run_import(tmp_path, source: str, test_episodes: int = 1, revision: str = "") -> dict[str, Any]:
-    config = CollectConfig(source, revision, frames=100, episode_steps=10, test_episodes=test_episodes, test_steps=10, workers=1)
+    config = CollectConfig(
+        source,
+        revision,
+        frames=100,
+        episode_steps=10,
+        test_episodes=test_episodes,
+        test_steps=10,
+        workers=1,
+    )
     return import_recordings(SPEC, config, tmp_path / "raw", tmp_path / "raw_test")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_gymnasium_recorder_style_is_imported(tmp_path, kind):
-    """Frames arrive as they were recorded, buttons under their names, and the last episode is held out."""
-    report = run_import(tmp_path, write_recorder(tmp_path / "source", recorder_rows([4, 5, 3], kind)))
+    """Frames arrive as they were recorded, buttons under their names, and the last episode is held
+    out.
+    """
+    report = run_import(
+        tmp_path, write_recorder(tmp_path / "source", recorder_rows([4, 5, 3], kind))
+    )
     play, test = (list(read_episodes(tmp_path / name)) for name in ("raw", "raw_test"))
     assert ([len(episode) for episode in play], [len(episode) for episode in test]) == ([4, 5], [3])
     assert (report["episodes"], report["test_episodes"], report["frames"]) == (3, 1, 12)
     for number, episode in enumerate([*play, *test]):
         for step, row in enumerate(episode):
-            recorded = np.asarray(Image.open(io.BytesIO(encoded(number + step, kind))).convert("RGB"))
+            recorded = np.asarray(
+                Image.open(io.BytesIO(encoded(number + step, kind))).convert("RGB")
+            )
             np.testing.assert_array_equal(decode_image(row["observations"]["bytes"]), recorded)
         held = [SPEC.vector({"RIGHT"} if step % 2 else set()) for step in range(len(episode) - 1)]
         assert [row["actions"] for row in episode] == [*held, None]
-        assert [row["truncations"] for row in episode] == [False] * (len(episode) - 2) + [True, False]
+        assert [row["truncations"] for row in episode] == [False] * (len(episode) - 2) + [
+            True,
+            False,
+        ]
 
 
 def test_a_saved_dataset_folder_is_imported(tmp_path):
     """`save_to_disk` is the other way in which people keep a dataset in a folder."""
-    datasets.Dataset.from_list(recorder_rows([3, 3, 3])).cast_column("image", datasets.Image()).save_to_disk(tmp_path / "source")
+    datasets.Dataset.from_list(recorder_rows([3, 3, 3])).cast_column(
+        "image", datasets.Image()
+    ).save_to_disk(tmp_path / "source")
     run_import(tmp_path, str(tmp_path / "source"))
     assert [len(episode) for episode in read_episodes(tmp_path / "raw")] == [3, 3]
 
 
 def test_canonical_style_is_imported_unchanged(tmp_path):
-    """What Dreamcart wrote it reads back, RAM variables and start states included: play and edge cases need them."""
+    """What Dreamcart wrote it reads back, RAM variables and start states included: play and edge
+    cases need them.
+    """
     source = write_raw(tmp_path / "source", [make_rows(n, 4 + n, first=n) for n in range(3)])
     run_import(tmp_path, str(source))
     wanted = list(read_episodes(source))
     got = [*read_episodes(tmp_path / "raw"), *read_episodes(tmp_path / "raw_test")]
     for name in COLUMNS:
-        assert [[row[name] for row in episode] for episode in got] == [[row[name] for row in episode] for episode in wanted], name
+        assert [[row[name] for row in episode] for episode in got] == [
+            [row[name] for row in episode] for episode in wanted
+        ], name
 
 
 def test_imported_recordings_can_be_preprocessed(tmp_path):
@@ -82,7 +123,9 @@ def test_imported_recordings_can_be_preprocessed(tmp_path):
 def test_nine_entries_are_the_nes_order_with_its_null_button():
     """stable-retro's order differs from the game's, and its second place is no button."""
     for name in SPEC.buttons:
-        assert bind(SPEC, {9}, 1).to_buttons([int(other == name) for other in NES_ORDER], SPEC) == SPEC.vector({name})
+        assert bind(SPEC, {9}, 1).to_buttons(
+            [int(other == name) for other in NES_ORDER], SPEC
+        ) == SPEC.vector({name})
     assert bind(SPEC, {9}, 1).to_buttons([0, 1, 0, 0, 0, 0, 0, 0, 0], SPEC) == SPEC.vector(set())
 
 
@@ -91,7 +134,10 @@ def without(rows, column):
 
 
 def with_action(rows, action):
-    return [row | {"action": action if number == 1 else row["action"]} for number, row in enumerate(rows)]
+    return [
+        row | {"action": action if number == 1 else row["action"]}
+        for number, row in enumerate(rows)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +155,9 @@ def with_action(rows, action):
     ],
 )
 def test_a_bad_recording_is_refused_in_one_sentence(tmp_path, rows, named):
-    """Whatever a stranger's dataset lacks, the sentence says what, and no half-made dataset stays."""
+    """Whatever a stranger's dataset lacks, the sentence says what, and no half-made dataset
+    stays.
+    """
     source = write_recorder(tmp_path / "source", rows)
     with pytest.raises(UserError, match=named) as caught:
         run_import(tmp_path, source)
@@ -119,7 +167,9 @@ def test_a_bad_recording_is_refused_in_one_sentence(tmp_path, rows, named):
 
 @pytest.mark.parametrize("action", [[0.5] * 8, ["LEFT"], "LEFT", 3])
 def test_an_action_that_is_no_list_of_buttons_is_refused(action):
-    """Half a press, a name or a number cannot be pressed, and must not be rounded to something that can."""
+    """Half a press, a name or a number cannot be pressed, and must not be rounded to something that
+    can.
+    """
     with pytest.raises(UserError) as caught:
         bind(SPEC, {8}, 1).to_buttons(action, SPEC)
     assert_sentence(caught.value)
@@ -127,9 +177,15 @@ def test_an_action_that_is_no_list_of_buttons_is_refused(action):
 
 def test_an_image_that_is_not_there_is_refused(tmp_path):
     """Rows may name image files, and folders get moved without them."""
-    rows = [row | {"image": {"bytes": None, "path": str(tmp_path / "gone.png")}} for row in recorder_rows([3, 3, 3])]
+    rows = [
+        row | {"image": {"bytes": None, "path": str(tmp_path / "gone.png")}}
+        for row in recorder_rows([3, 3, 3])
+    ]
     image = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-    columns = {name: pa.array([row[name] for row in rows], image if name == "image" else None) for name in rows[0]}
+    columns = {
+        name: pa.array([row[name] for row in rows], image if name == "image" else None)
+        for name in rows[0]
+    }
     (tmp_path / "source").mkdir()
     pq.write_table(pa.table(columns), tmp_path / "source" / "play.parquet")
     with pytest.raises(UserError, match=r"gone\.png") as caught:
@@ -151,10 +207,22 @@ def test_images_in_files_below_the_folder_are_read(tmp_path):
     for path in ("frames/a.png", str(tmp_path / "source" / "frames" / "a.png")):
         run_import(tmp_path, write_rows(tmp_path / "source", by_path(path)))
         for episode in read_episodes(tmp_path / "raw"):
-            np.testing.assert_array_equal(decode_image(episode[0]["observations"]["bytes"]), make_frame(3))
+            np.testing.assert_array_equal(
+                decode_image(episode[0]["observations"]["bytes"]), make_frame(3)
+            )
 
 
-@pytest.mark.parametrize("path", ["{secret}", "../secret.png", "link.png", "linked/secret.png", "/dev/zero", "/proc/self/environ"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "{secret}",
+        "../secret.png",
+        "link.png",
+        "linked/secret.png",
+        "/dev/zero",
+        "/proc/self/environ",
+    ],
+)
 def test_no_file_outside_of_the_folder_is_read(tmp_path, path):
     """Else a stranger's dataset would copy a person's pictures into what is pushed later."""
     (tmp_path / "secret.png").write_bytes(encoded(3, "PNG"))
@@ -168,7 +236,9 @@ def test_no_file_outside_of_the_folder_is_read(tmp_path, path):
     assert not list(tmp_path.rglob("play-*"))
 
 
-@pytest.mark.parametrize(("make", "named"), [(os.mkdir, "no file"), (os.mkfifo, "no file"), (None, "no file")])
+@pytest.mark.parametrize(
+    ("make", "named"), [(os.mkdir, "no file"), (os.mkfifo, "no file"), (None, "no file")]
+)
 def test_only_files_are_images(tmp_path, make, named):
     """A pipe would be waited for, for ever."""
     (tmp_path / "source").mkdir()
@@ -188,7 +258,9 @@ def test_a_file_that_no_image_needs_is_not_read(tmp_path):
     assert_sentence(caught.value)
 
 
-@pytest.mark.parametrize("content", [EPS, b"", b"GIF89a", None], ids=["postscript", "empty", "gif", "none"])
+@pytest.mark.parametrize(
+    "content", [EPS, b"", b"GIF89a", None], ids=["postscript", "empty", "gif", "none"]
+)
 def test_an_image_that_is_none_is_refused_with_its_place(tmp_path, content):
     """It must not pass here and fail in the next stage."""
     rows = recorder_rows([3, 3, 3])
@@ -212,10 +284,14 @@ def test_datasets_decodes_nothing(tmp_path, monkeypatch, feature):
     features["action"] = {"feature": {"dtype": "int64", "_type": "Value"}, "_type": "List"}
     rows = [{k: v for k, v in row.items() if k != "timestamp"} for row in recorder_rows([3, 3, 3])]
     table = pa.Table.from_pylist([row | {"extra": {"bytes": EPS, "path": None}} for row in rows])
-    table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    table = table.replace_schema_metadata(
+        {"huggingface": json.dumps({"info": {"features": features}})}
+    )
     (tmp_path / "source").mkdir()
     pq.write_table(table, tmp_path / "source" / "play.parquet")
-    monkeypatch.setattr(getattr(datasets, feature), "decode_example", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr(
+        getattr(datasets, feature), "decode_example", lambda *_, **__: pytest.fail("decoded")
+    )
     monkeypatch.setattr(Image, "open", counted(Image.open, opened := []))
     run_import(tmp_path, str(tmp_path / "source"))
     assert len(list(read_episodes(tmp_path / "raw"))) == 2
@@ -279,20 +355,41 @@ def test_a_value_of_another_kind_is_one_sentence(tmp_path, odd, types, named):
 
 def test_what_table_programs_write_for_nothing_is_nothing(tmp_path):
     """pandas makes NaN of a missing number."""
-    nothing = {"seed": float("nan"), "reward": float("nan"), "done": float("nan"), "truncated": None, "info": None}
-    run_import(tmp_path, write_rows(tmp_path / "source", [nothing | row for row in recorder_rows([3, 3, 3])]))
+    nothing = {
+        "seed": float("nan"),
+        "reward": float("nan"),
+        "done": float("nan"),
+        "truncated": None,
+        "info": None,
+    }
+    run_import(
+        tmp_path,
+        write_rows(tmp_path / "source", [nothing | row for row in recorder_rows([3, 3, 3])]),
+    )
     for episode in read_episodes(tmp_path / "raw"):
-        assert [(row["seed"], row["rewards"], row["terminations"], row["infos"]) for row in episode] == [(0, 0.0, False, "{}")] * 3
+        assert [
+            (row["seed"], row["rewards"], row["terminations"], row["infos"]) for row in episode
+        ] == [(0, 0.0, False, "{}")] * 3
 
 
 @pytest.mark.parametrize("text", ["[]", "{", "[" * 100_000, '{"a": NaN, "b": 1e999}', "3"])
 def test_odd_infos_are_no_hindrance(tmp_path, text):
-    run_import(tmp_path, write_rows(tmp_path / "source", [{"info": text} | row for row in recorder_rows([3, 3, 3])]))
-    assert all(isinstance(json.loads(row["infos"]), dict) for episode in read_episodes(tmp_path / "raw") for row in episode)
+    run_import(
+        tmp_path,
+        write_rows(tmp_path / "source", [{"info": text} | row for row in recorder_rows([3, 3, 3])]),
+    )
+    assert all(
+        isinstance(json.loads(row["infos"]), dict)
+        for episode in read_episodes(tmp_path / "raw")
+        for row in episode
+    )
 
 
 def test_infos_as_a_mapping_of_what_json_cannot_hold_are_left_out(tmp_path):
-    rows = [{"info": {"x": 3, "when": datetime.datetime(2020, 1, 1)}} | row for row in recorder_rows([3, 3, 3])]
+    rows = [
+        {"info": {"x": 3, "when": datetime.datetime(2020, 1, 1)}} | row
+        for row in recorder_rows([3, 3, 3])
+    ]
     run_import(tmp_path, write_rows(tmp_path / "source", rows))
     assert next(read_episodes(tmp_path / "raw"))[0]["infos"] == "{}"
 
@@ -348,18 +445,24 @@ def test_a_name_that_is_no_path_is_refused(tmp_path, name):
 
 
 def saved_folder(tmp_path) -> Path:
-    datasets.Dataset.from_list(recorder_rows([3, 3, 3])).cast_column("image", datasets.Image()).save_to_disk(tmp_path / "source")
+    datasets.Dataset.from_list(recorder_rows([3, 3, 3])).cast_column(
+        "image", datasets.Image()
+    ).save_to_disk(tmp_path / "source")
     return tmp_path / "source"
 
 
 def test_a_part_called_train_is_taken_of_a_saved_dataset(tmp_path):
-    data = datasets.Dataset.from_list(recorder_rows([3, 3, 3])).cast_column("image", datasets.Image())
+    data = datasets.Dataset.from_list(recorder_rows([3, 3, 3])).cast_column(
+        "image", datasets.Image()
+    )
     datasets.DatasetDict({"train": data, "test": data}).save_to_disk(tmp_path / "source")
     assert run_import(tmp_path, str(tmp_path / "source"))["episodes"] == 3
 
 
 def say_files(*names):
-    return lambda folder: (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": name} for name in names]}))
+    return lambda folder: (folder / "state.json").write_text(
+        json.dumps({"_data_files": [{"filename": name} for name in names]})
+    )
 
 
 @pytest.mark.parametrize(
@@ -407,10 +510,21 @@ def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch)
 def test_names_of_columns_stay_on_their_line(tmp_path):
     """A thousand of them, of any letters."""
     odd = {f"column\n{number}\x1b[2J": 0 for number in range(1000)}
-    report = run_import(tmp_path, write_rows(tmp_path / "source", [odd | row for row in recorder_rows([3, 3, 3])]))
-    assert all("\n" not in line and "\x1b" not in line and len(line) < 3000 for line in report_lines(report))
+    report = run_import(
+        tmp_path, write_rows(tmp_path / "source", [odd | row for row in recorder_rows([3, 3, 3])])
+    )
+    assert all(
+        "\n" not in line and "\x1b" not in line and len(line) < 3000
+        for line in report_lines(report)
+    )
     with pytest.raises(UserError, match="lacks a column 'actions'") as caught:
-        run_import(tmp_path, write_rows(tmp_path / "source", [odd | row for row in without(recorder_rows([3, 3, 3]), "action")]))
+        run_import(
+            tmp_path,
+            write_rows(
+                tmp_path / "source",
+                [odd | row for row in without(recorder_rows([3, 3, 3]), "action")],
+            ),
+        )
     assert_sentence(caught.value)
     assert len(str(caught.value)) < 3000
 
@@ -446,35 +560,59 @@ def test_a_hub_dataset_out_of_reach_is_refused(tmp_path):
 
 
 def test_later_recorder_columns_are_imported(tmp_path):
-    """Whole episodes stay whole: the final screen, rewards and the end of the game are all there, WebP without loss."""
-    report = run_import(tmp_path, write_recorder(tmp_path / "source", later_rows([4, 5, 3], lossless=True)))
+    """Whole episodes stay whole: the final screen, rewards and the end of the game are all there,
+    WebP without loss.
+    """
+    report = run_import(
+        tmp_path, write_recorder(tmp_path / "source", later_rows([4, 5, 3], lossless=True))
+    )
     play = list(read_episodes(tmp_path / "raw"))
     assert [len(episode) for episode in play] == [4, 5]
     for number, episode in enumerate(play):
         for step, row in enumerate(episode):
-            np.testing.assert_array_equal(decode_image(row["observations"]["bytes"]), make_frame(number + step))
-        assert [row["terminations"] for row in episode] == [step == len(episode) - 2 for step in range(len(episode))]
+            np.testing.assert_array_equal(
+                decode_image(row["observations"]["bytes"]), make_frame(number + step)
+            )
+        assert [row["terminations"] for row in episode] == [
+            step == len(episode) - 2 for step in range(len(episode))
+        ]
         assert not any(row["truncations"] for row in episode)
         assert [row["rewards"] for row in episode] == [1.5] * (len(episode) - 1) + [0.0]
         assert (episode[0]["seed"], episode[0]["infos"]) == (7, '{"lives":3}')
     assert report["columns"]["observations"] == "observations"
-    assert (report["terminal_rows"], report["ignored"], report["images"], report["lossy"]) == (3, ["session"], {"WebP": 12}, [])
+    assert (report["terminal_rows"], report["ignored"], report["images"], report["lossy"]) == (
+        3,
+        ["session"],
+        {"WebP": 12},
+        [],
+    )
 
 
 @pytest.mark.parametrize(
     ("kind", "options", "named"),
-    [("JPEG", {}, "JPEG"), ("WebP", {"quality": 60}, "WebP (lossy)"), ("WebP", {"lossless": True}, ""), ("PNG", {}, "")],
+    [
+        ("JPEG", {}, "JPEG"),
+        ("WebP", {"quality": 60}, "WebP (lossy)"),
+        ("WebP", {"lossless": True}, ""),
+        ("PNG", {}, ""),
+    ],
 )
 def test_lossy_images_are_accepted_and_said(tmp_path, kind, options, named):
-    report = run_import(tmp_path, write_recorder(tmp_path / "source", later_rows([4, 4, 4], kind, **options)))
+    report = run_import(
+        tmp_path, write_recorder(tmp_path / "source", later_rows([4, 4, 4], kind, **options))
+    )
     said = [line for line in report_lines(report) if "lost detail" in line]
     assert (report["lossy"], len(said)) == ([named] if named else [], bool(named))
     assert all(line.startswith(named) for line in said)
 
 
 def test_the_report_says_what_became_of_what(tmp_path):
-    """Seed-era columns: renamed, unused, the order of the buttons, and the screen that is missing at the end."""
-    lines = report_lines(run_import(tmp_path, write_recorder(tmp_path / "source", recorder_rows([4, 5, 3], "JPEG"))))
+    """Seed-era columns: renamed, unused, the order of the buttons, and the screen that is missing
+    at the end.
+    """
+    lines = report_lines(
+        run_import(tmp_path, write_recorder(tmp_path / "source", recorder_rows([4, 5, 3], "JPEG")))
+    )
     text = "\n".join(lines)
     assert "image → observations" in text
     assert "action → actions" in text
@@ -488,7 +626,13 @@ def test_presses_that_the_game_lacks_are_counted(tmp_path):
     """A game folder may name fewer buttons than the console has: what is lost is said."""
     spec = make_spec(buttons=["A", "LEFT"], keys={})
     config = CollectConfig(
-        write_recorder(tmp_path / "source", recorder_rows([4, 5, 3])), "", 100, 10, test_episodes=1, test_steps=10, workers=1
+        write_recorder(tmp_path / "source", recorder_rows([4, 5, 3])),
+        "",
+        100,
+        10,
+        test_episodes=1,
+        test_steps=10,
+        workers=1,
     )
     report = import_recordings(spec, config, tmp_path / "raw", tmp_path / "raw_test")
     # steps 1 and 3 of five; in an episode the last action is dropped, and so is its press
@@ -515,7 +659,9 @@ def test_atari_actions_are_numbers_of_the_minimal_set(listed):
 
 
 def test_what_numbers_mean_can_be_said():
-    """A recording in the full set that never went beyond the minimal one's numbers would be bound to other buttons."""
+    """A recording in the full set that never went beyond the minimal one's numbers would be bound
+    to other buttons.
+    """
     pytest.importorskip("ale_py")
     spec = load_game("breakout")
     assert bind(spec, {1}, 3).to_buttons(3, spec) == spec.vector({"LEFT"})
@@ -529,13 +675,22 @@ def test_the_places_of_a_list_can_be_said():
     """Eight entries may be in any recorder's order, and a list of any length in one of its own."""
     said = "A,B,SELECT,START,UP,DOWN,LEFT,RIGHT"
     for place, name in enumerate(said.split(",")):
-        assert bind(SPEC, {8}, 1, said=said).to_buttons([int(p == place) for p in range(8)], SPEC) == SPEC.vector({name})
-    assert bind(SPEC, {3}, 1, said="LEFT, none, A").to_buttons([1, 1, 1], SPEC) == SPEC.vector({"LEFT", "A"})
+        assert bind(SPEC, {8}, 1, said=said).to_buttons(
+            [int(p == place) for p in range(8)], SPEC
+        ) == SPEC.vector({name})
+    assert bind(SPEC, {3}, 1, said="LEFT, none, A").to_buttons([1, 1, 1], SPEC) == SPEC.vector(
+        {"LEFT", "A"}
+    )
 
 
 @pytest.mark.parametrize(
     ("said", "length", "named"),
-    [("full", 8, "'full'"), ("LEFT,RIHGT", 2, "'RIHGT'"), ("LEFT,RIGHT", 8, "name 2 places"), ("everything", 8, "'everything'")],
+    [
+        ("full", 8, "'full'"),
+        ("LEFT,RIHGT", 2, "'RIHGT'"),
+        ("LEFT,RIGHT", 8, "name 2 places"),
+        ("everything", 8, "'everything'"),
+    ],
 )
 def test_what_cannot_be_meant_is_refused(said, length, named):
     with pytest.raises(UserError, match=named) as caught:
@@ -544,7 +699,9 @@ def test_what_cannot_be_meant_is_refused(said, length, named):
 
 
 def test_a_folder_can_be_pinned(tmp_path):
-    """DVC sees its params only: with the fingerprint in them another content is another run, and the old one is refused."""
+    """DVC sees its params only: with the fingerprint in them another content is another run, and
+    the old one is refused.
+    """
     source = Path(write_recorder(tmp_path / "source", recorder_rows([4, 4, 4])))
     found = run_import(tmp_path, str(source))["revision"]
     (source / ".cache").mkdir()
@@ -563,17 +720,35 @@ def test_a_long_episode_is_not_held_decoded(tmp_path):
         assert all(isinstance(row["observations"], bytes) for row in rows)
 
 
-DOOM = make_spec(backend="vizdoom", env="VizdoomMyWayHome-v1", buttons=["TURN_LEFT", "TURN_RIGHT", "ATTACK"], keys={})
+DOOM = make_spec(
+    backend="vizdoom",
+    env="VizdoomMyWayHome-v1",
+    buttons=["TURN_LEFT", "TURN_RIGHT", "ATTACK"],
+    keys={},
+)
 
 
 @pytest.mark.parametrize("binary", [[0, 1, 0], 2], ids=["list", "number"])
 def test_vizdooms_dictionaries_are_imported(tmp_path, binary):
-    """The buttons that can be held are read, as a list or as the number of one of them; that the mouse is left out is said."""
+    """The buttons that can be held are read, as a list or as the number of one of them; that the
+    mouse is left out is said.
+    """
     rows = recorder_rows([4, 4, 4])
     for number, row in enumerate(rows):
         nothing = [0, 0, 0] if isinstance(binary, list) else 0
-        row["action"] = {"binary": binary if number % 2 else nothing, "continuous": [0.0, 2.5 * (number % 4 == 1)]}
-    config = CollectConfig(write_recorder(tmp_path / "source", rows), "", 100, 10, test_episodes=1, test_steps=10, workers=1)
+        row["action"] = {
+            "binary": binary if number % 2 else nothing,
+            "continuous": [0.0, 2.5 * (number % 4 == 1)],
+        }
+    config = CollectConfig(
+        write_recorder(tmp_path / "source", rows),
+        "",
+        100,
+        10,
+        test_episodes=1,
+        test_steps=10,
+        workers=1,
+    )
     report = import_recordings(DOOM, config, tmp_path / "raw", tmp_path / "raw_test")
     pressed = [[row["actions"] for row in episode] for episode in read_episodes(tmp_path / "raw")]
     assert pressed == [[[0, 0, 0], [0, 1, 0], [0, 0, 0], None]] * 2
@@ -581,7 +756,13 @@ def test_vizdooms_dictionaries_are_imported(tmp_path, binary):
 
 
 @pytest.mark.parametrize(
-    ("action", "named"), [({"mouse": [0.5]}, "'mouse'"), ({}, "nothing"), ({"binary": 4}, "has 4"), ({"binary": ["A"]}, "no list")]
+    ("action", "named"),
+    [
+        ({"mouse": [0.5]}, "'mouse'"),
+        ({}, "nothing"),
+        ({"binary": 4}, "has 4"),
+        ({"binary": ["A"]}, "no list"),
+    ],
 )
 def test_a_dictionary_without_buttons_is_refused(action, named):
     with pytest.raises(UserError, match=named) as caught:
@@ -602,7 +783,9 @@ def test_buttons_of_a_dreamcart_dataset_are_matched_by_name(tmp_path):
     source = write_raw(tmp_path / "source", [make_rows(n, 4 + n) for n in range(3)], other)
     run_import(tmp_path, str(source))
     for was, now in zip(read_episodes(source), read_episodes(tmp_path / "raw"), strict=False):
-        assert [row["actions"] and row["actions"][::-1] for row in was] == [row["actions"] for row in now]
+        assert [row["actions"] and row["actions"][::-1] for row in was] == [
+            row["actions"] for row in now
+        ]
 
 
 def test_an_unknown_schema_version_is_refused(tmp_path):
@@ -622,8 +805,13 @@ def test_an_episode_in_pieces_is_refused(tmp_path):
 
 
 def test_shards_are_cut_between_episodes(tmp_path, monkeypatch):
-    """A large import is not held in memory: shards of a bounded size, named by their first episode."""
+    """A large import is not held in memory: shards of a bounded size, named by their first
+    episode.
+    """
     monkeypatch.setattr("dreamcart.data.imports.ROWS_IN_SHARD", 6)
     run_import(tmp_path, write_recorder(tmp_path / "source", recorder_rows([4, 4, 4, 4])))
-    assert sorted(path.name for path in (tmp_path / "raw").glob("*.parquet")) == ["play-00000.parquet", "play-00002.parquet"]
+    assert sorted(path.name for path in (tmp_path / "raw").glob("*.parquet")) == [
+        "play-00000.parquet",
+        "play-00002.parquet",
+    ]
     assert [len(episode) for episode in read_episodes(tmp_path / "raw")] == [4, 4, 4]

@@ -32,7 +32,12 @@ def png_that_claims(width: int, height: int) -> bytes:
     """A PNG of a few bytes with that size in its header."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content))
+            + kind
+            + content
+            + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 1000)), (b"IEND", b"")]
@@ -48,7 +53,12 @@ def webp_that_claims(width: int, height: int) -> bytes:
 
 
 ALLOWED = [(kind, options, mode) for mode in ("1", "L", "RGB") for kind, options in KINDS]
-ALLOWED += [(kind, options, mode) for mode in ("LA", "P", "RGBA") for kind, options in KINDS if kind != "JPEG"]
+ALLOWED += [
+    (kind, options, mode)
+    for mode in ("LA", "P", "RGBA")
+    for kind, options in KINDS
+    if kind != "JPEG"
+]
 
 
 @pytest.mark.parametrize(("kind", "options", "mode"), ALLOWED)
@@ -56,7 +66,9 @@ def test_every_kind_that_is_allowed_is_decoded_as_pillow_does(kind, options, mod
     content = saved(kind, mode, **options)
     frame = decode_image(content)
     assert (frame.dtype, frame.shape) == (np.uint8, (24, 32, 3))
-    np.testing.assert_array_equal(frame, Image.open(io.BytesIO(content)).convert("RGBA").convert("RGB"))
+    np.testing.assert_array_equal(
+        frame, Image.open(io.BytesIO(content)).convert("RGBA").convert("RGB")
+    )
 
 
 def test_palettes_that_are_partly_transparent_are_decoded(recwarn):
@@ -68,7 +80,9 @@ def test_palettes_that_are_partly_transparent_are_decoded(recwarn):
 def test_sixteen_bits_become_eight():
     """Pillow alone would make all but the darkest values white."""
     grey = FRAME[:, :, 0]
-    np.testing.assert_array_equal(decode_image(grey_of_16_bits(grey)), np.repeat(grey[:, :, None], 3, 2))
+    np.testing.assert_array_equal(
+        decode_image(grey_of_16_bits(grey)), np.repeat(grey[:, :, None], 3, 2)
+    )
 
 
 def grey_of_16_bits(grey: np.ndarray) -> bytes:
@@ -107,7 +121,9 @@ try:
 except Exception as problem:
     print(problem)
 """
-    done = subprocess.run([sys.executable, "-c", code], env={"PATH": str(tmp_path)}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PATH": str(tmp_path)}, capture_output=True, text=True
+    )
     assert "no PNG, WebP or JPEG" in done.stdout, done.stderr
     assert not (tmp_path / "ran").exists()
 
@@ -158,7 +174,9 @@ def test_whatever_was_changed_is_a_frame_or_a_sentence(kind, options, capfd):
     """Cut or changed anywhere: no other exception, and no library's words on the screen."""
     content = saved(kind, **options)
     changed = [content[:length] for length in range(len(content))]
-    changed += [content[:at] + bytes([content[at] ^ 0x55]) + content[at + 1 :] for at in range(len(content))]
+    changed += [
+        content[:at] + bytes([content[at] ^ 0x55]) + content[at + 1 :] for at in range(len(content))
+    ]
     refused = 0
     for one in changed:
         try:

@@ -39,19 +39,43 @@ BAD = [
         ({}, "version None"),
         ([GOOD], "holds"),
     ),
-    *((GOOD | {"schema_version": value}, "version") for value in (0, 2, "1", True, 1.0, None, [1], 10**30)),
+    *(
+        (GOOD | {"schema_version": value}, "version")
+        for value in (0, 2, "1", True, 1.0, None, [1], 10**30)
+    ),
     ({"schema_version": 1}, "which game"),
-    *((GOOD | {"game": value}, "game") for value in (None, [], "toy", 3, {}, {"name": "toy"}, GAME | {"buttons": "A"})),
-    *((GOOD | {"game": GAME | {"name": value}}, "name") for value in ("../x", "/etc", "", None, "a" * 1000)),
-    *((GOOD | {"game": GAME | {"fps": value}}, "fps") for value in (float("nan"), float("inf"), "60", None, 10**400, -1)),
-    *((GOOD | {"episodes": value}, "episodes") for value in (-1, "ten", 10**30, 1.5, float("nan"), None, [], True)),
+    *(
+        (GOOD | {"game": value}, "game")
+        for value in (None, [], "toy", 3, {}, {"name": "toy"}, GAME | {"buttons": "A"})
+    ),
+    *(
+        (GOOD | {"game": GAME | {"name": value}}, "name")
+        for value in ("../x", "/etc", "", None, "a" * 1000)
+    ),
+    *(
+        (GOOD | {"game": GAME | {"fps": value}}, "fps")
+        for value in (float("nan"), float("inf"), "60", None, 10**400, -1)
+    ),
+    *(
+        (GOOD | {"episodes": value}, "episodes")
+        for value in (-1, "ten", 10**30, 1.5, float("nan"), None, [], True)
+    ),
     *((GOOD | {"first_episode": value}, "first_episode") for value in (-1, "0", 10**30, None, {})),
-    *((GOOD | {"source": value}, "source") for value in (3, None, ["x"], "two\nlines", "\x1b[2J", "x" * 10_000)),
+    *(
+        (GOOD | {"source": value}, "source")
+        for value in (3, None, ["x"], "two\nlines", "\x1b[2J", "x" * 10_000)
+    ),
     *((GOOD | {"revision": value}, "revision") for value in (3, None, {})),
     *((GOOD | {"lossy": value}, "lossy") for value in ("JPEG", [1], {"JPEG": 1}, None, [["JPEG"]])),
     *((GOOD | {name: 3}, name) for name in ("emulator", "emulator_version", "rom_sha1")),
-    *((GOOD | {"shards": value}, "shards") for value in ([], "x", None, 3, {"a.parquet": None}, {"a.parquet": []})),
-    *((GOOD | {"shards": {name: {}}}, "shards") for name in ("../a.parquet", "/a.parquet", "a", "a/b.parquet", "", ".a.parquet")),
+    *(
+        (GOOD | {"shards": value}, "shards")
+        for value in ([], "x", None, 3, {"a.parquet": None}, {"a.parquet": []})
+    ),
+    *(
+        (GOOD | {"shards": {name: {}}}, "shards")
+        for name in ("../a.parquet", "/a.parquet", "a", "a/b.parquet", "", ".a.parquet")
+    ),
     *(
         (GOOD | {"shards": {"a.parquet": {key: value}}}, key)
         for key, value in [

@@ -1,4 +1,6 @@
-"""Recordings of people as part of what is collected: pinned, checked, and added with nothing lost."""
+"""Recordings of people as part of what is collected: pinned, checked, and added with nothing
+lost.
+"""
 
 import json
 import shutil
@@ -45,19 +47,28 @@ def collected(folder: Path, episodes: int = 3) -> Path:
 
 
 def test_recordings_are_added_to_what_was_collected(tmp_path, monkeypatch):
-    """All of them, whole and in order, also those that go on from shard to shard; episodes are numbered on."""
+    """All of them, whole and in order, also those that go on from shard to shard; episodes are
+    numbered on.
+    """
     monkeypatch.setattr(live, "ROWS_IN_SHARD", 5)
     entries = [record(tmp_path / "a", [7, 13, 3], first=1), record(tmp_path / "b", [4], first=9)]
     recordings = find_recordings(entries, SPEC)
     raw = collected(tmp_path / "raw")
     before = list(read_episodes(raw))
     report = add_recordings(recordings, SPEC, raw)
-    assert [(line["folder"], line["episodes"], line["frames"]) for line in report] == [("a", 3, 20), ("b", 1, 3)]
+    assert [(line["folder"], line["episodes"], line["frames"]) for line in report] == [
+        ("a", 3, 20),
+        ("b", 1, 3),
+    ]
     after = list(read_episodes(raw))
     assert after[:3] == before
     assert [episode[0]["episode_id"] for episode in after] == list(range(7))
-    for episode, recorded in zip(after[3:], [*read_episodes(tmp_path / "a"), *read_episodes(tmp_path / "b")], strict=True):
-        assert [row | {"episode_id": None} for row in episode] == [row | {"episode_id": None} for row in recorded]
+    for episode, recorded in zip(
+        after[3:], [*read_episodes(tmp_path / "a"), *read_episodes(tmp_path / "b")], strict=True
+    ):
+        assert [row | {"episode_id": None} for row in episode] == [
+            row | {"episode_id": None} for row in recorded
+        ]
     assert json.loads((raw / INFO_NAME).read_text())["episodes"] == 7
 
 
@@ -155,7 +166,9 @@ def test_another_game_is_refused_before_any_work(tmp_path, changes, named):
 
 def test_another_title_is_the_same_game(tmp_path):
     """What a game is called, and which keys play it, does not matter to a model."""
-    find_recordings([record(tmp_path / "a", [3], spec=make_spec(name="my_toy", title="Mine", keys={}))], SPEC)
+    find_recordings(
+        [record(tmp_path / "a", [3], spec=make_spec(name="my_toy", title="Mine", keys={}))], SPEC
+    )
 
 
 def test_another_size_or_rom_is_refused(tmp_path):
@@ -176,7 +189,9 @@ def empty_image(shard: Path) -> None:
     table = pq.read_table(shard)
     images = [{"bytes": b""}, *table["observations"].to_pylist()[1:]]
     at = table.column_names.index("observations")
-    pq.write_table(table.set_column(at, "observations", pa.array(images, table["observations"].type)), shard)
+    pq.write_table(
+        table.set_column(at, "observations", pa.array(images, table["observations"].type)), shard
+    )
 
 
 def flip_a_bit(shard: Path) -> None:
@@ -213,7 +228,9 @@ def test_a_recording_where_scripted_play_goes_is_refused(tmp_path, monkeypatch, 
     assert_sentence(caught.value)
 
 
-@pytest.mark.parametrize("entry", ["~nobody-of-that-name/x", "a\0b", "x" * 5000, "", "@", "/dev/null@1"])
+@pytest.mark.parametrize(
+    "entry", ["~nobody-of-that-name/x", "a\0b", "x" * 5000, "", "@", "/dev/null@1"]
+)
 def test_an_entry_that_is_no_path_is_refused(entry):
     with pytest.raises(UserError, match=r"collect\.recordings") as caught:
         find_recordings([entry], SPEC)
@@ -222,9 +239,16 @@ def test_an_entry_that_is_no_path_is_refused(entry):
 
 def test_an_empty_shard_adds_nothing(tmp_path):
     record(tmp_path / "a", [5])
-    pq.write_table(pq.read_table(tmp_path / "a" / "play-00000.parquet").slice(0, 0), tmp_path / "a" / "play-00001.parquet")
+    pq.write_table(
+        pq.read_table(tmp_path / "a" / "play-00000.parquet").slice(0, 0),
+        tmp_path / "a" / "play-00001.parquet",
+    )
     raw = collected(tmp_path / "raw")
-    add_recordings(find_recordings([f"{tmp_path / 'a'}@{recording_fingerprint(tmp_path / 'a')}"], SPEC), SPEC, raw)
+    add_recordings(
+        find_recordings([f"{tmp_path / 'a'}@{recording_fingerprint(tmp_path / 'a')}"], SPEC),
+        SPEC,
+        raw,
+    )
     assert [episode[0]["episode_id"] for episode in read_episodes(raw)] == [0, 1, 2, 3]
 
 
@@ -233,4 +257,6 @@ def test_frames_are_those_that_were_seen(tmp_path):
     raw = collected(tmp_path / "raw")
     add_recordings(find_recordings([record(tmp_path / "a", [9], first=4)], SPEC), SPEC, raw)
     for row, expected in zip(list(read_episodes(raw))[3], make_rows(0, 9, 4), strict=True):
-        np.testing.assert_array_equal(decode_image(row["observations"]["bytes"]), expected["observations"])
+        np.testing.assert_array_equal(
+            decode_image(row["observations"]["bytes"]), expected["observations"]
+        )

@@ -1,4 +1,6 @@
-"""Frames stored as tiles: the same pixels as the plain array, tiles of training first, and what is refused."""
+"""Frames stored as tiles: the same pixels as the plain array, tiles of training first, and what is
+refused.
+"""
 
 import dataclasses
 import re
@@ -7,7 +9,14 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
-from toys.synthetic import SEEN_AS, assert_sentence, make_processed, make_rows, make_split, write_raw
+from toys.synthetic import (
+    SEEN_AS,
+    assert_sentence,
+    make_processed,
+    make_rows,
+    make_split,
+    write_raw,
+)
 
 from dreamcart.core.errors import UserError
 from dreamcart.core.files import read_json
@@ -28,8 +37,12 @@ from dreamcart.representation.encode import encode_frames, reconstruct
 COUNT = 7
 
 
-def draw(tiles: np.ndarray, count: int, rows: int = 3, columns: int = 5, seed: int = 0) -> np.ndarray:
-    """uint8 [count, rows * t, columns * t, C]: frames drawn from some of these tiles, uint8 [K, t, t, C]."""
+def draw(
+    tiles: np.ndarray, count: int, rows: int = 3, columns: int = 5, seed: int = 0
+) -> np.ndarray:
+    """uint8 [count, rows * t, columns * t, C]: frames drawn from some of these tiles, uint8 [K, t,
+    t, C].
+    """
     side, channels = tiles.shape[2:]
     frames = tiles[np.random.default_rng(seed).integers(0, len(tiles), (count, rows, columns))]
     return frames.transpose(0, 1, 3, 2, 4, 5).reshape(count, rows * side, columns * side, channels)
@@ -146,7 +159,9 @@ class Quarters(Representation):
 
 
 def test_the_stages_cannot_tell_the_difference(tmp_path):
-    """Rarity, encoding, reconstruction and pictures come out the same from tiles and from whole frames."""
+    """Rarity, encoding, reconstruction and pictures come out the same from tiles and from whole
+    frames.
+    """
     index = make_split([9, 12]).index
     plain = Split(draw(random_tiles(5), 12), index, make_split([2]).spec)
     write_tiles(tmp_path / "tiles.npy", write(tmp_path, plain.frames, 8))
@@ -157,7 +172,9 @@ def test_the_stages_cannot_tell_the_difference(tmp_path):
         pairs_picture(split, 0, tmp_path / f"{name}.png")
     for kind in ("npy", "png"):
         assert (tmp_path / f"plain.{kind}").read_bytes() == (tmp_path / f"twin.{kind}").read_bytes()
-    for one, other in zip(*(next(reconstruct(Quarters(), split.frames)) for split in (plain, twin)), strict=True):
+    for one, other in zip(
+        *(next(reconstruct(Quarters(), split.frames)) for split in (plain, twin)), strict=True
+    ):
         np.testing.assert_array_equal(one, other)
 
 
@@ -165,7 +182,9 @@ def test_the_stages_cannot_tell_the_difference(tmp_path):
 
 
 def test_tiles_of_training_come_first_in_order_of_appearance(tmp_path):
-    """A tokenizer made from the training tiles is a prefix: nothing of validation leaks into its numbers."""
+    """A tokenizer made from the training tiles is a prefix: nothing of validation leaks into its
+    numbers.
+    """
     tiles = random_tiles(12)
     frames = {"train": draw(tiles[:8], 4, seed=1), "val": draw(tiles[4:], 4, seed=2)}
     val, train = (write(tmp_path, frames[name], 8, name) for name in ("val", "train"))
@@ -189,7 +208,9 @@ def test_validation_does_not_change_the_training_numbers(tmp_path):
         folder.mkdir()
         others = write(folder, draw(random_tiles(20, seed=seed), 3), 8, "val")
         known = write_tiles(folder / "tiles.npy", write(folder, train, 8), others)
-        written.append((np.load(folder / "train" / "cells.npy"), np.load(folder / "tiles.npy")[:known]))
+        written.append(
+            (np.load(folder / "train" / "cells.npy"), np.load(folder / "tiles.npy")[:known])
+        )
     for one, other in zip(*written, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -224,7 +245,9 @@ def test_memory_of_the_writer_is_flat(tmp_path):
 
 
 def test_too_many_tiles_are_refused(tmp_path, monkeypatch):
-    """A picture that scrolls by single pixels is not drawn from a grid of tiles: say so, and what to do, all of it at once."""
+    """A picture that scrolls by single pixels is not drawn from a grid of tiles: say so, and what
+    to do, all of it at once.
+    """
     monkeypatch.setattr(tiled, "MOST_TILES", 10)
     write(tmp_path, draw(random_tiles(10), 9), 8, "ten")
     with pytest.raises(UserError, match="more than 10 distinct tiles") as caught:
@@ -237,19 +260,28 @@ def test_too_many_tiles_are_refused(tmp_path, monkeypatch):
 def test_too_many_tiles_in_both_splits_are_refused(tmp_path, monkeypatch):
     """The limit holds for the dictionary that the splits share."""
     monkeypatch.setattr(tiled, "MOST_TILES", 10)
-    train, val = (write(tmp_path, draw(random_tiles(8, seed=n), 9), 8, name) for n, name in enumerate(("train", "val")))
+    train, val = (
+        write(tmp_path, draw(random_tiles(8, seed=n), 9), 8, name)
+        for n, name in enumerate(("train", "val"))
+    )
     with pytest.raises(UserError, match="more than 10 distinct tiles"):
         write_tiles(tmp_path / "tiles.npy", train, val)
 
 
-@pytest.mark.parametrize(("height", "width", "named"), [(24, 20, "width is 20"), (20, 24, "height is 20")])
+@pytest.mark.parametrize(
+    ("height", "width", "named"), [(24, 20, "width is 20"), (20, 24, "height is 20")]
+)
 def test_tiles_that_do_not_fill_the_picture_are_refused(height, width, named):
     """The sentence names both keys before any stage does work."""
     with pytest.raises(UserError, match=named) as caught:
-        PreprocessConfig(height=height, width=width, color="rgb", resize="nearest", val_share=0.1, tile=8)
+        PreprocessConfig(
+            height=height, width=width, color="rgb", resize="nearest", val_share=0.1, tile=8
+        )
     assert_sentence(caught.value)
     assert "preprocess.tile 8" in str(caught.value)
-    PreprocessConfig(height=height, width=width, color="rgb", resize="nearest", val_share=0.1, tile=0)
+    PreprocessConfig(
+        height=height, width=width, color="rgb", resize="nearest", val_share=0.1, tile=0
+    )
 
 
 # The pipeline's folder
@@ -266,7 +298,9 @@ def folder(tmp_path):
 
 
 def test_whole_frames_and_tiles_hold_the_same(tmp_path, folder):
-    """preprocess.tile changes how frames are stored, and nothing else: rows, index, median, meta."""
+    """preprocess.tile changes how frames are stored, and nothing else: rows, index, median,
+    meta.
+    """
     preprocess(tmp_path / "raw", tmp_path / "whole", dataclasses.replace(TILED, tile=0), 0)
     for name in ("train", "val"):
         plain, split = load_split(tmp_path / "whole", name), load_split(folder, name)
@@ -274,7 +308,9 @@ def test_whole_frames_and_tiles_hold_the_same(tmp_path, folder):
         np.testing.assert_array_equal(split.frames[:], plain.frames)
         np.testing.assert_array_equal(split.index, plain.index)
         assert not (folder / name / "frames.npy").exists()
-    np.testing.assert_array_equal(np.load(folder / "median.npy"), np.load(tmp_path / "whole" / "median.npy"))
+    np.testing.assert_array_equal(
+        np.load(folder / "median.npy"), np.load(tmp_path / "whole" / "median.npy")
+    )
     meta, plain_meta = read_json(folder / "meta.json"), read_json(tmp_path / "whole" / "meta.json")
     assert meta.pop("train_tiles") == len(np.unique(np.load(folder / "train" / "cells.npy")))
     assert meta == plain_meta
@@ -286,7 +322,11 @@ def test_test_episodes_are_opened_in_either_way(tmp_path, config):
     raw = write_raw(tmp_path / "raw", [make_rows(n, 5 + n, first=n) for n in range(3)])
     test = load_test(raw, config, tmp_path)
     assert isinstance(test.frames, TiledFrames) == (config.tile > 0)
-    wanted = [process_frame(decode_image(row["observations"]["bytes"]), config) for e in read_episodes(raw) for row in e]
+    wanted = [
+        process_frame(decode_image(row["observations"]["bytes"]), config)
+        for e in read_episodes(raw)
+        for row in e
+    ]
     np.testing.assert_array_equal(test.frames[test.index["frame"]], np.stack(wanted))
 
 
@@ -305,7 +345,9 @@ def leaked_tile(folder):
 
 
 def other_type(folder):
-    np.save(folder / "train" / "cells.npy", np.load(folder / "train" / "cells.npy").astype(np.int64))
+    np.save(
+        folder / "train" / "cells.npy", np.load(folder / "train" / "cells.npy").astype(np.int64)
+    )
 
 
 def other_side(folder):

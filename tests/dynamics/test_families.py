@@ -1,4 +1,6 @@
-"""Every family of dynamics: the seam, what it says of itself, decoding, training modes, and that it learns."""
+"""Every family of dynamics: the seam, what it says of itself, decoding, training modes, and that it
+learns.
+"""
 
 import itertools
 from pathlib import Path
@@ -22,7 +24,12 @@ from dreamcart.params import Params
 CPU = torch.device("cpu")
 SHAPES = {"vector": (6,), "grid": (3, 4, 4), "tokens": (5, 6)}
 VOCABULARY = 7
-CASES = [(kind, latents) for kind, family in FAMILIES.items() if kind != "tokens" for latents in family.latents]
+CASES = [
+    (kind, latents)
+    for kind, family in FAMILIES.items()
+    if kind != "tokens"
+    for latents in family.latents
+]
 RANDOM = [case for case in CASES if FAMILIES[case[0]].random]
 
 
@@ -45,7 +52,10 @@ def small_params(kind: str, latents: str, **changes) -> Params:
 
 
 def make_model(kind: str, latents: str, loud: bool = True, **changes):
-    """A small model; `loud` ones are not as they begin (nothing changes), so that there is something to see."""
+    """A small model;
+
+    `loud` ones are not as they begin (nothing changes), so that there is something to see.
+    """
     params = small_params(kind, latents, **changes)
     extra = {"vocabulary": VOCABULARY, "cells": 12, "backdrops": 2} if kind == "transformer" else {}
     torch.manual_seed(0)
@@ -69,17 +79,25 @@ def make_context(model, latents: str, batch: int = 3):
     rng = torch.Generator().manual_seed(1)
     if latents == "tokens":
         frames = model.backdrops[0].expand(shape).clone().flatten(2)
-        frames[:, :, model.cells] = torch.randint(0, VOCABULARY, (batch, 1, 12), generator=rng, dtype=torch.int16)
+        frames[:, :, model.cells] = torch.randint(
+            0, VOCABULARY, (batch, 1, 12), generator=rng, dtype=torch.int16
+        )
         for step in range(1, shape[1]):  # a cell a step changes, and stays so
-            frames[:, step:, model.cells[step]] = (frames[:, step, model.cells[step]] + 1)[:, None] % VOCABULARY
+            frames[:, step:, model.cells[step]] = (frames[:, step, model.cells[step]] + 1)[
+                :, None
+            ] % VOCABULARY
         past = frames.view(shape)
     else:
         past = torch.randn(shape, generator=rng)
-    actions = torch.randint(0, 2, (batch, model.history_actions, len(BUTTONS)), generator=rng).float()
+    actions = torch.randint(
+        0, 2, (batch, model.history_actions, len(BUTTONS)), generator=rng
+    ).float()
     return past, actions
 
 
-def dream(model, latents: str, steps: int = 6, temperature: float = 0.0, seed: int = 0) -> torch.Tensor:
+def dream(
+    model, latents: str, steps: int = 6, temperature: float = 0.0, seed: int = 0
+) -> torch.Tensor:
     """Latents [B, steps, …] of a dream."""
     past, actions = make_context(model, latents)
     state = model.start(past, actions[:, :-1])
@@ -87,7 +105,9 @@ def dream(model, latents: str, steps: int = 6, temperature: float = 0.0, seed: i
     shown = []
     with torch.inference_mode():
         for number in range(steps):
-            latent, state = model.step(state, torch.roll(actions[:, -1], number, 1), temperature, generator)
+            latent, state = model.step(
+                state, torch.roll(actions[:, -1], number, 1), temperature, generator
+            )
             shown.append(latent)
     return torch.stack(shown, 1)
 
@@ -103,7 +123,9 @@ def test_the_registry_says_what_fits():
 
 @pytest.mark.parametrize(("kind", "latents"), CASES)
 def test_families_keep_the_seam(kind, latents):
-    """A step gives a latent of the promised shape and type; loss and error are a number a row, and can be minimised."""
+    """A step gives a latent of the promised shape and type; loss and error are a number a row, and
+    can be minimised.
+    """
     model, _ = make_model(kind, latents)
     past, actions = make_context(model, latents)
     shown = dream(model, latents)
@@ -159,12 +181,18 @@ def test_every_button_and_the_whole_history_is_seen(kind, latents):
 
     def told(past, actions):
         torch.manual_seed(3)
-        return float(model.loss(past, actions, following)) if kind == "flow" else model.loss_at_all(past, actions, following)
+        return (
+            float(model.loss(past, actions, following))
+            if kind == "flow"
+            else model.loss_at_all(past, actions, following)
+        )
 
     if kind == "transformer":
         model.loss_at_all = lambda *window: float(model._teach(*window)[0].sum())
     else:
-        model.loss_at_all = lambda past, actions, following: float(model(past, actions).double().sum())
+        model.loss_at_all = lambda past, actions, following: float(
+            model(past, actions).double().sum()
+        )
     before = told(past, actions)
     for step, button in itertools.product(range(model.history_actions), range(len(BUTTONS))):
         changed = actions.clone()
@@ -172,7 +200,9 @@ def test_every_button_and_the_whole_history_is_seen(kind, latents):
         assert told(past, changed) != before, (step, button)
     for step in range(model.history_frames):
         changed = past.clone()
-        changed[0, step] = (past[0, step] + 1) % VOCABULARY if latents == "tokens" else past[0, step] + 1
+        changed[0, step] = (
+            (past[0, step] + 1) % VOCABULARY if latents == "tokens" else past[0, step] + 1
+        )
         assert told(changed, actions) != before, step
 
 
@@ -181,15 +211,25 @@ def test_every_button_and_the_whole_history_is_seen(kind, latents):
 
 @pytest.mark.parametrize(("kind", "latents"), RANDOM)
 def test_futures_are_drawn_by_seed_and_temperature(kind, latents):
-    """One seed, one future; another seed, another one; at temperature 0 there is nothing to draw."""
+    """One seed, one future; another seed, another one; at temperature 0 there is nothing to
+    draw.
+    """
     model, _ = make_model(kind, latents)
-    torch.testing.assert_close(dream(model, latents, temperature=1.0, seed=1), dream(model, latents, temperature=1.0, seed=1))
-    assert not torch.equal(dream(model, latents, temperature=1.0, seed=1), dream(model, latents, temperature=1.0, seed=2))
+    torch.testing.assert_close(
+        dream(model, latents, temperature=1.0, seed=1),
+        dream(model, latents, temperature=1.0, seed=1),
+    )
+    assert not torch.equal(
+        dream(model, latents, temperature=1.0, seed=1),
+        dream(model, latents, temperature=1.0, seed=2),
+    )
     assert torch.equal(dream(model, latents, seed=1), dream(model, latents, seed=2))
 
 
 def test_the_gaussian_draws_as_it_believes():
-    """The mean of many draws is the prediction at temperature 0, and their deviation temperature times its own."""
+    """The mean of many draws is the prediction at temperature 0, and their deviation temperature
+    times its own.
+    """
     model, _ = make_model("gaussian", "vector")
     past, actions = (part[:1].expand(20_000, -1, -1) for part in make_context(model, "vector", 1))
     with torch.inference_mode():
@@ -204,7 +244,8 @@ def test_divergence_is_that_of_torch():
     """KL to N(0, 1), summed over a latent's numbers."""
     mean, log_variance = torch.randn(5, 6), torch.randn(5, 6)
     known = torch.distributions.kl_divergence(
-        torch.distributions.Normal(mean, (log_variance / 2).exp()), torch.distributions.Normal(0.0, 1.0)
+        torch.distributions.Normal(mean, (log_variance / 2).exp()),
+        torch.distributions.Normal(0.0, 1.0),
     )
     torch.testing.assert_close(divergence(mean, log_variance), known.sum(1))
 
@@ -215,12 +256,18 @@ def test_flow_steps_end_on_a_prediction():
     past, actions = make_context(model, "vector")
     with torch.inference_mode():
         noise = torch.randn((3, 6), generator=torch.Generator().manual_seed(4))
-        expected = past[:, -1] + model.predict(past.flatten(1), actions.flatten(1), noise, torch.zeros(3))
-        torch.testing.assert_close(model(past, actions, 1.0, torch.Generator().manual_seed(4)), expected)
+        expected = past[:, -1] + model.predict(
+            past.flatten(1), actions.flatten(1), noise, torch.zeros(3)
+        )
+        torch.testing.assert_close(
+            model(past, actions, 1.0, torch.Generator().manual_seed(4)), expected
+        )
 
 
 def test_more_flow_steps_lie_on_a_line_to_each_prediction(monkeypatch):
-    """Euler's steps: the n-th of N goes 1 / (N - n + 1) of the way to what is predicted there, and the last all of it."""
+    """Euler's steps: the n-th of N goes 1 / (N - n + 1) of the way to what is predicted there, and
+    the last all of it.
+    """
     model, _ = make_model("flow", "vector", flow_steps=4)
     past, actions = make_context(model, "vector")
     seen = []
@@ -243,7 +290,9 @@ def test_more_flow_steps_lie_on_a_line_to_each_prediction(monkeypatch):
 
 
 def one_by_one(model, past, actions, temperature: float, seed: int) -> torch.Tensor:
-    """The next frames, each token decided after the one before it, and nothing cached: the whole sequence every time."""
+    """The next frames, each token decided after the one before it, and nothing cached: the whole
+    sequence every time.
+    """
     now, cells, condition, _ = model.look_back(past, actions)
     noise = 0.0
     if temperature:
@@ -260,7 +309,9 @@ def one_by_one(model, past, actions, temperature: float, seed: int) -> torch.Ten
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_drafts_decode_as_one_by_one(temperature):
-    """Deciding many tokens in a pass, on cached keys and values, gives the frame that deciding each in turn would."""
+    """Deciding many tokens in a pass, on cached keys and values, gives the frame that deciding each
+    in turn would.
+    """
     model, _ = make_model("transformer", "tokens")
     past, actions = make_context(model, "tokens", 8)
     with torch.inference_mode():
@@ -275,7 +326,9 @@ def test_a_learned_game_takes_one_pass_a_frame(tmp_path, monkeypatch):
     (model, *_), val, pictures = fit_game(tmp_path, "transformer", "tokens", **LEARN["tokens"])
     windows = Windows(val, pictures, model.history_frames, model.history_actions)
     passes, write = [], type(model).write
-    monkeypatch.setattr(type(model), "write", lambda self, *given: passes.append(1) or write(self, *given))
+    monkeypatch.setattr(
+        type(model), "write", lambda self, *given: passes.append(1) or write(self, *given)
+    )
     with torch.inference_mode():
         for at in val.transitions[:20]:
             past, actions, _ = windows.get(at[None], CPU)
@@ -284,7 +337,9 @@ def test_a_learned_game_takes_one_pass_a_frame(tmp_path, monkeypatch):
 
 
 def test_cached_attention_is_uncached():
-    """Logits from the middle on, given cached keys and values of what lies before, are those of the whole sequence."""
+    """Logits from the middle on, given cached keys and values of what lies before, are those of the
+    whole sequence.
+    """
     model, _ = make_model("transformer", "tokens")
     past, actions = make_context(model, "tokens")
     now, cells, condition, _ = model.look_back(past, actions)
@@ -328,8 +383,12 @@ def test_streaks_are_counted_from_the_end():
 # Training
 
 
-def make_game(latents: str, episodes: int = 6, length: int = 60, seed: int = 0) -> tuple[Split, np.ndarray]:
-    """A dot on a ring of eight places that RIGHT and LEFT move; the latents of its eight pictures."""
+def make_game(
+    latents: str, episodes: int = 6, length: int = 60, seed: int = 0
+) -> tuple[Split, np.ndarray]:
+    """A dot on a ring of eight places that RIGHT and LEFT move; the latents of its eight
+    pictures.
+    """
     rng = np.random.default_rng(seed)
     index = np.zeros(episodes * length, index_dtype(len(BUTTONS)))
     index["episode"] = np.repeat(np.arange(episodes), length)
@@ -360,10 +419,24 @@ def make_game(latents: str, episodes: int = 6, length: int = 60, seed: int = 0) 
 
 def fit_game(folder: Path, kind: str, latents: str, steps: int, **changes):
     (train, pictures), (val, _) = make_game(latents), make_game(latents, 2, seed=1)
-    settings = {"steps": steps, "batch_size": 32, "validate_every": steps // 2, "checkpoint_every": 10, "learning_rate": 0.005}
-    params = small_params(kind, latents, **settings | {"history_frames": 2, "history_actions": 2} | changes)
+    settings = {
+        "steps": steps,
+        "batch_size": 32,
+        "validate_every": steps // 2,
+        "checkpoint_every": 10,
+        "learning_rate": 0.005,
+    }
+    params = small_params(
+        kind, latents, **settings | {"history_frames": 2, "history_actions": 2} | changes
+    )
     both = {"train": pictures, "val": pictures}
-    return train_dynamics(params, train, val, both, torch.zeros(VOCABULARY, 1), folder / "checkpoint.safetensors"), val, pictures
+    return (
+        train_dynamics(
+            params, train, val, both, torch.zeros(VOCABULARY, 1), folder / "checkpoint.safetensors"
+        ),
+        val,
+        pictures,
+    )
 
 
 LEARN = {
@@ -375,7 +448,9 @@ LEARN = {
 
 @pytest.mark.parametrize(("kind", "latents"), CASES)
 def test_families_learn_a_game(tmp_path, kind, latents):
-    """In seconds a family learns what LEFT and RIGHT do: a dream of five steps shows the right places."""
+    """In seconds a family learns what LEFT and RIGHT do: a dream of five steps shows the right
+    places.
+    """
     (model, _, curve), val, pictures = fit_game(
         tmp_path, kind, latents, **LEARN[latents] | ({"history_frames": 8} if kind == "gru" else {})
     )
@@ -386,8 +461,12 @@ def test_families_learn_a_game(tmp_path, kind, latents):
     state = model.start(past, actions[:, :-1])
     with torch.inference_mode():
         for step in range(5):
-            latent, state = model.step(state, torch.from_numpy(val.index["action"][at + step].copy()))
-    shown = torch.cdist(latent.flatten(1).float(), torch.from_numpy(pictures).flatten(1).float()).argmin(1)
+            latent, state = model.step(
+                state, torch.from_numpy(val.index["action"][at + step].copy())
+            )
+    shown = torch.cdist(
+        latent.flatten(1).float(), torch.from_numpy(pictures).flatten(1).float()
+    ).argmin(1)
     right = (shown.numpy() == val.index["frame"][at + 5]).mean()
     assert right > 0.9, right
 
@@ -395,12 +474,19 @@ def test_families_learn_a_game(tmp_path, kind, latents):
 @pytest.mark.parametrize(
     ("kind", "latents", "mode"),
     [
-        *((kind, latents, mode) for kind, latents in CASES if latents != "tokens" for mode in ("teacher", "self_fed", "k_step")),
+        *(
+            (kind, latents, mode)
+            for kind, latents in CASES
+            if latents != "tokens"
+            for mode in ("teacher", "self_fed", "k_step")
+        ),
         ("transformer", "tokens", "self_fed"),
     ],
 )
 def test_killed_training_ends_as_undisturbed(tmp_path, monkeypatch, kind, latents, mode):
-    """Every family in every mode: killed after a checkpoint and run again, it has the same weights, bit for bit."""
+    """Every family in every mode: killed after a checkpoint and run again, it has the same weights,
+    bit for bit.
+    """
     options = {
         "training": mode,
         "rollout_steps": 3,
@@ -424,21 +510,34 @@ def test_killed_training_ends_as_undisturbed(tmp_path, monkeypatch, kind, latent
         fit_game(tmp_path / "killed", kind, latents, 20, **options)
     (again, _, curve_again), *_ = fit_game(tmp_path / "killed", kind, latents, 20, **options)
     assert curve_again == curve
-    assert all(torch.equal(one, other) for one, other in zip(whole.state_dict().values(), again.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(one, other)
+        for one, other in zip(whole.state_dict().values(), again.state_dict().values(), strict=True)
+    )
 
 
 def test_modes_are_different_trainings(tmp_path):
     """Each way of training leaves other weights behind: none of them is another by a new name."""
     weights = []
-    for mode, probability in (("teacher", 1.0), ("self_fed", 1.0), ("self_fed", 0.5), ("self_fed", 0.0), ("k_step", 1.0)):
+    for mode, probability in (
+        ("teacher", 1.0),
+        ("self_fed", 1.0),
+        ("self_fed", 0.5),
+        ("self_fed", 0.0),
+        ("k_step", 1.0),
+    ):
         options = {"training": mode, "self_fed_probability": probability, "rollout_steps": 4}
-        (model, *_), *_ = fit_game(tmp_path / f"{mode}{probability}", "mlp", "vector", 20, **options)
+        (model, *_), *_ = fit_game(
+            tmp_path / f"{mode}{probability}", "mlp", "vector", 20, **options
+        )
         weights.append(model.net[1].weight)
     assert all((one != other).any() for one, other in itertools.combinations(weights, 2))
 
 
 def test_a_dreamed_loss_is_that_of_a_rollout():
-    """k_step: the mean error of k steps, each from the model's own prediction, with gradients through all of them."""
+    """k_step: the mean error of k steps, each from the model's own prediction, with gradients
+    through all of them.
+    """
     split, pictures = make_game("vector")
     model, _ = make_model("mlp", "vector")
     windows = Windows(split, pictures, 4, 4)
@@ -457,7 +556,9 @@ def test_a_dreamed_loss_is_that_of_a_rollout():
 
 @pytest.mark.parametrize("way", ["self_fed", "noisy", "k_step"])
 def test_a_recurrent_model_learns_what_really_came(way):
-    """The GRU has targets inside its window too: they are the real latents, also where the window holds its own."""
+    """The GRU has targets inside its window too: they are the real latents, also where the window
+    holds its own.
+    """
     split, pictures = make_game("vector")
     model, _ = make_model("gru", "vector")
     windows = Windows(split, pictures, 4, 4)
@@ -469,20 +570,33 @@ def test_a_recurrent_model_learns_what_really_came(way):
         fed = torch.cat([past[:, 1:], predicted[:, None]], 1)
         wanted = (
             first
-            + ((model.unroll(fed, buttons)[0] - torch.cat([real[:, 1:], following[:, None]], 1)) ** 2)
+            + (
+                (model.unroll(fed, buttons)[0] - torch.cat([real[:, 1:], following[:, None]], 1))
+                ** 2
+            )
             .mean(2)
             .matmul(torch.tensor([0.25, 0.25, 0.25, 1.25]))
         ) / 2
         torch.testing.assert_close(windows.dreamed(model, at, 2, 0.0, CPU), wanted)
         return
     fed = windows.self_fed(model, at, 2, CPU) if way == "self_fed" else real + 0.1
-    error = (model.unroll(fed, buttons)[0] - torch.cat([real[:, 1:], following[:, None]], 1)).square().mean(2)
-    torch.testing.assert_close(model.loss(fed, buttons, following, real), error[:, -1] + error.mean(1))
-    assert (model.loss(fed, buttons, following) - model.loss(fed, buttons, following, real)).abs().min() > 1e-6
+    error = (
+        (model.unroll(fed, buttons)[0] - torch.cat([real[:, 1:], following[:, None]], 1))
+        .square()
+        .mean(2)
+    )
+    torch.testing.assert_close(
+        model.loss(fed, buttons, following, real), error[:, -1] + error.mean(1)
+    )
+    assert (
+        model.loss(fed, buttons, following) - model.loss(fed, buttons, following, real)
+    ).abs().min() > 1e-6
 
 
 def test_half_fed_windows_mix_real_and_own():
-    """With a probability of one half some steps are the model's own, and the others are as they were."""
+    """With a probability of one half some steps are the model's own, and the others are as they
+    were.
+    """
     split, pictures = make_game("vector")
     model, _ = make_model("mlp", "vector")
     windows = Windows(split, pictures, 4, 4)
@@ -490,14 +604,20 @@ def test_half_fed_windows_mix_real_and_own():
     own = np.array([[True, False], [False, True], [False, False]])
     fed, real = windows.self_fed(model, at, 2, CPU, own), windows.get(at, CPU)[0]
     same = torch.isclose(fed, real).all(2)
-    assert same.tolist() == [[True, True, False, True], [True, True, True, False], [True, True, True, True]]
+    assert same.tolist() == [
+        [True, True, False, True],
+        [True, True, True, False],
+        [True, True, True, True],
+    ]
 
 
 def test_the_layouts_sizes_make_a_model():
     """What the data says of a game's screen is all that a transformer needs beside the params."""
     split, pictures = make_game("tokens")
     layout = find_layout(pictures, split.index["frame"], split.transitions)
-    sizes, buffers = TransformerDynamics.survey(pictures, split.index["frame"], split.transitions, VOCABULARY)
+    sizes, buffers = TransformerDynamics.survey(
+        pictures, split.index["frame"], split.transitions, VOCABULARY
+    )
     assert sizes == {"vocabulary": VOCABULARY, "cells": 8, "backdrops": 1}
     assert torch.equal(buffers["cells"], layout.cells[layout.mask])
     assert torch.equal(buffers["backdrops"], layout.backdrops)

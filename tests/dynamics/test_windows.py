@@ -32,8 +32,13 @@ def test_rare_changes_are_drawn_more_often():
     score = rarity(split, split.transitions)
     assert score[49] == score[50] == 50  # two of a hundred change that block
     assert score[10] < 1.05
-    even, favoured = (Windows(split, np.zeros((3, 4), np.float32), 3, 3, power) for power in (0.0, 0.5))
-    draws = [np.isin(w.draw(np.random.default_rng(0), 4000, 1.0)[0], (49, 50)).mean() for w in (even, favoured)]
+    even, favoured = (
+        Windows(split, np.zeros((3, 4), np.float32), 3, 3, power) for power in (0.0, 0.5)
+    )
+    draws = [
+        np.isin(w.draw(np.random.default_rng(0), 4000, 1.0)[0], (49, 50)).mean()
+        for w in (even, favoured)
+    ]
     assert draws[0] < 0.04
     assert draws[1] > 0.1
 
@@ -44,7 +49,11 @@ def test_a_button_going_down_is_rare_too():
     index["action"] = 0
     index["action"][30:33, 2] = 1
     index["frame"] = np.arange(101) % 2
-    split = Split(np.arange(2, dtype=np.uint8).reshape(2, 1, 1, 1).repeat(16, 1).repeat(16, 2), index, make_split([2]).spec)
+    split = Split(
+        np.arange(2, dtype=np.uint8).reshape(2, 1, 1, 1).repeat(16, 1).repeat(16, 2),
+        index,
+        make_split([2]).spec,
+    )
     score = rarity(split, split.transitions)
     assert score[30] == 100
     assert score[31] == score[29] == 1
@@ -64,7 +73,14 @@ def test_self_fed_windows_end_with_the_models_own_predictions():
     """The last k latents are predictions from predictions; what lies before is real."""
     w = windows()
     model = make_dynamics(
-        {"kind": "mlp", "latent_shape": [4], "buttons": len(BUTTONS), "hidden": 8, "history_frames": 3, "history_actions": 3}
+        {
+            "kind": "mlp",
+            "latent_shape": [4],
+            "buttons": len(BUTTONS),
+            "hidden": 8,
+            "history_frames": 3,
+            "history_actions": 3,
+        }
     ).eval()
     at = np.array([10, 15])
     real, _, _ = w.get(at, CPU)
@@ -79,14 +95,25 @@ def test_self_fed_windows_end_with_the_models_own_predictions():
 
 
 def test_still_cells_stay_still():
-    """What changes by less than the dead zone keeps its latent bit for bit, or long dreams dissolve."""
-    config = {"kind": "conv", "latent_shape": [4, 2, 2], "buttons": 8, "channels": 8, "dead_zone": 0.5}
+    """What changes by less than the dead zone keeps its latent bit for bit, or long dreams
+    dissolve.
+    """
+    config = {
+        "kind": "conv",
+        "latent_shape": [4, 2, 2],
+        "buttons": 8,
+        "channels": 8,
+        "dead_zone": 0.5,
+    }
     model = make_dynamics(config | {"history_frames": 2, "history_actions": 2})
     torch.nn.init.zeros_(model.last.weight)
     model.draw.bias.data = torch.zeros(16)
-    model.draw.bias.data[[0, 5]] = torch.tensor([0.4, 0.6])  # channel 0 of cell 0; channel 1 of cell 1
+    # channel 0 of cell 0; channel 1 of cell 1
+    model.draw.bias.data[[0, 5]] = torch.tensor([0.4, 0.6])
     latents, actions = torch.randn(1, 2, 4, 2, 2), torch.zeros(1, 2, 8)
-    change = [(model.train(mode)(latents, actions) - latents[:, -1]).flatten() for mode in (True, False)]
+    change = [
+        (model.train(mode)(latents, actions) - latents[:, -1]).flatten() for mode in (True, False)
+    ]
     assert change[0].count_nonzero() == 2
     assert change[1].count_nonzero() == 1
     assert change[1][5] > 0.5

@@ -1,4 +1,6 @@
-"""Breakout's and Pong's screens read back: as RAM says on real play, legal on real play, and every kind of fault found."""
+"""Breakout's and Pong's screens read back: as RAM says on real play, legal on real play, and every
+kind of fault found.
+"""
 
 import itertools
 from types import SimpleNamespace
@@ -42,7 +44,10 @@ def plays() -> dict[str, SimpleNamespace]:
         emulator, episodes, frames = open_emulator(spec), [], []
         while sum(len(episode.reads) for episode in episodes) <= STEPS:
             seed = len(episodes)
-            policy, rng = make_policy(("bot", "held", "bot")[seed % 3], spec), np.random.default_rng(seed)
+            policy, rng = (
+                make_policy(("bot", "held", "bot")[seed % 3], spec),
+                np.random.default_rng(seed),
+            )
             episode, ended = SimpleNamespace(reads=[], variables=[], bricks=[], actions=[]), False
             screen = emulator.reset("Start", seed)
             for _ in range(1500):
@@ -57,20 +62,26 @@ def plays() -> dict[str, SimpleNamespace]:
                 episode.actions.append(spec.vector(policy.act(episode.variables[-1], rng)))
                 screen, _, ended, _ = emulator.step(episode.actions[-1])
             episodes.append(episode)
-        recorded[name] = SimpleNamespace(episodes=episodes, frames=np.stack(frames[KEPT]), first=episodes[0])
+        recorded[name] = SimpleNamespace(
+            episodes=episodes, frames=np.stack(frames[KEPT]), first=episodes[0]
+        )
     return recorded
 
 
 def pairs(play: SimpleNamespace) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """(read, variables) of every step."""
-    return [pair for episode in play.episodes for pair in zip(episode.reads, episode.variables, strict=True)]
+    return [
+        pair
+        for episode in play.episodes
+        for pair in zip(episode.reads, episode.variables, strict=True)
+    ]
 
 
 # ---- reading ----------------------------------------------------------------
 
 
-# Over 6,000 and 11,000 steps, measured: Breakout 0.9998, 0.9998 and 1; Pong 1, but 0.9955 for points, which are drawn
-# a step after the variable changes.
+# Over 6,000 and 11,000 steps, measured: Breakout 0.9998, 0.9998 and 1; Pong 1, but 0.9955 for
+# points, which are drawn a step after the variable changes.
 @pytest.mark.parametrize(
     ("name", "least"),
     [
@@ -79,7 +90,9 @@ def pairs(play: SimpleNamespace) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     ],
 )
 def test_reads_agree_with_ram(plays, name, least):
-    """What RAM says is on the screen is read there, and a ball is hardly ever read where it says there is none."""
+    """What RAM says is on the screen is read there, and a ball is hardly ever read where it says
+    there is none.
+    """
     reader, steps = READERS[name], pairs(plays[name])
     truths = [reader.truth(variables) for _, variables in steps]
     scores = [reader.score(truth, read) for truth, (read, _) in zip(truths, steps, strict=True)]
@@ -91,14 +104,18 @@ def test_reads_agree_with_ram(plays, name, least):
         else:
             assert len(values) > 0.6 * STEPS
             assert np.mean(values) >= least[metric], metric
-    without = [read["ball"] for truth, (read, _) in zip(truths, steps, strict=True) if not truth["ball"]]
+    without = [
+        read["ball"] for truth, (read, _) in zip(truths, steps, strict=True) if not truth["ball"]
+    ]
     assert len(without) > 100
     assert sum(ball is not None for ball in without) / len(steps) < 0.003
 
 
 @pytest.mark.parametrize("name", GAMES)
 def test_the_ball_is_read_where_it_is_to_the_pixel(plays, name):
-    """In the open field the column is RAM's own, and the row but for Pong's ball, now and then drawn a row higher."""
+    """In the open field the column is RAM's own, and the row but for Pong's ball, now and then
+    drawn a row higher.
+    """
     reader, seen = READERS[name], 0
     for read, variables in pairs(plays[name]):
         truth = reader.truth(variables)["ball"]
@@ -136,12 +153,20 @@ def test_a_soft_picture_reads_the_same(plays, name):
 def test_a_blank_screen_shows_nothing(name):
     read = READERS[name].read(np.full((208, 160, 3), BLACK, np.uint8))
     assert (read["ball"], read["balls"], read["debris"]) == (None, 0, 0)
-    assert read.get("paddle") is read.get("player") is read.get("enemy") is read.get("player_points") is None
+    assert (
+        read.get("paddle")
+        is read.get("player")
+        is read.get("enemy")
+        is read.get("player_points")
+        is None
+    )
     assert not np.any(read.get("bricks", False))
 
 
 @pytest.mark.parametrize("name", GAMES)
-@pytest.mark.parametrize(("shape", "kind"), [((210, 160, 3), np.uint8), ((208, 160, 3), np.float32)])
+@pytest.mark.parametrize(
+    ("shape", "kind"), [((210, 160, 3), np.uint8), ((208, 160, 3), np.float32)]
+)
 def test_another_shape_is_refused(name, shape, kind):
     with pytest.raises(ValueError, match="208, 160, 3"):
         READERS[name].read(np.zeros(shape, kind))
@@ -152,18 +177,31 @@ def test_another_shape_is_refused(name, shape, kind):
 
 @pytest.mark.parametrize("name", GAMES)
 def test_real_play_is_legal_and_its_events_are_those_of_ram(plays, name):
-    """No fault in 5,000 real steps; and each point, lost ball and brick is seen once, within a few screens."""
+    """No fault in 5,000 real steps; and each point, lost ball and brick is seen once, within a few
+    screens.
+    """
     happened = dict.fromkeys(("brick", "lost", "point"), 0)
     for episode in plays[name].episodes:
         judged = judge(READERS[name], episode.reads)
         assert [(step, why) for step, why in enumerate(judged.reasons) if why] == []
-        told = {event: sum(event in events for events in judged.events) for event in (*happened, "serve", "bounce")}
+        told = {
+            event: sum(event in events for events in judged.events)
+            for event in (*happened, "serve", "bounce")
+        }
         last = episode.variables[-1]
         if name == "breakout":
             points = [variables["score"] for variables in episode.variables]
-            expected = {"brick": np.count_nonzero(np.diff(points)), "lost": last["lives_lost"], "point": 0}
+            expected = {
+                "brick": np.count_nonzero(np.diff(points)),
+                "lost": last["lives_lost"],
+                "point": 0,
+            }
         else:
-            expected = {"brick": 0, "lost": 0, "point": last["player_points"] + last["enemy_points"]}
+            expected = {
+                "brick": 0,
+                "lost": 0,
+                "point": last["player_points"] + last["enemy_points"],
+            }
             assert told["bounce"] > 0
         assert {event: told[event] for event in expected} == expected
         balls = [variables["ball_y"] for variables in episode.variables]
@@ -171,11 +209,15 @@ def test_real_play_is_legal_and_its_events_are_those_of_ram(plays, name):
         served = [now and (not was or was - now > 50) for was, now in itertools.pairwise(balls)]
         assert told["serve"] == sum(map(bool, served))
         happened = {event: count + told[event] for event, count in happened.items()}
-    assert all(happened[event] > 10 for event in (("brick", "lost") if name == "breakout" else ("point",)))
+    assert all(
+        happened[event] > 10 for event in (("brick", "lost") if name == "breakout" else ("point",))
+    )
 
 
 def in_play(plays: dict, name: str) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
-    """Two frames in a row with a ball in the middle of the field, copies, and where it is in the second."""
+    """Two frames in a row with a ball in the middle of the field, copies, and where it is in the
+    second.
+    """
     play = plays[name]
     for number, read in enumerate(play.first.reads[KEPT]):
         if number and read["ball"] and 60 < read["ball"][0] < 100 and 120 < read["ball"][1] < 150:
@@ -183,7 +225,9 @@ def in_play(plays: dict, name: str) -> tuple[np.ndarray, np.ndarray, tuple[int, 
     raise AssertionError("the ball is never in the middle; keep other frames")
 
 
-def paint(frame: np.ndarray, x: int, y: int, width: int, height: int, colour: tuple[int, int, int]) -> None:
+def paint(
+    frame: np.ndarray, x: int, y: int, width: int, height: int, colour: tuple[int, int, int]
+) -> None:
     frame[y : y + height, x : x + width] = colour
 
 
@@ -283,7 +327,8 @@ def test_a_fault_is_found(plays, name, spoil, reason):
     assert judge(READERS[name], reads[1:2], reads[:1]).reasons == [()]
     judged = judge(READERS[name], reads[2:], reads[:1])
     assert reason in judged.reasons[0]
-    assert set(judged.reasons[0]) - {reason} <= {"ball gone"}  # a blob that is too wide is no ball any more
+    # a blob that is too wide is no ball any more
+    assert set(judged.reasons[0]) - {reason} <= {"ball gone"}
 
 
 def test_bricks_vanish_and_only_a_whole_wall_comes_back(plays):
@@ -299,7 +344,9 @@ def test_bricks_vanish_and_only_a_whole_wall_comes_back(plays):
 
 
 def test_a_bounce_is_a_turn(plays):
-    """A ball may stand still for a step before it comes back; the next ball is no turn of the last one."""
+    """A ball may stand still for a step before it comes back; the next ball is no turn of the last
+    one.
+    """
     _, frame, _ = in_play(plays, "pong")
     read = READERS["pong"].read(frame)
     path = (70, 74, 74, 70, 66, None, 70, 74)
@@ -338,7 +385,9 @@ def test_what_is_left_of_a_ball_still_is_one(plays):
 
 
 def test_scores_of_a_dream():
-    """Four pixels are near, five are not; two rows are the paddle's, three not; what is not there is not compared."""
+    """Four pixels are near, five are not; two rows are the paddle's, three not; what is not there
+    is not compared.
+    """
     breakout, pong = (READERS[name] for name in GAMES)
     wall = np.ones((6, 18), bool)
     holed = wall.copy()
@@ -346,12 +395,22 @@ def test_scores_of_a_dream():
     real = {"ball": (50, 120), "paddle": 70, "bricks": wall}
     assert breakout.score(real, real) == {"ball": 1, "ball_near": 1, "paddle": 1, "bricks": 1}
     dream = {"ball": (54, 116), "paddle": 72, "bricks": holed}
-    assert breakout.score(real, dream) == {"ball": 1, "ball_near": 1, "paddle": 1, "bricks": pytest.approx(99 / 108)}
+    assert breakout.score(real, dream) == {
+        "ball": 1,
+        "ball_near": 1,
+        "paddle": 1,
+        "bricks": pytest.approx(99 / 108),
+    }
     dream = {"ball": (50, 125), "paddle": 73, "bricks": ~wall}
     assert breakout.score(real, dream) == {"ball": 1, "ball_near": 0, "paddle": 0, "bricks": 0}
     dream = {"ball": None, "paddle": None, "bricks": wall}
     assert breakout.score(real, dream) == {"ball": 0, "ball_near": 0, "paddle": 0, "bricks": 1}
-    assert breakout.score({"ball": None, "paddle": 70}, real) == {"ball": None, "ball_near": None, "paddle": 1, "bricks": None}
+    assert breakout.score({"ball": None, "paddle": 70}, real) == {
+        "ball": None,
+        "ball_near": None,
+        "paddle": 1,
+        "bricks": None,
+    }
 
     real = {"ball": (50, 120), "player": 70, "enemy": 90, "player_points": 3, "enemy_points": 0}
     metrics = ("ball", "ball_near", "player", "enemy", "points")
@@ -360,18 +419,33 @@ def test_scores_of_a_dream():
     assert list(pong.score(real, dream).values()) == [1, 0, 1, 0, 0]
     nothing = dict.fromkeys(real)
     assert list(pong.score(real, nothing).values()) == [0] * 5
-    assert list(pong.score(real | {"ball": None, "enemy": None}, nothing).values()) == [None, None, 0, None, 0]
+    assert list(pong.score(real | {"ball": None, "enemy": None}, nothing).values()) == [
+        None,
+        None,
+        0,
+        None,
+        0,
+    ]
 
 
 def test_a_ball_out_of_sight_is_not_asked_for():
-    """In a wall, inside the paddle, below it, behind a bar or between two balls there is none to show."""
+    """In a wall, inside the paddle, below it, behind a bar or between two balls there is none to
+    show.
+    """
     breakout, pong = (READERS[name].truth for name in GAMES)
     play = {"ball_x": 110, "ball_y": 120, "player_x": 100}
     assert breakout(play)["ball"] == (61, 128)
     for out in ({"ball_y": 0}, {"ball_x": 55}, {"ball_x": 201}, {"ball_y": 180}, {"ball_y": 190}):
         assert breakout(play | out) == {"ball": None, "paddle": 53}
     assert breakout(play | {"ball_x": 56})["ball"] == (8, 128)  # half in the wall
-    play = {"ball_x": 110, "ball_y": 120, "player_y": 100, "enemy_y": 100, "player_points": 0, "enemy_points": 0}
+    play = {
+        "ball_x": 110,
+        "ball_y": 120,
+        "player_y": 100,
+        "enemy_y": 100,
+        "player_points": 0,
+        "enemy_points": 0,
+    }
     assert pong(play)["ball"] == (61, 105)
     for out in ({"ball_y": 0}, {"ball_y": 44}, {"ball_x": 209}):
         assert pong(play | out)["ball"] is None
@@ -383,18 +457,33 @@ def test_a_ball_out_of_sight_is_not_asked_for():
 @pytest.mark.parametrize("name", GAMES)
 @pytest.mark.parametrize("told", [True, False])
 def test_the_real_game_is_read_back_as_right(plays, tmp_path, name, told):
-    """A dream that is the game itself scores full marks, one that stands still does not; with RAM variables or without."""
+    """A dream that is the game itself scores full marks, one that stands still does not; with RAM
+    variables or without.
+    """
     play, spec = plays[name], load_game(name)
     rows = []
     for step, frame in enumerate(play.frames):
         at = KEPT.start + step
-        row = {"episode_id": 0, "step": step, "seed": 0, "observations": frame, "rewards": 0.0, "terminations": False}
+        row = {
+            "episode_id": 0,
+            "step": step,
+            "seed": 0,
+            "observations": frame,
+            "rewards": 0.0,
+            "terminations": False,
+        }
         final = step == len(play.frames) - 1
-        row |= {"truncations": step == len(play.frames) - 2, "actions": None if final else play.first.actions[at]}
+        row |= {
+            "truncations": step == len(play.frames) - 2,
+            "actions": None if final else play.first.actions[at],
+        }
         rows.append(row | {"infos": play.first.variables[at] if told else {}})
     raw = write_raw(tmp_path / "raw", [rows], spec)
     test = load_test(raw, SEEN_AS, tmp_path)
-    screens = {dream: Screens(READERS[name], test, load_infos(raw), [1, 30, 60]) for dream in ("game", "still")}
+    screens = {
+        dream: Screens(READERS[name], test, load_infos(raw), [1, 30, 60])
+        for dream in ("game", "still")
+    }
     at = np.array([3, 40])
     for dream, seen in screens.items():
         seen.begin(at)
@@ -402,8 +491,15 @@ def test_the_real_game_is_read_back_as_right(plays, tmp_path, name, told):
             shown = test.frames[test.index["frame"][at + step * (dream == "game")]]
             seen.see(step, shown, None)
     report, still = (seen.report() for seen in screens.values())
-    known = {name for scores in report["states"].values() for name, value in scores.items() if value is not None}
-    assert known >= {"ball", "ball_near"} | ({"paddle"} if name == "breakout" else {"player", "enemy", "points"})
+    known = {
+        name
+        for scores in report["states"].values()
+        for name, value in scores.items()
+        if value is not None
+    }
+    assert known >= {"ball", "ball_near"} | (
+        {"paddle"} if name == "breakout" else {"player", "enemy", "points"}
+    )
     assert ("bricks" in known) == (name == "breakout")
     for scores in report["states"].values():
         assert scores.pop("count") == 2
@@ -420,5 +516,7 @@ def test_bricks_are_compared_with_those_of_the_real_frame(plays):
     frames = plays["breakout"].frames
     variables = plays["breakout"].first.variables[KEPT][1:31]
     for known in (None, variables):
-        states = score_rollout(READERS["breakout"], frames[:1], frames[1:31], frames[1:31], [30], known)["states"]
+        states = score_rollout(
+            READERS["breakout"], frames[:1], frames[1:31], frames[1:31], [30], known
+        )["states"]
         assert (states["30"]["paddle"], states["30"]["bricks"]) == (1.0, 1.0)

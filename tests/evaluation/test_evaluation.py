@@ -1,4 +1,6 @@
-"""The numbers: metrics by hand, baselines that are what they say, rollouts that stay in their episode."""
+"""The numbers: metrics by hand, baselines that are what they say, rollouts that stay in their
+episode.
+"""
 
 import json
 import re
@@ -26,7 +28,14 @@ from dreamcart.evaluation.draws import Draws
 from dreamcart.evaluation.metrics import Lpips, frame_metrics, make_lpips
 from dreamcart.evaluation.readback import load_reader
 from dreamcart.evaluation.report import headline, print_report
-from dreamcart.evaluation.rollout import SOURCES, add_skill, choose_starts, curve_rows, evaluate_rollouts, load_test
+from dreamcart.evaluation.rollout import (
+    SOURCES,
+    add_skill,
+    choose_starts,
+    curve_rows,
+    evaluate_rollouts,
+    load_test,
+)
 from dreamcart.evaluation.screens import Screens, load_infos
 from dreamcart.evaluation.single_step import single_step_report
 from dreamcart.games.catalog import load_game
@@ -35,7 +44,8 @@ from dreamcart.params import PreprocessConfig, RolloutConfig
 
 CONFIG = PreprocessConfig(height=SIZE, width=SIZE, color="gray", resize="area", val_share=0.2)
 
-# A game of one number: LEFT and RIGHT move a block, which leaves on one side and enters on the other.
+# A game of one number: LEFT and RIGHT move a block, which leaves on one side and enters on the
+# other.
 
 
 class Emulator:
@@ -83,7 +93,9 @@ def test_errors_are_on_the_scale_from_0_to_1():
     scores = frame_metrics(flat(0), flat(255), flat(0))
     assert (scores["l1"], scores["exact"], scores["changed_l1"]) == (1, 0, 1)
     np.testing.assert_allclose(scores["psnr"], 0, atol=1e-9)
-    np.testing.assert_allclose(frame_metrics(flat(102), flat(0), flat(0))["psnr"], -20 * np.log10(0.4))
+    np.testing.assert_allclose(
+        frame_metrics(flat(102), flat(0), flat(0))["psnr"], -20 * np.log10(0.4)
+    )
 
 
 def test_changed_l1_looks_at_changed_pixels_only():
@@ -111,7 +123,9 @@ def test_one_wrong_pixel_is_not_exact():
 
 
 def test_wrong_pixels_are_counted_once():
-    """A pixel is wrong in whatever many channels: the share of the picture that a player sees wrong."""
+    """A pixel is wrong in whatever many channels: the share of the picture that a player sees
+    wrong.
+    """
     true = np.zeros((2, 8, 8, 3), np.uint8)
     predicted = true.copy()
     predicted[1, 0, 0] = (1, 0, 255)
@@ -133,14 +147,21 @@ def test_sharpness_is_one_for_equal_frames_less_for_blur_and_nothing_for_one_col
 
 
 def test_the_short_cut_of_ssim_is_none_in_effect(monkeypatch):
-    """Equal frames are not compared window by window, which is dear, and score what they would have scored."""
+    """Equal frames are not compared window by window, which is dear, and score what they would have
+    scored.
+    """
     true = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
     predicted = true.copy()
     predicted[1, 4:9] = 0
-    wanted = [structural_similarity(p, t, channel_axis=2, data_range=255) for p, t in zip(predicted, true, strict=True)]
+    wanted = [
+        structural_similarity(p, t, channel_axis=2, data_range=255)
+        for p, t in zip(predicted, true, strict=True)
+    ]
     compared = []
     monkeypatch.setattr(
-        metrics, "structural_similarity", lambda *frames, **options: compared.append(0) or structural_similarity(*frames, **options)
+        metrics,
+        "structural_similarity",
+        lambda *frames, **options: compared.append(0) or structural_similarity(*frames, **options),
     )
     np.testing.assert_allclose(frame_metrics(predicted, true, true)["ssim"], wanted)
     assert len(compared) == 1
@@ -164,8 +185,13 @@ def package_distance(one: np.ndarray, other: np.ndarray, net: str, name: str) ->
     """The `lpips` package's own distance of two frames, with our weights in its network."""
     model = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
     weights = load_features(name).state_dict()
-    model.net.load_state_dict({key: weights[key.partition(".")[2]] for key in model.net.state_dict()})
-    planes = [torch.from_numpy(frame[None]).permute(0, 3, 1, 2).float() / 127.5 - 1 for frame in (one, other)]
+    model.net.load_state_dict(
+        {key: weights[key.partition(".")[2]] for key in model.net.state_dict()}
+    )
+    planes = [
+        torch.from_numpy(frame[None]).permute(0, 3, 1, 2).float() / 127.5 - 1
+        for frame in (one, other)
+    ]
     with torch.inference_mode():
         return model(*planes).item()
 
@@ -187,7 +213,9 @@ def test_lpips_is_the_published_one(measure):
     and 0 for equal frames."""
     one, other = scene(16), scene(60)
     assert distance(measure, one, other) == pytest.approx(0.612715, abs=1e-4)
-    assert distance(measure, one, other) == pytest.approx(package_distance(one, other, "alex", "alexnet"), abs=1e-5)
+    assert distance(measure, one, other) == pytest.approx(
+        package_distance(one, other, "alex", "alexnet"), abs=1e-5
+    )
     assert distance(measure, other, one) == pytest.approx(distance(measure, one, other), abs=1e-5)
     assert distance(measure, one, one) == 0
 
@@ -195,7 +223,9 @@ def test_lpips_is_the_published_one(measure):
 def test_vgg16_is_the_published_one():
     """By the package's other network the same frames are as far apart as these weights make them,
     pinned too."""
-    assert package_distance(scene(16), scene(60), "vgg", "vgg16") == pytest.approx(0.266583, abs=1e-4)
+    assert package_distance(scene(16), scene(60), "vgg", "vgg16") == pytest.approx(
+        0.266583, abs=1e-4
+    )
 
 
 def test_lpips_of_grey_and_of_small_frames_is_that_of_the_same_picture(measure):
@@ -203,11 +233,15 @@ def test_lpips_of_grey_and_of_small_frames_is_that_of_the_same_picture(measure):
     factor that suffices."""
     grey = [scene(at)[..., :1] for at in (16, 60)]
     assert distance(measure, *grey) == pytest.approx(0.587919, abs=1e-4)
-    assert distance(measure, *grey) == pytest.approx(distance(measure, *(frame.repeat(3, 2) for frame in grey)), abs=1e-6)
+    assert distance(measure, *grey) == pytest.approx(
+        distance(measure, *(frame.repeat(3, 2) for frame in grey)), abs=1e-6
+    )
     small = [small_scene(at) for at in (16, 60)]
     large = [frame.repeat(4, 0).repeat(4, 1) for frame in small]
     assert distance(measure, *small) == pytest.approx(0.62507, abs=1e-4)
-    assert distance(measure, *small) == pytest.approx(package_distance(*large, "alex", "alexnet"), abs=1e-5)
+    assert distance(measure, *small) == pytest.approx(
+        package_distance(*large, "alex", "alexnet"), abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("size", [8, 31, 63])
@@ -240,13 +274,18 @@ def test_lpips_looks_at_what_differs_only(measure, monkeypatch):
     """A lossless dream repeats the true frame most of the time: the network need not look."""
     looked = []
     plain = measure._features
-    monkeypatch.setattr(measure, "_features", lambda frames: looked.append(len(frames)) or plain(frames))
+    monkeypatch.setattr(
+        measure, "_features", lambda frames: looked.append(len(frames)) or plain(frames)
+    )
     true = np.stack([small_scene(at) for at in range(0, 80, 4)])
     assert not measure({"right": true.copy()}, true)["right"].any()
     assert looked == []
     predicted = true.copy()
     predicted[[3, 7]] = 0
-    assert np.flatnonzero(measure({"model": predicted, "right": true}, true)["model"]).tolist() == [3, 7]
+    assert np.flatnonzero(measure({"model": predicted, "right": true}, true)["model"]).tolist() == [
+        3,
+        7,
+    ]
     assert looked == [2, 2]
 
 
@@ -263,8 +302,16 @@ def test_without_weights_there_is_no_lpips(monkeypatch, capsys):
     """No stand-in goes by that name: the scores lack it, the headline too, and the table says what
     is missing."""
     monkeypatch.setattr(metrics, "load_features", lambda name: None)
-    table, shown = evaluate_rollouts(World(perfect=False), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0)
-    assert not {name for by_horizon in table.values() for scores in by_horizon.values() for name in scores if "lpips" in name}
+    table, shown = evaluate_rollouts(
+        World(perfect=False), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0
+    )
+    assert not {
+        name
+        for by_horizon in table.values()
+        for scores in by_horizon.values()
+        for name in scores
+        if "lpips" in name
+    }
     report = table | {"motion": {}, "diversity": {}, "of": {"starts": shown.count}}
     assert "lpips" not in headline(report)
     print_report("Dream", report)
@@ -288,7 +335,9 @@ MEDIAN = np.full((SIZE, SIZE, 1), 20, np.uint8)
 
 @pytest.mark.usefixtures("no_lpips")
 def test_a_dead_world_scores_as_persistence():
-    """A dream in which nothing happens is the last context frame, so its row is the baseline's own."""
+    """A dream in which nothing happens is the last context frame, so its row is the
+    baseline's own.
+    """
     table, _ = evaluate_rollouts(World(perfect=False), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0)
     assert table["model"] == table["persistence"]
     assert table["model"]["5"]["l1"] > 0
@@ -296,28 +345,44 @@ def test_a_dead_world_scores_as_persistence():
 
 @pytest.mark.usefixtures("no_lpips")
 def test_a_perfect_world_is_exact_at_every_horizon():
-    """Buttons and frames are lined up: a model that knows the game makes no error, and stays free-running."""
-    table, shown = evaluate_rollouts(World(perfect=True), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0)
+    """Buttons and frames are lined up: a model that knows the game makes no error, and stays
+    free-running.
+    """
+    table, shown = evaluate_rollouts(
+        World(perfect=True), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0
+    )
     assert list(table) == list(SOURCES)
     for source in ("model", "reconstruction"):
         for scores in table[source].values():
-            assert (scores["l1"], scores["exact"], scores["ssim"], scores["changed_l1"]) == (0, 1, 1, 0)
+            assert (scores["l1"], scores["exact"], scores["ssim"], scores["changed_l1"]) == (
+                0,
+                1,
+                1,
+                0,
+            )
     np.testing.assert_array_equal(shown.real, shown.dream)
     assert shown.real.shape == (4, 5, SIZE, SIZE, 1)
 
 
 @pytest.mark.usefixtures("no_lpips")
 def test_baselines_are_what_they_say():
-    """Persistence is the last frame before the dream, median the given frame: computed here once more by hand."""
+    """Persistence is the last frame before the dream, median the given frame: computed here once
+    more by hand.
+    """
     test = walk([20, 20, 20])
     table, _ = evaluate_rollouts(World(perfect=True), test, MEDIAN, ROLLOUTS, seed=0)
     starts = choose_starts(test, 12, 5, 0)
     before = test.frames[test.index["frame"][starts]]
     for horizon in (1, 3, 5):
         true = test.frames[test.index["frame"][starts + horizon]]
-        for source, picture in (("persistence", before), ("median", np.broadcast_to(MEDIAN, true.shape))):
+        for source, picture in (
+            ("persistence", before),
+            ("median", np.broadcast_to(MEDIAN, true.shape)),
+        ):
             for name, values in frame_metrics(picture, true, before).items():
-                assert table[source][str(horizon)][name] == pytest.approx(np.nanmean(values), abs=1e-6), (source, name)
+                assert table[source][str(horizon)][name] == pytest.approx(
+                    np.nanmean(values), abs=1e-6
+                ), (source, name)
 
 
 @pytest.mark.usefixtures("no_lpips")
@@ -325,14 +390,19 @@ def test_the_table_does_not_depend_on_the_batch_size():
     """A batch is a matter of memory, not of the result."""
     test = walk([20, 20, 20])
     tables = [
-        evaluate_rollouts(World(perfect=False), test, MEDIAN, RolloutConfig([1, 5], 12, size, 0), seed=0)[0] for size in (3, 12)
+        evaluate_rollouts(
+            World(perfect=False), test, MEDIAN, RolloutConfig([1, 5], 12, size, 0), seed=0
+        )[0]
+        for size in (3, 12)
     ]
     assert tables[0] == tables[1]
 
 
 @pytest.mark.usefixtures("no_lpips")
 def test_the_table_is_json_also_where_nothing_changes():
-    """NaN is not JSON: a test in which no picture changes must still write a metrics file that others read."""
+    """NaN is not JSON: a test in which no picture changes must still write a metrics file that
+    others read.
+    """
     test = walk([20, 20])
     test.index["frame"][:] = 3
     table, _ = evaluate_rollouts(World(perfect=False), test, MEDIAN, ROLLOUTS, seed=0)
@@ -382,9 +452,21 @@ def test_skill_by_hand(model, copied, median, skill):
 
 
 def report_of(steps: list[int]) -> dict[str, Any]:
-    scores = {"l1": 0.1, "psnr": 30.0, "ssim": 0.9, "exact": 0.5, "changed_l1": 0.2, "lpips": 0.3, "skill": 0.4}
+    scores = {
+        "l1": 0.1,
+        "psnr": 30.0,
+        "ssim": 0.9,
+        "exact": 0.5,
+        "changed_l1": 0.2,
+        "lpips": 0.3,
+        "skill": 0.4,
+    }
     sources = {name: {str(step): scores for step in steps} for name in SOURCES}
-    return sources | {"controllability": {"iou": 0.8, "by_button": {"A": 0.8}}, "screens": {}, "of": {"starts": 4}}
+    return sources | {
+        "controllability": {"iou": 0.8, "by_button": {"A": 0.8}},
+        "screens": {},
+        "of": {"starts": 4},
+    }
 
 
 def test_the_headline_is_few_numbers_that_sort_as_they_should():
@@ -399,12 +481,17 @@ def test_the_headline_is_few_numbers_that_sort_as_they_should():
     assert sum(map(len, scores.values())) + 1 == 31
 
 
-@pytest.mark.parametrize(("steps", "named"), [([1, 10, 700], ["001", "010"]), ([2, 3], ["002", "003"]), ([4000], ["4000"])])
+@pytest.mark.parametrize(
+    ("steps", "named"),
+    [([1, 10, 700], ["001", "010"]), ([2, 3], ["002", "003"]), ([4000], ["4000"])],
+)
 def test_the_headline_has_the_steps_that_were_measured(steps, named):
     """Other horizons than the usual ones are no reason for an empty headline."""
     found = headline(report_of(steps))
     assert list(found["skill"]) == named
-    assert "controllability" not in headline({key: part for key, part in report_of(steps).items() if key != "controllability"})
+    assert "controllability" not in headline(
+        {key: part for key, part in report_of(steps).items() if key != "controllability"}
+    )
 
 
 @pytest.mark.usefixtures("no_lpips")
@@ -418,7 +505,10 @@ def test_curve_rows_hold_the_table():
 
 
 class Chance(World):
-    """A dream of a game of chance: where the block goes is drawn, or told. It notes how it was asked."""
+    """A dream of a game of chance: where the block goes is drawn, or told.
+
+    It notes how it was asked.
+    """
 
     def __init__(self, takes_truth: bool = True) -> None:
         super().__init__(perfect=False)
@@ -431,13 +521,19 @@ class Chance(World):
         if truth is not None:
             self.told.append(told)
             return truth.copy(), state
-        return np.stack([draw(int(torch.randint(SIZE, (1,), generator=generator))) for _ in state]), state
+        return (
+            np.stack([draw(int(torch.randint(SIZE, (1,), generator=generator))) for _ in state]),
+            state,
+        )
 
 
 @pytest.mark.usefixtures("no_lpips")
 def test_a_dream_counts_up_to_the_games_next_draw(monkeypatch):
-    """Nobody can foresee a draw: what comes with it or after it must not count, and what comes before must."""
-    infos = [json.dumps({"rng": value}) for value in (5, 5, 5, 7, 7, 8, 8, 8, 8)]  # draws at records 3 and 5
+    """Nobody can foresee a draw: what comes with it or after it must not count, and what comes
+    before must.
+    """
+    # draws at records 3 and 5
+    infos = [json.dumps({"rng": value}) for value in (5, 5, 5, 7, 7, 8, 8, 8, 8)]
     frames, wrong = np.zeros((4, 2, 2, 1), np.uint8), np.ones((1, 2, 2, 1), np.uint8)
     draws = Draws(infos, "rng", 3)
     draws.begin(np.array([0, 1, 2, 5]))  # 2, 1 and 0 steps before a draw, and none within three
@@ -458,7 +554,9 @@ def test_a_dream_counts_up_to_the_games_next_draw(monkeypatch):
 
 @pytest.mark.usefixtures("no_lpips")
 def test_a_game_of_chance_is_also_scored_with_the_chances_given():
-    """Nobody can foretell the next piece: beside the dream that draws stands one that is told, and both are repeatable."""
+    """Nobody can foretell the next piece: beside the dream that draws stands one that is told, and
+    both are repeatable.
+    """
     world = Chance()
     table, shown = evaluate_rollouts(world, walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0)
     assert list(table) == [*SOURCES, "told"]
@@ -468,18 +566,25 @@ def test_a_game_of_chance_is_also_scored_with_the_chances_given():
     assert set(world.asked) == {(1.0, True, False), (0.0, False, True)}
     assert (shown.real != shown.dream).any()
     assert table == evaluate_rollouts(Chance(), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0)[0]
-    assert table["told"] != evaluate_rollouts(Chance(), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=1)[0]["model"]
+    assert (
+        table["told"]
+        != evaluate_rollouts(Chance(), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=1)[0]["model"]
+    )
 
 
 @pytest.mark.usefixtures("no_lpips")
 def test_only_the_games_own_draws_are_given():
-    """Where the game tells when it draws, what is given is what it drew, and not the way out of the dream's own doubts."""
+    """Where the game tells when it draws, what is given is what it drew, and not the way out of the
+    dream's own doubts.
+    """
     world, test = Chance(), walk([20, 20, 20])
     draws = Draws([json.dumps({"rng": number // 7}) for number in range(len(test.index))], "rng", 5)
     table, _ = evaluate_rollouts(world, test, MEDIAN, ROLLOUTS, 0, draws=draws)
     assert list(table) == [*SOURCES, "given"]
     starts = np.random.default_rng([0, 8]).permutation(choose_starts(test, 12, 5, 0))
-    batches = [starts[first : first + ROLLOUTS.batch_size] for first in range(0, 12, ROLLOUTS.batch_size)]
+    batches = [
+        starts[first : first + ROLLOUTS.batch_size] for first in range(0, 12, ROLLOUTS.batch_size)
+    ]
     wanted = [(at + step) % 7 == 0 for at in batches for step in range(1, 6)]
     assert [told.tolist() for told in world.told] == [told.tolist() for told in wanted]
     assert any(told.any() for told in wanted)
@@ -488,8 +593,12 @@ def test_only_the_games_own_draws_are_given():
 
 @pytest.mark.usefixtures("no_lpips")
 def test_latents_without_tokens_are_told_nothing():
-    """An autoencoder's dream has no doubts that could be settled one by one, so there is no such row."""
-    table, _ = evaluate_rollouts(Chance(takes_truth=False), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0)
+    """An autoencoder's dream has no doubts that could be settled one by one, so there is no such
+    row.
+    """
+    table, _ = evaluate_rollouts(
+        Chance(takes_truth=False), walk([20, 20, 20]), MEDIAN, ROLLOUTS, seed=0
+    )
     assert list(table) == list(SOURCES)
 
 
@@ -520,10 +629,14 @@ class BlockReader:
 
         def step(read: dict[str, Any]) -> SimpleNamespace:
             past.append(read["x"])
-            jumped = len(past) > 1 and None not in past[-2:] and (past[-1] - past[-2] + 1) % SIZE > 2
+            jumped = (
+                len(past) > 1 and None not in past[-2:] and (past[-1] - past[-2] + 1) % SIZE > 2
+            )
             moved = len(past) > 1 and past[-1] != past[-2]
             reasons = ("block",) if read["x"] is None else ("jump",) if jumped else ()
-            return SimpleNamespace(reasons=reasons, events=frozenset(["move"] if moved and not reasons else []))
+            return SimpleNamespace(
+                reasons=reasons, events=frozenset(["move"] if moved and not reasons else [])
+            )
 
         return SimpleNamespace(step=step)
 
@@ -536,13 +649,18 @@ def screens_of(test: Split, horizons: list[int]) -> Screens:
 @pytest.mark.usefixtures("no_lpips")
 @pytest.mark.parametrize("perfect", [True, False])
 def test_screens_are_read_back_while_rollouts_run(perfect):
-    """All steps of all rollouts are read, beside the real ones of the same starts, batch after batch."""
+    """All steps of all rollouts are read, beside the real ones of the same starts, batch after
+    batch.
+    """
     test = walk([20, 20, 20])
     screens = screens_of(test, ROLLOUTS.horizons)
     table, _ = evaluate_rollouts(World(perfect), test, MEDIAN, ROLLOUTS, 0, screens)
     report = screens.report()
     for horizon in ("1", "3", "5"):
-        assert report["states"][horizon] == {"x": pytest.approx(table["model"][horizon]["exact"], abs=1e-6), "count": 12}
+        assert report["states"][horizon] == {
+            "x": pytest.approx(table["model"][horizon]["exact"], abs=1e-6),
+            "count": 12,
+        }
     assert (report["legality"]["steps"], report["legality"]["illegal"]) == (60, 0)
     events = report["events"]["move"]
     assert events["real"] > 0
@@ -550,7 +668,9 @@ def test_screens_are_read_back_while_rollouts_run(perfect):
 
 
 def test_a_screen_that_stays_is_read_once():
-    """Reading is dear: a frame like the one before, and a real frame seen before, are not read again."""
+    """Reading is dear: a frame like the one before, and a real frame seen before, are not read
+    again.
+    """
     test = walk([30])
     screens = screens_of(test, [5])
     screens.begin(np.array([0, 1]))
@@ -563,7 +683,9 @@ def test_a_screen_that_stays_is_read_once():
 
 
 def test_screens_are_followed_for_a_time_only(monkeypatch):
-    """Events of a long rollout would drown in what chance made of it; of later screens those at the horizons are read."""
+    """Events of a long rollout would drown in what chance made of it; of later screens those at the
+    horizons are read.
+    """
     monkeypatch.setattr("dreamcart.evaluation.screens.STEPS", 4)
     test = walk([30])
     screens = screens_of(test, [2, 9])
@@ -576,7 +698,9 @@ def test_screens_are_followed_for_a_time_only(monkeypatch):
 
 
 def test_the_real_game_is_read_back_as_right(tmp_path):
-    """A dream that is the game itself scores full marks in everything: else the scale would be off."""
+    """A dream that is the game itself scores full marks in everything: else the scale would
+    be off.
+    """
     pytest.importorskip("stable_retro")
     spec = load_game("blockfall")
     emulator, policy, rng = open_emulator(spec), make_policy("bot", spec), np.random.default_rng(0)
@@ -584,12 +708,28 @@ def test_the_real_game_is_read_back_as_right(tmp_path):
     for step in range(130):
         variables = emulator.variables()
         action = spec.vector(policy.act(variables, rng))
-        row = {"episode_id": 0, "step": step, "seed": 0, "observations": frame, "rewards": 0.0, "terminations": False}
-        rows.append(row | {"truncations": step == 128, "actions": action if step < 129 else None, "infos": variables})
+        row = {
+            "episode_id": 0,
+            "step": step,
+            "seed": 0,
+            "observations": frame,
+            "rewards": 0.0,
+            "terminations": False,
+        }
+        rows.append(
+            row
+            | {
+                "truncations": step == 128,
+                "actions": action if step < 129 else None,
+                "infos": variables,
+            }
+        )
         frame = emulator.step(action)[0]
     emulator.close()
     raw = write_raw(tmp_path / "raw", [rows], spec)
-    seen_as = PreprocessConfig(height=224, width=240, color="rgb", resize="nearest", val_share=0.2, tile=8)
+    seen_as = PreprocessConfig(
+        height=224, width=240, color="rgb", resize="nearest", val_share=0.2, tile=8
+    )
     test = load_test(raw, seen_as, tmp_path)
     screens = Screens(load_reader(spec), test, load_infos(raw), [1, 60])
     at, before = np.array([3, 40]), None
@@ -610,11 +750,15 @@ def test_the_real_game_is_read_back_as_right(tmp_path):
 
 @pytest.mark.parametrize("horizon", [1, 5, 9])
 def test_starts_leave_room_and_spread_over_the_episodes(horizon):
-    """A rollout must end within its episode, and every episode that is long enough gives as many."""
+    """A rollout must end within its episode, and every episode that is long enough gives as
+    many.
+    """
     test = make_split([12, 30, 4, 12])
     starts = choose_starts(test, 6, horizon, seed=0)
     assert len(np.unique(starts)) == len(starts)
-    np.testing.assert_array_equal(test.index["episode"][starts], test.index["episode"][starts + horizon])
+    np.testing.assert_array_equal(
+        test.index["episode"][starts], test.index["episode"][starts + horizon]
+    )
     counts = np.bincount(test.index["episode"][starts], minlength=4)
     long_enough = [0, 1, 2, 3] if horizon == 1 else [0, 1, 3]
     assert counts[long_enough].sum() == 6
@@ -622,7 +766,9 @@ def test_starts_leave_room_and_spread_over_the_episodes(horizon):
 
 
 def test_starts_are_as_many_as_asked_for():
-    """rollout_eval.starts is the number of rollouts, also where there are more episodes, or no even share."""
+    """rollout_eval.starts is the number of rollouts, also where there are more episodes, or no even
+    share.
+    """
     test = make_split([12] * 5)
     assert [len(choose_starts(test, count, 3, 0)) for count in (3, 5, 7)] == [3, 5, 7]
 
@@ -645,7 +791,11 @@ def test_test_frames_are_made_as_training_frames(tmp_path):
     """The test episodes pass through the same resizing, step by step and in their order."""
     raw = write_raw(tmp_path / "raw", [make_rows(n, 5 + n, first=n) for n in range(3)])
     test = load_test(raw, CONFIG, tmp_path)
-    wanted = [process_frame(decode_image(row["observations"]["bytes"]), CONFIG) for e in read_episodes(raw) for row in e]
+    wanted = [
+        process_frame(decode_image(row["observations"]["bytes"]), CONFIG)
+        for e in read_episodes(raw)
+        for row in e
+    ]
     np.testing.assert_array_equal(test.frames[test.index["frame"]], np.stack(wanted))
     assert np.bincount(test.index["episode"]).tolist() == [5, 6, 7]
 
@@ -664,7 +814,9 @@ def test_single_steps_of_a_perfect_world_have_no_error():
     report = single_step_report(World(perfect=True), split, 0)
     assert list(report) == ["random", "changed", "no_input"]
     assert {scores["model_l1"] for scores in report.values()} == {0}
-    assert report["changed"]["persistence_l1"] == pytest.approx(2 * 4 * 200 / 255 / SIZE**2, abs=1e-6)
+    assert report["changed"]["persistence_l1"] == pytest.approx(
+        2 * 4 * 200 / 255 / SIZE**2, abs=1e-6
+    )
     assert report["no_input"]["persistence_l1"] == 0
 
 
@@ -704,7 +856,9 @@ def test_controllability_counts_effects_that_the_game_lacks():
 
 
 def test_a_button_that_should_do_nothing_counts():
-    """At a wall LEFT does nothing in the game: a dream in which it does something there is not controlled by it."""
+    """At a wall LEFT does nothing in the game: a dream in which it does something there is not
+    controlled by it.
+    """
 
     class Walled(Emulator):
         def step(self, action):

@@ -1,4 +1,6 @@
-"""What a representation keeps of the game: each measure against frames and latents of which the answer is known."""
+"""What a representation keeps of the game: each measure against frames and latents of which the
+answer is known.
+"""
 
 import json
 
@@ -22,7 +24,9 @@ RNG = np.random.default_rng(0)
 
 
 def test_questions_are_values_or_digits():
-    """Few values are asked for as they are, many digit by digit, and what hardly ever differs not at all."""
+    """Few values are asked for as they are, many digit by digit, and what hardly ever differs not
+    at all.
+    """
     table = {
         "next": np.arange(80)[:, None] % 7,
         "score": 5 * np.arange(80)[:, None],
@@ -31,7 +35,13 @@ def test_questions_are_values_or_digits():
         "board": np.stack([np.arange(80) % 2, np.zeros(80, np.int64)], 1),
     }
     questions = {(q.variable, q.entry, q.power): q for q in ask(table)}
-    assert set(questions) == {("next", 0, None), ("score", 0, 0), ("score", 0, 1), ("score", 0, 2), ("board", 0, None)}
+    assert set(questions) == {
+        ("next", 0, None),
+        ("score", 0, 0),
+        ("score", 0, 1),
+        ("score", 0, 2),
+        ("board", 0, None),
+    }
     tens = questions["score", 0, 1]
     assert tens.values[tens.answers(table)].tolist() == [5 * n // 10 % 10 for n in range(80)]
     assert questions["next", 0, None].answers({"next": np.array([[3], [9]])}).tolist() == [3, -1]
@@ -66,7 +76,9 @@ def test_recordings_without_ram_have_no_variables(tmp_path):
 
 
 def test_sharpness_is_one_for_the_frames_themselves_and_falls_with_blur():
-    """The ratio of gradient energies; a still background must be able to hide blur in one of the two numbers only."""
+    """The ratio of gradient energies; a still background must be able to hide blur in one of the
+    two numbers only.
+    """
     frames = np.zeros((4, 16, 16, 3), np.uint8)
     frames[:, ::2, :8] = 255  # the background has lines
     median = frames[0].copy()
@@ -91,15 +103,27 @@ def test_gradient_energy_by_hand():
 
 
 def test_hue_error_is_the_angle_between_hues():
-    """Red to green is 120 degrees, red to cyan 180, brightness does not count; grey in is nothing, grey out is lost."""
-    red, green, cyan, dark, grey = (255, 0, 0), (0, 255, 0), (0, 255, 255), (120, 0, 0), (90, 90, 90)
+    """Red to green is 120 degrees, red to cyan 180, brightness does not count; grey in is nothing,
+    grey out is lost.
+    """
+    red, green, cyan, dark, grey = (
+        (255, 0, 0),
+        (0, 255, 0),
+        (0, 255, 255),
+        (120, 0, 0),
+        (90, 90, 90),
+    )
     true = np.array([[[red, red, red, red, grey]]], np.uint8)
     decoded = np.array([[[green, cyan, dark, grey, red]]], np.uint8)
-    np.testing.assert_allclose(hue_error(true, decoded)[0, 0], [120, 180, 0, LOST, np.nan], atol=0.01)
+    np.testing.assert_allclose(
+        hue_error(true, decoded)[0, 0], [120, 180, 0, LOST, np.nan], atol=0.01
+    )
 
 
 def test_bleeding_is_colour_beside_its_place():
-    """A red block smeared into black bleeds, however right its own hue; grey smear, brightness and far colour do not."""
+    """A red block smeared into black bleeds, however right its own hue; grey smear, brightness and
+    far colour do not.
+    """
     true = np.zeros((1, 12, 12, 3), np.uint8)
     true[:, 4:8, 4:8, 0] = 255
     smeared, grey, far = true.copy(), true.copy(), true.copy()
@@ -141,11 +165,15 @@ def score_screen(score: int) -> np.ndarray:
 
 
 def test_digits_are_read_from_real_frames_and_not_from_their_mean():
-    """The reader finds where digits stand; a decoder that always shows the mean picture scores as guessing does."""
+    """The reader finds where digits stand; a decoder that always shows the mean picture scores as
+    guessing does.
+    """
     scores = RNG.integers(0, 300, 1600)
     frames = np.stack([score_screen(score) for score in scores])
     table = {"score": scores[:, None], "lines": np.zeros((1600, 1), np.int64)}
-    slots = learn_digits(frames, np.arange(1200), {name: column[:1200] for name, column in table.items()})
+    slots = learn_digits(
+        frames, np.arange(1200), {name: column[:1200] for name, column in table.items()}
+    )
     assert [slot.question.power for slot in slots] == [0, 1, 2]
     for slot in slots:  # nothing is read from the noise below, nor from another digit
         y, x = np.divmod(slot.at, 24)
@@ -161,12 +189,19 @@ def test_digits_are_read_from_real_frames_and_not_from_their_mean():
     told = sum(v[r] * 10**n for n, (v, r) in enumerate(zip(values, read.T, strict=True)))
     np.testing.assert_array_equal(told, scores[1200:])
     mean = np.broadcast_to(frames[:1200].mean(0).astype(np.uint8), frames[1200:].shape)
-    assert legibility(slots, held_out, read_digits(slots, mean)) == pytest.approx((0.1 + 0.1 + 1 / 3) / 3)
+    assert legibility(slots, held_out, read_digits(slots, mean)) == pytest.approx(
+        (0.1 + 0.1 + 1 / 3) / 3
+    )
 
 
 def test_a_game_without_numbers_has_no_legibility():
     """Absent, not zero."""
-    assert learn_digits(np.zeros((20, 8, 8, 1), np.uint8), np.arange(20), {"x": np.arange(20)[:, None]}) == []
+    assert (
+        learn_digits(
+            np.zeros((20, 8, 8, 1), np.uint8), np.arange(20), {"x": np.arange(20)[:, None]}
+        )
+        == []
+    )
     assert legibility([], {}, np.zeros((20, 0), np.int64)) is None
 
 
@@ -199,7 +234,9 @@ def test_alikeness_of_tokens_is_that_of_their_one_hot_vectors():
 
 @pytest.mark.parametrize("latents_of", [tokens_of, reals_of])
 def test_the_probe_tells_what_is_there_and_not_what_is_not(latents_of):
-    """Latents that hold a variable give it away, for new states too; others leave it at the commonest answer."""
+    """Latents that hold a variable give it away, for new states too; others leave it at the
+    commonest answer.
+    """
     train, val = states(600), states(300)
     told = latents_of(train), latents_of(val)
     for table in (train, val):
@@ -213,7 +250,9 @@ def test_the_probe_tells_what_is_there_and_not_what_is_not(latents_of):
 
 @pytest.mark.parametrize("latents_of", [tokens_of, reals_of])
 def test_alike_states_have_nearer_latents_where_latents_follow_the_state(latents_of):
-    """The ratio is near one where latents are arbitrary, and well below where they tell of the state."""
+    """The ratio is near one where latents are arbitrary, and well below where they tell of the
+    state.
+    """
     table = states(300)
     good, arbitrary = latents_of(table), latents_of(states(300))
     questions = ask(table)
@@ -234,7 +273,10 @@ def test_neighbourhood_by_hand():
 
 def test_code_use_by_hand():
     """Two of four codes, equally often: half used, as much as two codes carry."""
-    assert code_use(np.array([[[0, 2]], [[2, 0]]]), 4) == {"codes_used": 0.5, "perplexity": pytest.approx(2)}
+    assert code_use(np.array([[[0, 2]], [[2, 0]]]), 4) == {
+        "codes_used": 0.5,
+        "perplexity": pytest.approx(2),
+    }
     assert code_use(np.arange(8), 8)["perplexity"] == pytest.approx(8)
 
 
@@ -243,25 +285,60 @@ def test_code_use_by_hand():
 
 @pytest.mark.parametrize(("kind", "color"), [("ae", "rgb"), ("vq", "rgb"), ("fsq", "gray")])
 def test_every_measure_is_in_the_report(tmp_path, kind, color):
-    """What applies is there, in plain JSON, what does not is absent; measuring twice gives the same numbers."""
-    seen_as = PreprocessConfig(height=16, width=16, color=color, resize="area", val_share=0.3, tile=0)
+    """What applies is there, in plain JSON, what does not is absent; measuring twice gives the same
+    numbers.
+    """
+    seen_as = PreprocessConfig(
+        height=16, width=16, color=color, resize="area", val_share=0.3, tile=0
+    )
     episodes = [make_rows(n, 30, first=3 * n) for n in range(8)]
     for row in (row for rows in episodes for row in rows):
-        row["infos"]["low"] = int(row["observations"][12:].max() > 100)  # where the block is: its upper or lower half
+        # where the block is: its upper or lower half
+        row["infos"]["low"] = int(row["observations"][12:].max() > 100)
     splits = make_processed(tmp_path, episodes, seen_as)
     median = np.load(tmp_path / "processed" / "median.npy")
-    small = {"channels": [4, 8], "codes": 12, "code_size": 4, "levels": [4, 3], "steps": 10, "batch_size": 8}
-    params = make_params(representation__kind=kind, **{f"representation__{name}": value for name, value in small.items()})
-    model, config, _ = train_representation(params, splits["train"], splits["val"], median, tmp_path / "checkpoint")
-    report = measure_representation(model, config, splits["train"], splits["val"], median, tmp_path / "raw")
-    wanted = {"sharpness", "sharpness_changed", "probe", "probe_accuracy", "probe_majority", "neighbours"}
-    wanted |= {"hue_error", "hue_error_changed", "bleeding", "bleeding_changed"} if color == "rgb" else set()
+    small = {
+        "channels": [4, 8],
+        "codes": 12,
+        "code_size": 4,
+        "levels": [4, 3],
+        "steps": 10,
+        "batch_size": 8,
+    }
+    params = make_params(
+        representation__kind=kind,
+        **{f"representation__{name}": value for name, value in small.items()},
+    )
+    model, config, _ = train_representation(
+        params, splits["train"], splits["val"], median, tmp_path / "checkpoint"
+    )
+    report = measure_representation(
+        model, config, splits["train"], splits["val"], median, tmp_path / "raw"
+    )
+    wanted = {
+        "sharpness",
+        "sharpness_changed",
+        "probe",
+        "probe_accuracy",
+        "probe_majority",
+        "neighbours",
+    }
+    wanted |= (
+        {"hue_error", "hue_error_changed", "bleeding", "bleeding_changed"}
+        if color == "rgb"
+        else set()
+    )
     wanted |= {"codes_used", "perplexity"} if kind != "ae" else set()
     assert set(report) == wanted
     assert set(report["probe"]) == {"low"}
     json.dumps(report, allow_nan=False)
     assert set(report["neighbours"]) == {"near", "far", "ratio", "untrained"}
-    assert measure_representation(model, config, splits["train"], splits["val"], median, tmp_path / "raw") == report
+    assert (
+        measure_representation(
+            model, config, splits["train"], splits["val"], median, tmp_path / "raw"
+        )
+        == report
+    )
 
 
 @pytest.mark.parametrize(("kind", "network"), [("ae", "vgg16"), ("vq", "own_buttons")])
@@ -277,14 +354,28 @@ def test_the_stage_writes_what_it_measured(tmp_path, monkeypatch, capsys, kind, 
     if network != "vgg16":
         monkeypatch.setattr(pretrained, "HOME", tmp_path / "nowhere")
         monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    make_processed(tmp_path / "data" / "blockfall", [make_rows(n, 30, first=3 * n) for n in range(8)])
-    small = {"channels": [4, 8], "codes": 12, "code_size": 4, "steps": 10, "batch_size": 8, "perceptual_weight": 0.1}
-    params = make_params(representation__kind=kind, **{f"representation__{name}": value for name, value in small.items()})
+    make_processed(
+        tmp_path / "data" / "blockfall", [make_rows(n, 30, first=3 * n) for n in range(8)]
+    )
+    small = {
+        "channels": [4, 8],
+        "codes": 12,
+        "code_size": 4,
+        "steps": 10,
+        "batch_size": 8,
+        "perceptual_weight": 0.1,
+    }
+    params = make_params(
+        representation__kind=kind,
+        **{f"representation__{name}": value for name, value in small.items()},
+    )
     monkeypatch.setattr(stage, "load_params", lambda: params)
     monkeypatch.setattr("dreamcart.core.paths.ROOT", tmp_path)
     stage.main()
     metrics = tmp_path / "metrics" / "blockfall"
-    report, headline = (json.loads((metrics / f"train_ae{part}.json").read_text()) for part in ("_details", ""))
+    report, headline = (
+        json.loads((metrics / f"train_ae{part}.json").read_text()) for part in ("_details", "")
+    )
     codes = {"codes_used", "perplexity"} if kind == "vq" else set()
     assert {"l1", "ssim", "exact", "sharpness"} | codes <= set(report)
     assert report["perceptual"] == network
@@ -293,5 +384,7 @@ def test_the_stage_writes_what_it_measured(tmp_path, monkeypatch, capsys, kind, 
     said = capsys.readouterr().out
     assert ("latent_dim does not apply" in said) == (kind == "vq")
     assert network in said
-    assert (tmp_path / "models" / "blockfall" / "perceptual.safetensors").is_file() == (network != "vgg16")
+    assert (tmp_path / "models" / "blockfall" / "perceptual.safetensors").is_file() == (
+        network != "vgg16"
+    )
     assert list((tmp_path / "checkpoints").rglob("*.safetensors")) == []

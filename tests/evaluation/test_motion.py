@@ -1,4 +1,6 @@
-"""Measures of a dream's life: does it go on, do its futures part, and what does a Gaussian believe?"""
+"""Measures of a dream's life: does it go on, do its futures part, and what does a Gaussian
+believe?
+"""
 
 import json
 from types import SimpleNamespace
@@ -11,7 +13,15 @@ from toys.synthetic import BUTTONS, GOLDEN, make_random_world, make_spec, make_s
 
 from dreamcart.data.processed import Split
 from dreamcart.dynamics.base import History
-from dreamcart.evaluation.diversity import HORIZONS, SAMPLES, STARTS, choose_moments, diversity, pairwise, rows_of
+from dreamcart.evaluation.diversity import (
+    HORIZONS,
+    SAMPLES,
+    STARTS,
+    choose_moments,
+    diversity,
+    pairwise,
+    rows_of,
+)
 from dreamcart.evaluation.motion import SPAN, Motion, change
 from dreamcart.world.model import load_world
 
@@ -28,7 +38,9 @@ def test_change_is_a_mean_l1():
 
 
 def roll(motion: Motion, test: Split, at: np.ndarray, show) -> dict:
-    """The report after a rollout from the records `at` whose frames `show` gives for records and step."""
+    """The report after a rollout from the records `at` whose frames `show` gives for records and
+    step.
+    """
     motion.begin(at)
     before = None
     for step in range(1, max(motion.horizons) + 1):
@@ -39,14 +51,25 @@ def roll(motion: Motion, test: Split, at: np.ndarray, show) -> dict:
 
 
 def test_a_perfect_dream_moves_as_the_game():
-    """Real against itself: a ratio of one at every horizon, and the real rate computed here by hand."""
+    """Real against itself: a ratio of one at every horizon, and the real rate computed here by
+    hand.
+    """
     test = walk([60, 60])
     at = np.array([3, 70])
-    report = roll(Motion(test, [1, 10, 30, 400]), test, at, lambda at, step: test.frames[test.index["frame"][at + step]])
+    report = roll(
+        Motion(test, [1, 10, 30, 400]),
+        test,
+        at,
+        lambda at, step: test.frames[test.index["frame"][at + step]],
+    )
     assert list(report) == ["10", "30"]
     steps = np.arange(30 - SPAN, 30)
-    frames = [test.frames[test.index["frame"][at[:, None] + steps + k]].astype(float) for k in (0, 1)]
-    assert report["30"]["real"] == pytest.approx(np.abs(frames[1] - frames[0]).mean() / 255, abs=1e-6)
+    frames = [
+        test.frames[test.index["frame"][at[:, None] + steps + k]].astype(float) for k in (0, 1)
+    ]
+    assert report["30"]["real"] == pytest.approx(
+        np.abs(frames[1] - frames[0]).mean() / 255, abs=1e-6
+    )
     assert report["30"]["real"] > 0
     assert report["30"]["ratio"] == report["10"]["ratio"] == 1
 
@@ -55,7 +78,12 @@ def test_a_still_dream_is_found_out():
     """Collapse is a ratio of nothing from the horizon on at which the dream stands still."""
     test = walk([60, 60])
     at = np.array([3, 70])
-    report = roll(Motion(test, [10, 30]), test, at, lambda at, step: test.frames[test.index["frame"][at + min(step, 15)]])
+    report = roll(
+        Motion(test, [10, 30]),
+        test,
+        at,
+        lambda at, step: test.frames[test.index["frame"][at + min(step, 15)]],
+    )
     assert report["10"]["ratio"] == 1
     assert report["30"] == {"real": report["30"]["real"], "dream": 0, "ratio": 0}
 
@@ -64,7 +92,12 @@ def test_a_game_that_stands_still_has_no_ratio():
     """Nothing to compare with is null in JSON, and no division by zero."""
     test = walk([40])
     test.index["frame"][:] = 2
-    report = roll(Motion(test, [10]), test, np.array([3]), lambda at, step: np.full((1, SIZE, SIZE, 1), step, np.uint8))
+    report = roll(
+        Motion(test, [10]),
+        test,
+        np.array([3]),
+        lambda at, step: np.full((1, SIZE, SIZE, 1), step, np.uint8),
+    )
     assert report["10"]["ratio"] is None
     assert report["10"]["dream"] == pytest.approx(1 / 255, abs=1e-6)
     json.dumps(report, allow_nan=False)
@@ -79,7 +112,10 @@ def test_pairs_are_all_pairs():
 
 def test_states_are_repeated_row_by_row():
     """Ten samples of the first moment come before those of the second."""
-    state = rows_of(History(torch.arange(2.0).view(2, 1, 1), torch.zeros(2, 3, 8)), torch.tensor([0, 0, 0, 1, 1, 1]))
+    state = rows_of(
+        History(torch.arange(2.0).view(2, 1, 1), torch.zeros(2, 3, 8)),
+        torch.tensor([0, 0, 0, 1, 1, 1]),
+    )
     assert state.latents.flatten().tolist() == [0, 0, 0, 1, 1, 1]
     assert state.actions.shape == (6, 3, 8)
 
@@ -91,7 +127,10 @@ class Coin(World):
         super().__init__(perfect=True)
         self.fair = fair
         self.dynamics = SimpleNamespace(
-            history_frames=2, history_actions=3, random=True, diagnose=lambda state, action: {"kl": 2.0}
+            history_frames=2,
+            history_actions=3,
+            random=True,
+            diagnose=lambda state, action: {"kl": 2.0},
         )
 
     def begin(self, latents, actions, real=None):
@@ -109,7 +148,12 @@ def test_diversity_is_none_where_nothing_is_drawn():
     """Ten dreams of a game without chance are one dream."""
     report = diversity(Coin(fair=False), walk([60, 60]), 0)
     assert set(report["pairwise_l1"].values()) == {0.0}
-    assert (report["parted"], report["moments"], report["samples"], report["kl"]) == (0, STARTS, SAMPLES, 2.0)
+    assert (report["parted"], report["moments"], report["samples"], report["kl"]) == (
+        0,
+        STARTS,
+        SAMPLES,
+        2.0,
+    )
 
 
 def test_diversity_shows_where_futures_part():
@@ -128,7 +172,10 @@ def test_a_flicker_has_not_parted():
     class Unsteady(Coin):
         def step(self, state, action, temperature=0.0, generator=None):
             frames, moved = super().step(state, action, temperature, generator)
-            return frames // 2 + np.arange(len(frames), dtype=np.uint8)[:, None, None, None] % 20, moved
+            return (
+                frames // 2 + np.arange(len(frames), dtype=np.uint8)[:, None, None, None] % 20,
+                moved,
+            )
 
     report = diversity(Unsteady(fair=False), walk([60, 60]), 0)
     assert report["pairwise_l1"]["20"] > 0
@@ -136,7 +183,9 @@ def test_a_flicker_has_not_parted():
 
 
 def test_moments_lie_before_the_games_draws():
-    """Where the game tells when it draws, that is where dreams of it should part; all end within their episode."""
+    """Where the game tells when it draws, that is where dreams of it should part; all end within
+    their episode.
+    """
     test = make_split([60, 60, 5])
     draws = np.zeros(125, bool)
     draws[50] = True
@@ -144,14 +193,18 @@ def test_moments_lie_before_the_games_draws():
     assert len(moments) == 10  # all that there are, of at most STARTS
     assert ((moments < 50) & (moments + HORIZONS[-1] >= 50)).all()
     everywhere = choose_moments(test, None, 0)
-    assert (test.index["episode"][everywhere] == test.index["episode"][everywhere + HORIZONS[-1]]).all()
+    assert (
+        test.index["episode"][everywhere] == test.index["episode"][everywhere + HORIZONS[-1]]
+    ).all()
     assert len(choose_moments(make_split([5]), None, 0)) == 0
     assert diversity(Coin(fair=True), walk([5]), 0) == {}
 
 
 @pytest.mark.parametrize("kind", ["tokens", "transformer", "gaussian", "flow", "mlp"])
 def test_real_models_are_measured(tmp_path, kind):
-    """Every kind of state can be dreamed on from tenfold; a model of one future has no spread, a Gaussian a bounded KL."""
+    """Every kind of state can be dreamed on from tenfold; a model of one future has no spread, a
+    Gaussian a bounded KL.
+    """
     folder = GOLDEN / "world_v1" if kind == "mlp" else make_random_world(tmp_path, kind)
     world = load_world(folder, CPU)
     test = make_split([30, 30], world.shape)

@@ -13,19 +13,31 @@ from toys.synthetic import make_rows, make_spec, make_split
 from dreamcart.core.paths import ROOT
 from dreamcart.data.preprocess import EdgeCases
 from dreamcart.evaluation import pictures
-from dreamcart.evaluation.pictures import before_after_picture, comparison_frames, filmstrip_picture, pairs_picture, save_gif
+from dreamcart.evaluation.pictures import (
+    before_after_picture,
+    comparison_frames,
+    filmstrip_picture,
+    pairs_picture,
+    save_gif,
+)
 
 
 @pytest.fixture
 def grid(monkeypatch):
     """What `_grid` was asked to draw."""
     seen = SimpleNamespace()
-    monkeypatch.setattr(pictures, "_grid", lambda rows, labels, names, path: vars(seen).update(rows=rows, names=names))
+    monkeypatch.setattr(
+        pictures,
+        "_grid",
+        lambda rows, labels, names, path: vars(seen).update(rows=rows, names=names),
+    )
     return seen
 
 
 def test_pairs_are_frames_their_buttons_and_the_frames_after(grid, tmp_path):
-    """Ten random transitions, each of which changes the picture, under the buttons that were held for it."""
+    """Ten random transitions, each of which changes the picture, under the buttons that were held
+    for it.
+    """
     split = make_split([40, 30])
     pairs_picture(split, 0, tmp_path / "pairs.png")
     now, after, difference = grid.rows
@@ -33,8 +45,15 @@ def test_pairs_are_frames_their_buttons_and_the_frames_after(grid, tmp_path):
     index = split.index
     known = {}
     for i in split.transitions:
-        names = "+".join(b for b, on in zip(split.spec.buttons, index["action"][i], strict=True) if on) or "no button"
-        known[split.frames[index["frame"][i]].tobytes(), names, split.frames[index["frame"][i + 1]].tobytes()] = True
+        names = (
+            "+".join(b for b, on in zip(split.spec.buttons, index["action"][i], strict=True) if on)
+            or "no button"
+        )
+        known[
+            split.frames[index["frame"][i]].tobytes(),
+            names,
+            split.frames[index["frame"][i + 1]].tobytes(),
+        ] = True
     for one, name, other, change in zip(now, grid.names, after, difference, strict=True):
         assert (one.tobytes(), name, other.tobytes()) in known
         assert (one != other).any()
@@ -59,7 +78,9 @@ def test_an_animation_shows_real_dream_and_difference_side_by_side():
 
 
 def test_every_pixel_of_a_reconstruction_is_in_the_picture(tmp_path):
-    """Blur must be seen, and a digit's strokes are a pixel wide: no row or column of pixels may be left out."""
+    """Blur must be seen, and a digit's strokes are a pixel wide: no row or column of pixels may be
+    left out.
+    """
     frames = np.zeros((3, 60, 200, 3), np.uint8)
     decoded = frames.copy()
     decoded[:, :, 5::10] = 255  # twenty lines of one pixel
@@ -68,7 +89,8 @@ def test_every_pixel_of_a_reconstruction_is_in_the_picture(tmp_path):
     lower = picture[int(0.75 * len(picture))]  # a row of pixels through the decoded frames
     upper = picture[int(0.35 * len(picture))]
     middle = lower[10:-10]
-    bright = np.flatnonzero((middle > 128) & (np.roll(middle, 1) <= 128))  # lines and the gaps between the frames
+    # lines and the gaps between the frames
+    bright = np.flatnonzero((middle > 128) & (np.roll(middle, 1) <= 128))
     gaps = np.flatnonzero((upper[10:-10] > 128) & (np.roll(upper[10:-10], 1) <= 128))
     assert len(bright) - len(gaps) == 60
 
@@ -91,21 +113,30 @@ def test_edge_cases_are_the_first_frames_that_show_them():
     cases = EdgeCases(spec)
     for number, first in enumerate((0, 40)):
         board = [0] * (9 - number) + [1] * (1 + number)
-        rows = [row | {"infos": json.dumps({"x": row["step"] + 2 * number, "board": board})} for row in make_rows(number, 6)]
+        rows = [
+            row | {"infos": json.dumps({"x": row["step"] + 2 * number, "board": board})}
+            for row in make_rows(number, 6)
+        ]
         cases.look(rows, list(range(first, first + 6)))
     assert cases.rows == {"third": 3, "fullest": 40}
 
 
 def test_every_pixel_of_a_filmstrip_is_in_the_picture(tmp_path):
-    """As of a reconstruction: lines of a pixel, one after another in the dream, none in the real frames."""
+    """As of a reconstruction: lines of a pixel, one after another in the dream, none in the real
+    frames.
+    """
     real = np.zeros((4, 60, 200, 3), np.uint8)
     dream = real.copy()
     dream[:, :, 5::10] = 255
     filmstrip_picture(real, dream, [1, 5, 10, 30], tmp_path / "strip.png")
     picture = np.asarray(Image.open(tmp_path / "strip.png").convert("L")).astype(int)
-    across = picture[(picture < 100).sum(1) > 0.4 * picture.shape[1]]  # rows of pixels through the frames
+    # rows of pixels through the frames
+    across = picture[(picture < 100).sum(1) > 0.4 * picture.shape[1]]
     rises = ((across[:, 1:] > 128) & (across[:, :-1] <= 128)).sum(1)
-    real_rows, dream_rows = np.median(rises[: len(rises) // 3]), np.median(rises[len(rises) // 3 : -len(rises) // 3])
+    real_rows, dream_rows = (
+        np.median(rises[: len(rises) // 3]),
+        np.median(rises[len(rises) // 3 : -len(rises) // 3]),
+    )
     assert dream_rows - real_rows == 4 * 20
 
 
@@ -115,7 +146,8 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from dreamcart.core.errors import run_stage
-from dreamcart.evaluation.pictures import curve_picture, filmstrip_picture, save_gif, save_png, tiles_picture
+from dreamcart.evaluation.pictures import curve_picture, filmstrip_picture
+from dreamcart.evaluation.pictures import save_gif, save_png, tiles_picture
 from dreamcart.lab.results import save_picture
 frames = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
 place = Path(sys.argv[1])
@@ -143,7 +175,9 @@ for write in (
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
 def test_a_picture_that_cannot_be_written_leaves_nothing_and_one_sentence(tmp_path):
     """Pillow would leave half a file, and say a number of its own in place of the reason."""
-    done = subprocess.run([sys.executable, "-c", NO_ROOM, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", NO_ROOM, str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     names = ["deep/a.gif", "b.png", "c.png", "d.png", "e.png", "f.png", "there.png"]
     for line, name in zip(done.stderr.splitlines(), names, strict=True):

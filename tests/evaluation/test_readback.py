@@ -1,4 +1,6 @@
-"""Blockfall's screens read back: equal to RAM on real play, legal on real play, and every kind of fault found."""
+"""Blockfall's screens read back: equal to RAM on real play, legal on real play, and every kind of
+fault found.
+"""
 
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -59,7 +61,10 @@ def plays() -> Iterator[dict[tuple[str, ...], SimpleNamespace]]:
 
 
 def equal(read: Read, truth: Read) -> bool:
-    return all(np.array_equal(value, truth[key]) if key == "board" else value == truth[key] for key, value in read.items())
+    return all(
+        np.array_equal(value, truth[key]) if key == "board" else value == truth[key]
+        for key, value in read.items()
+    )
 
 
 # ---- reading ----------------------------------------------------------------
@@ -85,7 +90,9 @@ def test_a_soft_picture_reads_the_same(plays: dict) -> None:
     """A decoder shimmers, and may even get a pixel of a cell wrong."""
     recorded, rng = plays[PLAYS[1]], np.random.default_rng(0)
     for step in range(0, STEPS, 10):
-        soft = np.clip(recorded.frames[step] + rng.normal(0, 15, (224, 240, 3)), 0, 255).astype(np.uint8)
+        soft = np.clip(recorded.frames[step] + rng.normal(0, 15, (224, 240, 3)), 0, 255).astype(
+            np.uint8
+        )
         assert equal(READER.read(soft), recorded.reads[step])
         dotted = recorded.frames[step].copy()
         dotted[44::8, 28::8] = 255 - dotted[44::8, 28::8]
@@ -99,14 +106,18 @@ def test_what_is_no_screen_is_none() -> None:
         assert (read["scene"], read["board"], read["static_ok"]) == (None, None, False)
 
 
-@pytest.mark.parametrize(("shape", "kind"), [((224, 256, 3), np.uint8), ((224, 240, 3), np.float32)])
+@pytest.mark.parametrize(
+    ("shape", "kind"), [((224, 256, 3), np.uint8), ((224, 240, 3), np.float32)]
+)
 def test_another_shape_is_refused(shape: tuple, kind: type) -> None:
     with pytest.raises(ValueError, match="224, 240, 3"):
         READER.read(np.zeros(shape, kind))
 
 
 def test_the_playfield_is_the_well() -> None:
-    """Of the right size, and where the reader reads the board: a picture of it alone changes no other read."""
+    """Of the right size, and where the reader reads the board: a picture of it alone changes no
+    other read.
+    """
     rows, columns = READER.field
     assert (rows.stop - rows.start, columns.stop - columns.start) == (160, 80)
     console_shows = np.zeros((224, 240, 3), np.uint8)
@@ -137,12 +148,17 @@ def test_real_play_is_legal_and_its_events_are_those_of_ram(plays: dict, play: t
         expected = {
             "spawn": spawn,
             # without full rows a lock is seen as late as the next piece
-            "lock": clear or (before["scene"] == 1 and (spawn or over) and not cleared(recorded, step)),
+            "lock": (
+                clear or (before["scene"] == 1 and (spawn or over) and not cleared(recorded, step))
+            ),
             "clear": clear,
             "game_over": over,
             "shift_left": falls and before["piece_x"] > now["piece_x"],
             "shift_right": falls and before["piece_x"] < now["piece_x"],
-            **{name: falls and name == turned(before, now) for name in ("rotate", "rotate_left", "rotate_right")},
+            **{
+                name: falls and name == turned(before, now)
+                for name in ("rotate", "rotate_left", "rotate_right")
+            },
         }
         assert judged.events[step] == {name for name, happens in expected.items() if happens}, step
 
@@ -210,7 +226,9 @@ def drop_piece(frame: np.ndarray, piece: list) -> None:
 
 
 def shift_row(frame: np.ndarray, piece: list) -> None:
-    frame[40 + 8 * 19 : 48 + 8 * 19, 24:104] = np.roll(frame[40 + 8 * 19 : 48 + 8 * 19, 24:104], 8, axis=1)
+    frame[40 + 8 * 19 : 48 + 8 * 19, 24:104] = np.roll(
+        frame[40 + 8 * 19 : 48 + 8 * 19, 24:104], 8, axis=1
+    )
 
 
 def lose_row(frame: np.ndarray, piece: list) -> None:
@@ -284,11 +302,16 @@ def falling(plays: dict) -> tuple[SimpleNamespace, int]:
     raise AssertionError("no such step")
 
 
-@pytest.mark.parametrize(("corrupt", "reason"), CORRUPT, ids=[corrupt.__name__ for corrupt, _ in CORRUPT])
+@pytest.mark.parametrize(
+    ("corrupt", "reason"), CORRUPT, ids=[corrupt.__name__ for corrupt, _ in CORRUPT]
+)
 def test_a_fault_is_found_and_counted_once(falling: tuple, corrupt: Callable, reason: str) -> None:
     recorded, step = falling
     frame = recorded.frames[step].copy()
-    corrupt(frame, [(cells % 10, cells // 10) for cells in READER.truth(recorded.variables[step])["piece"]])
+    corrupt(
+        frame,
+        [(cells % 10, cells // 10) for cells in READER.truth(recorded.variables[step])["piece"]],
+    )
     reads = [*recorded.reads[:step], READER.read(frame), *recorded.reads[step + 1 :]]
     reasons = judge(READER, reads).reasons
     assert {number: why for number, why in enumerate(reasons) if why} == {step: (reason,)}
@@ -333,19 +356,25 @@ def test_clears_are_checked(plays: dict) -> None:
     assert "board" in why(show, read)
     wrong = recorded.reads[show]["board"].copy()
     wrong[rows[0] - 1] = 8
-    assert why(show, changed(recorded.reads[show], board=wrong, clearing=[rows[0] - 1, *rows])) == ("board",)
+    assert why(show, changed(recorded.reads[show], board=wrong, clearing=[rows[0] - 1, *rows])) == (
+        "board",
+    )
 
 
 def test_locks_are_checked(plays: dict) -> None:
     recorded = plays[PLAYS[0]]
-    spawn = next(i for i, events in enumerate(judge(READER, recorded.reads).events) if "lock" in events)
+    spawn = next(
+        i for i, events in enumerate(judge(READER, recorded.reads).events) if "lock" in events
+    )
     read, before = recorded.reads[spawn], READER.truth(recorded.variables[spawn - 5])
     locked = before["locked"].ravel()
     piece = np.flatnonzero(READER.truth(recorded.variables[spawn])["locked"].ravel() != locked)
     assert piece.min() > 100  # else there is no room above
 
     def why(board: np.ndarray, **values: Any) -> tuple[str, ...]:
-        return judge(READER, [*recorded.reads[:spawn], changed(read, board=board.reshape(20, 10), **values)]).reasons[-1]
+        return judge(
+            READER, [*recorded.reads[:spawn], changed(read, board=board.reshape(20, 10), **values)]
+        ).reasons[-1]
 
     flat = read["board"].ravel()
     higher = flat.copy()
@@ -383,17 +412,37 @@ def test_events_match_within_the_tolerance() -> None:
 
 def test_summary_rates_each_event_and_all() -> None:
     one = {"shift": {"real": 4, "dream": 2, "matched": 2}}
-    two = {"shift": {"real": 0, "dream": 2, "matched": 0}, "lock": {"real": 1, "dream": 0, "matched": 0}}
+    two = {
+        "shift": {"real": 0, "dream": 2, "matched": 0},
+        "lock": {"real": 1, "dream": 0, "matched": 0},
+    }
     table = summarise([one, two])
-    assert table["shift"] == {"real": 4, "dream": 4, "matched": 2, "recall": 0.5, "precision": 0.5, "f1": 0.5}
-    assert table["lock"] == {"real": 1, "dream": 0, "matched": 0, "recall": 0.0, "precision": None, "f1": 0.0}
+    assert table["shift"] == {
+        "real": 4,
+        "dream": 4,
+        "matched": 2,
+        "recall": 0.5,
+        "precision": 0.5,
+        "f1": 0.5,
+    }
+    assert table["lock"] == {
+        "real": 1,
+        "dream": 0,
+        "matched": 0,
+        "recall": 0.0,
+        "precision": None,
+        "f1": 0.0,
+    }
     assert list(table)[-1] == "all"
     assert table["all"]["real"] == 5
     assert summarise([]) == {}
 
 
 def test_legality_counts_screens_and_reasons() -> None:
-    judged = [SimpleNamespace(reasons=[(), ("digit",), ("digit", "next"), ()]), SimpleNamespace(reasons=[()] * 6)]
+    judged = [
+        SimpleNamespace(reasons=[(), ("digit",), ("digit", "next"), ()]),
+        SimpleNamespace(reasons=[()] * 6),
+    ]
     assert legality(judged) == {
         "steps": 10,
         "illegal": 2,
@@ -417,7 +466,9 @@ def test_rollout_scores(plays: dict, falling: tuple) -> None:
     assert perfect["states"]["1"]["piece"] == 1.0
     assert perfect["events"]["all"]["f1"] == 1.0
     assert perfect["legality"]["illegal"] == 0
-    still = score_rollout(READER, context, real, np.repeat(context[-1:], 30, axis=0), [30], variables)
+    still = score_rollout(
+        READER, context, real, np.repeat(context[-1:], 30, axis=0), [30], variables
+    )
     assert still["states"]["30"]["board_cells"] < 1
     assert still["events"]["all"]["recall"] == 0.0
     assert still["legality"]["reasons"] == {"frozen": 1}
@@ -425,7 +476,11 @@ def test_rollout_scores(plays: dict, falling: tuple) -> None:
 
 def test_state_scores_see_single_faults(falling: tuple) -> None:
     recorded, step = falling
-    frame, read, variables = recorded.frames[step].copy(), recorded.reads[step], [{1: recorded.variables[step]}]
+    frame, read, variables = (
+        recorded.frames[step].copy(),
+        recorded.reads[step],
+        [{1: recorded.variables[step]}],
+    )
     piece = READER.truth(recorded.variables[step])["piece"]
     erase_one(frame, [(cells % 10, cells // 10) for cells in piece])
     blank_next(frame, [])
@@ -439,4 +494,9 @@ def test_state_scores_see_single_faults(falling: tuple) -> None:
     locked_alone = state_scores(READER, [{1: read}], [{1: shifted}], [1], variables)["1"]
     assert locked_alone["board_cells"] < 1
     assert state_scores(READER, [{1: changed(read, scene="title")}], dream, [1])["1"]["count"] == 0
-    assert state_scores(READER, [{1: read}], [{1: READER.read(np.zeros_like(frame))}], [1], variables)["1"]["board_cells"] == 0.0
+    assert (
+        state_scores(READER, [{1: read}], [{1: READER.read(np.zeros_like(frame))}], [1], variables)[
+            "1"
+        ]["board_cells"]
+        == 0.0
+    )

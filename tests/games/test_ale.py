@@ -1,4 +1,6 @@
-"""Atari games: the same every time, the buttons do what they say, and the bots meet points and losses."""
+"""Atari games: the same every time, the buttons do what they say, and the bots meet points and
+losses.
+"""
 
 import dataclasses
 import itertools
@@ -41,21 +43,30 @@ def hold(emulator, *pressed, steps=1):
 
 
 def play(emulator, steps, seed=0, policy="bot"):
-    """Scripted play from the present state: yields frame, reward, end and variables of every step."""
+    """Scripted play from the present state: yields frame, reward, end and variables of every
+    step.
+    """
     script, rng = make_policy(policy, emulator.spec), np.random.default_rng(seed)
     for _ in range(steps):
-        frame, reward, ended, _ = emulator.step(emulator.spec.vector(script.act(emulator.variables(), rng)))
+        frame, reward, ended, _ = emulator.step(
+            emulator.spec.vector(script.act(emulator.variables(), rng))
+        )
         yield frame, reward, ended, emulator.variables()
 
 
 def history(emulator, steps, seed=0, policy="bot"):
     """The same as comparable values, pictures included."""
-    return [(frame.tobytes(), reward, ended, after) for frame, reward, ended, after in play(emulator, steps, seed, policy)]
+    return [
+        (frame.tobytes(), reward, ended, after)
+        for frame, reward, ended, after in play(emulator, steps, seed, policy)
+    ]
 
 
 @pytest.mark.parametrize("game", ["ALE/Assault-v5", "ALE/Seaquest-v5", "ALE/Kaboom-v5"])
 def test_nothing_of_the_last_game_is_left(game):
-    """Some games keep memory through ALE's own reset: an episode would depend on those that a process played before."""
+    """Some games keep memory through ALE's own reset: an episode would depend on those that a
+    process played before.
+    """
     spec = load_game(game)
     used, fresh = open_emulator(spec), open_emulator(spec)
     history(used, 200, seed=1, policy="held")
@@ -86,7 +97,9 @@ def test_seeds_tell_games_apart(machines, name):
 
 @pytest.mark.parametrize("name", GAMES)
 def test_a_saved_state_goes_on_as_before(machines, name):
-    """Controllability asks the same machine twice, from the same moment, score and picture included."""
+    """Controllability asks the same machine twice, from the same moment, score and picture
+    included.
+    """
     emulator, other = machines[name], open_emulator(SPECS[name])
     emulator.reset("Start", 1)
     list(play(emulator, 300))
@@ -117,7 +130,9 @@ def test_a_saved_state_goes_on_as_before(machines, name):
     ],
 )
 def test_a_button_does_its_thing(machines, name, pressed, variable, sign):
-    """Pong's stick moves the paddle up and down, Breakout's to the sides, FIRE serves, and opposites cancel."""
+    """Pong's stick moves the paddle up and down, Breakout's to the sides, FIRE serves, and
+    opposites cancel.
+    """
     emulator = machines[name]
     emulator.reset("Start", 28)
     before = hold(emulator, steps=5)
@@ -125,7 +140,9 @@ def test_a_button_does_its_thing(machines, name, pressed, variable, sign):
 
 
 def test_fire_smashes_in_pong(machines):
-    """FIRE at the paddle sends the ball back at twice the speed; what else would the button be for?"""
+    """FIRE at the paddle sends the ball back at twice the speed; what else would the button
+    be for?
+    """
     emulator = machines["pong"]
 
     def follow(*fire, steps=1):
@@ -147,17 +164,27 @@ def test_fire_smashes_in_pong(machines):
 
 def test_the_stick_has_all_of_its_18_positions():
     """Every set of pressed buttons is one of ALE's actions."""
-    emulator = open_emulator(dataclasses.replace(SPECS["pong"], buttons=["FIRE", "UP", "RIGHT", "LEFT", "DOWN"]))
-    sets = [set(chosen) for count in range(6) for chosen in itertools.combinations(emulator.spec.buttons, count)]
+    emulator = open_emulator(
+        dataclasses.replace(SPECS["pong"], buttons=["FIRE", "UP", "RIGHT", "LEFT", "DOWN"])
+    )
+    sets = [
+        set(chosen)
+        for count in range(6)
+        for chosen in itertools.combinations(emulator.spec.buttons, count)
+    ]
     assert {emulator._stick(pressed).value for pressed in sets} == set(range(18))
     assert emulator._stick({"LEFT", "FIRE", "DOWN"}).name == "DOWNLEFTFIRE"
     assert emulator._stick({"UP", "DOWN", "LEFT", "RIGHT", "FIRE"}).name == "FIRE"
 
 
 @pytest.mark.parametrize("full", [False, True])
-@pytest.mark.parametrize(("env", "wait"), [("ALE/Assault-v5", 0), ("ALE/MsPacman-v5", 150), ("ALE/DoubleDunk-v5", 0)])
+@pytest.mark.parametrize(
+    ("env", "wait"), [("ALE/Assault-v5", 0), ("ALE/MsPacman-v5", 150), ("ALE/DoubleDunk-v5", 0)]
+)
 def test_gymnasiums_actions_are_held_buttons_and_back(env, wait, full):
-    """Each action of the minimal and of the full set: its number → buttons → the same action, and the same screen."""
+    """Each action of the minimal and of the full set: its number → buttons → the same action, and
+    the same screen.
+    """
     gymnasium = pytest.importorskip("gymnasium")
     import ale_py
 
@@ -166,7 +193,11 @@ def test_gymnasiums_actions_are_held_buttons_and_back(env, wait, full):
     if full:
         spec = dataclasses.replace(spec, buttons=list(JOYSTICK))
     emulator = open_emulator(spec)
-    options = {"frameskip": spec.frame_skip, "repeat_action_probability": 0.0, "full_action_space": full}
+    options = {
+        "frameskip": spec.frame_skip,
+        "repeat_action_probability": 0.0,
+        "full_action_space": full,
+    }
     theirs = gymnasium.make(env, **options).unwrapped
     emulator.reset("Start", 0)
     hold(emulator, steps=wait)  # Ms. Pac-Man has a tune before anything moves
@@ -215,7 +246,9 @@ def test_variables_say_where_the_ball_is_on_the_screen(machines, name, colour, d
     for frame, _, _, now in play(emulator, 300):
         y, x = now["ball_y"] + down, now["ball_x"] - 49
         if now["ball_y"] and 110 < y < 180 and 22 < x < 136:  # between walls, bricks and paddles
-            np.testing.assert_array_equal((frame[y, x - 1 : x + 3] == colour).all(-1), [False, True, True, False])
+            np.testing.assert_array_equal(
+                (frame[y, x - 1 : x + 3] == colour).all(-1), [False, True, True, False]
+            )
             seen += 1
     assert seen > 30
 
@@ -235,7 +268,9 @@ def test_the_score_is_the_sum_of_rewards(machines, name):
 
 
 def test_an_episode_ends_with_its_game():
-    """With the last ball Breakout is over: it stands still, or begins anew where the spec says `continuing`."""
+    """With the last ball Breakout is over: it stands still, or begins anew where the spec says
+    `continuing`.
+    """
     emulator = open_emulator(SPECS["breakout"])
     endless = open_emulator(dataclasses.replace(SPECS["breakout"], continuing=True))
     for machine in (emulator, endless):
@@ -257,7 +292,9 @@ def test_frames_are_the_whole_screen_less_the_crop(machines):
     whole = machines["pong"].reset("Start", 0)
     assert (whole.shape, whole.dtype) == ((210, 160, 3), np.uint8)
     assert len(np.unique(whole.reshape(-1, 3), axis=0)) == 5
-    cropped = open_emulator(dataclasses.replace(SPECS["pong"], crop=[34, 16, 8, 0])).reset("Start", 0)
+    cropped = open_emulator(dataclasses.replace(SPECS["pong"], crop=[34, 16, 8, 0])).reset(
+        "Start", 0
+    )
     np.testing.assert_array_equal(cropped, whole[34:194, 8:])
 
 
@@ -265,9 +302,19 @@ def test_frames_are_the_whole_screen_less_the_crop(machines):
 
 
 def test_a_recording_replays_in_the_emulator(machines, tmp_path):
-    """What stands in the shards is what the machine does: pictures, rewards and variables, by seed and buttons."""
+    """What stands in the shards is what the machine does: pictures, rewards and variables, by seed
+    and buttons.
+    """
     spec, emulator = SPECS["breakout"], machines["breakout"]
-    config = CollectConfig(source="emulator", revision="", frames=90, episode_steps=30, test_episodes=1, test_steps=30, workers=1)
+    config = CollectConfig(
+        source="emulator",
+        revision="",
+        frames=90,
+        episode_steps=30,
+        test_episodes=1,
+        test_steps=30,
+        workers=1,
+    )
     report = record(spec, config, 7, tmp_path / "play", tmp_path / "test")
     assert (report["play"]["frames"], report["test"]["frames"]) == (90, 30)
     assert dataset_spec(tmp_path / "play") == spec

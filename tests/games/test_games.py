@@ -1,4 +1,6 @@
-"""Games by name: with a folder or without, what is here and what is not, and importing ROMs that one owns."""
+"""Games by name: with a folder or without, what is here and what is not, and importing ROMs that
+one owns.
+"""
 
 import hashlib
 import importlib.util
@@ -17,7 +19,15 @@ from dreamcart.core import paths
 from dreamcart.core.errors import UserError
 from dreamcart.core.paths import ROOT, Paths
 from dreamcart.data.scripts import make_policy
-from dreamcart.games.catalog import PLATFORMS, game_contents, game_files, game_module, game_names, load_game, near_names
+from dreamcart.games.catalog import (
+    PLATFORMS,
+    game_contents,
+    game_files,
+    game_module,
+    game_names,
+    load_game,
+    near_names,
+)
 from dreamcart.games.emulator import open_emulator
 from dreamcart.games.keys import key_map
 from dreamcart.games.retro import has_rom
@@ -60,14 +70,32 @@ def own_games(tmp_path, monkeypatch):
     [
         ("ALE/Assault-v5", "Assault", ["FIRE", "UP", "RIGHT", "LEFT"], 30),
         ("ALE/TicTacToe3D-v5", "Tic Tac Toe 3D", ["FIRE", "UP", "RIGHT", "LEFT", "DOWN"], 30),
-        ("Airstriker-Genesis-v0", "Airstriker (Genesis)", [*"BA", "START", "UP", "DOWN", "LEFT", "RIGHT", *"CYXZ"], 30),
-        ("SuperMarioBros3-Nes-v0", "Super Mario Bros 3 (Nes)", ["B", "SELECT", "START", "UP", "DOWN", "LEFT", "RIGHT", "A"], 30),
+        (
+            "Airstriker-Genesis-v0",
+            "Airstriker (Genesis)",
+            [*"BA", "START", "UP", "DOWN", "LEFT", "RIGHT", *"CYXZ"],
+            30,
+        ),
+        (
+            "SuperMarioBros3-Nes-v0",
+            "Super Mario Bros 3 (Nes)",
+            ["B", "SELECT", "START", "UP", "DOWN", "LEFT", "RIGHT", "A"],
+            30,
+        ),
     ],
 )
 def test_an_environment_needs_no_folder(name, title, buttons, rate):
-    """What Gymnasium calls a game is a `game`: everything the pipeline asks for comes from the environment."""
+    """What Gymnasium calls a game is a `game`: everything the pipeline asks for comes from the
+    environment.
+    """
     spec = load_game(name)
-    assert (spec.name, spec.env, spec.title, spec.buttons, spec.step_rate) == (name, name, title, buttons, rate)
+    assert (spec.name, spec.env, spec.title, spec.buttons, spec.step_rate) == (
+        name,
+        name,
+        title,
+        buttons,
+        rate,
+    )
     assert game_files(name) == []
     assert game_contents(name) == {}
     assert game_module(name, "bot.py") is None
@@ -77,7 +105,9 @@ def test_an_environment_needs_no_folder(name, title, buttons, rate):
 
 
 def test_every_game_known_here_describes_itself():
-    """All pads of all consoles: buttons without a gap, and a key for each, which the window itself does not use."""
+    """All pads of all consoles: buttons without a gap, and a key for each, which the window itself
+    does not use.
+    """
     pygame.display.init()
     for name in PLATFORMS["retro"].environments():
         spec = load_game_fast(name)
@@ -102,7 +132,8 @@ def check_keys(keys: dict[str, str]) -> None:
     ("buttons", "keys"),
     [
         (["MOVE_LEFT", "MOVE_RIGHT", "ATTACK"], ["left", "right", "left ctrl"]),
-        (["MOVE_LEFT", "TURN_LEFT"], ["a", "left"]),  # the arrow goes to the button that has no other wish
+        # the arrow goes to the button that has no other wish
+        (["MOVE_LEFT", "TURN_LEFT"], ["a", "left"]),
         (["R", "P", "G"], ["w", "q", "e"]),  # r, p and g belong to the window
         (["FIRE", "BUTTON"], ["space", "q"]),
     ],
@@ -145,7 +176,9 @@ def test_a_name_like_none_is_refused(name):
     assert_sentence(caught.value)
 
 
-@pytest.mark.parametrize("name", ["../x", "/x", "x/", "a//b", "a/../b", "a b", ".hidden", "a\\b", "vizdoom:basic", ""])
+@pytest.mark.parametrize(
+    "name", ["../x", "/x", "x/", "a//b", "a/../b", "a b", ".hidden", "a\\b", "vizdoom:basic", ""]
+)
 def test_names_that_lead_elsewhere_make_no_paths(name):
     """`game` goes into every path: none of them may leave data/, models/ and the rest."""
     with pytest.raises(UserError) as caught:
@@ -173,11 +206,20 @@ def test_a_missing_library_is_named_with_how_to_install_it():
 
 
 def test_a_folder_says_what_needs_saying(own_games):
-    """All the rest comes from the environment that it extends; fewer buttons have keys of their own."""
-    own_games("mine", "extends: ALE/Assault-v5\ntitle: Mine\nbuttons: [FIRE, LEFT]\nframe_skip: 4\n")
+    """All the rest comes from the environment that it extends; fewer buttons have keys of their
+    own.
+    """
+    own_games(
+        "mine", "extends: ALE/Assault-v5\ntitle: Mine\nbuttons: [FIRE, LEFT]\nframe_skip: 4\n"
+    )
     own_games("child", "extends: mine\nkeys: {FIRE: x, LEFT: a}\n")
     spec, child = load_game("mine"), load_game("child")
-    assert (spec.name, spec.title, spec.env, spec.frame_skip) == ("mine", "Mine", "ALE/Assault-v5", 4)
+    assert (spec.name, spec.title, spec.env, spec.frame_skip) == (
+        "mine",
+        "Mine",
+        "ALE/Assault-v5",
+        4,
+    )
     assert spec.keys == {"FIRE": "space", "LEFT": "left"}
     assert (child.keys, child.buttons) == ({"FIRE": "x", "LEFT": "a"}, spec.buttons)
     assert [path.parent.name for path in game_files("child")] == ["child", "mine"]
@@ -193,14 +235,23 @@ def test_a_folder_says_what_needs_saying(own_games):
         ("extends: ALE/Pong-v5\nframeskip: 4", "games/mine/game.yaml: unknown key 'frameskip'"),
         ("extends: ALE/Pong-v5\nfps: 0", "fps is 0.0; allowed: 1.0 to 1000"),
         ("extends: ALE/Pong-v5\nfps: .nan", "fps is nan"),
-        ("extends: ALE/Pong-v5\nframe_skip: 1000000000", "frame_skip is 1000000000; allowed: 1 to 240"),
+        (
+            "extends: ALE/Pong-v5\nframe_skip: 1000000000",
+            "frame_skip is 1000000000; allowed: 1 to 240",
+        ),
         ("extends: ALE/Pong-v5\nfps: 1\nframe_skip: 200", "steps a second"),
         ("extends: ALE/Pong-v5\ncrop: [1]", "crop is .1.; allowed: 4 entries"),
         ("extends: ALE/Pong-v5\ncrop: [0, 0, 0, -1]", r"crop\[3\] is -1"),
         ("extends: ALE/Pong-v5\nscripts: []", "scripts is .* 1 to 1000 entries"),
-        ("extends: ALE/Pong-v5\nscripts: [{policy: held, state: Start, share: 0}]", "no share above 0"),
+        (
+            "extends: ALE/Pong-v5\nscripts: [{policy: held, state: Start, share: 0}]",
+            "no share above 0",
+        ),
         ("extends: ALE/Pong-v5\nscripts: [{policy: held, state: Start, share: -1}]", "share is -1"),
-        ("extends: ALE/Pong-v5\nscripts: [{policy: hold, state: Start}]", "policy is 'hold'; allowed: 'play'"),
+        (
+            "extends: ALE/Pong-v5\nscripts: [{policy: hold, state: Start}]",
+            "policy is 'hold'; allowed: 'play'",
+        ),
         ("extends: ALE/Pong-v5\nscripts: [{policy: bot, state: Start}]", "no bot.py"),
         ("extends: ALE/Pong-v5\nscripts: [{policy: held, state: ../x}]", "state is '../x'"),
         ("extends: ALE/Pong-v5\nstart_states: [a b]", "start_states"),
@@ -238,7 +289,10 @@ def test_a_wrong_folder_is_one_sentence(own_games, text, named):
     [
         ("crop: [500, 500, 0, 0]", "crops .500, 500, 0, 0. .* off a picture of 210 x 160"),
         ("crop: [0, 0, 80, 80]", "leaves less than 8 pixels"),
-        ("events: {points: scores}", "a variable 'scores' .events: points. that ALE/Pong-v5 lacks; it has lives"),
+        (
+            "events: {points: scores}",
+            "a variable 'scores' .events: points. that ALE/Pong-v5 lacks; it has lives",
+        ),
         ("edge_cases: {odd: most board}", "a variable 'board'"),
         ("edge_cases: {odd: board = 3}", "a variable 'board'"),
         ("seed_variable: rng", "a variable 'rng'"),
@@ -247,8 +301,12 @@ def test_a_wrong_folder_is_one_sentence(own_games, text, named):
         ("buttons: [FIRE, JUMP]", "a button 'JUMP'"),
     ],
 )
-def test_what_the_running_game_contradicts_is_said_before_anything_is_recorded(own_games, text, named):
-    """Screen, variables and states are known when the emulator runs: not after an hour of training."""
+def test_what_the_running_game_contradicts_is_said_before_anything_is_recorded(
+    own_games, text, named
+):
+    """Screen, variables and states are known when the emulator runs: not after an hour of
+    training.
+    """
     own_games("mine", f"extends: ALE/Pong-v5\n{text}")
     with pytest.raises(UserError, match=named) as caught:
         open_emulator(load_game("mine"))
@@ -267,13 +325,22 @@ def test_contents_change_with_what_a_recording_depends_on(own_games, tmp_path):
 
 @pytest.mark.parametrize("changed", ["reader.py", "reader_well.py"])
 def test_another_game_leaves_this_ones_stage_output_as_it_was(tmp_path, changed):
-    """`collect` depends on data/<game>/game.json: a game that is added, or a key, must not record all others again."""
+    """`collect` depends on data/<game>/game.json: a game that is added, or a key, must not record
+    all others again.
+    """
     checkout = copy_checkout(tmp_path / "checkout")
     outputs = []
     for _ in range(2):
-        done = subprocess.run([sys.executable, "stages/game.py"], cwd=checkout, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "stages/game.py"], cwd=checkout, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
-        outputs.append([(checkout / "data" / "blockfall" / name).read_text() for name in ("game.json", "reader.json")])
+        outputs.append(
+            [
+                (checkout / "data" / "blockfall" / name).read_text()
+                for name in ("game.json", "reader.json")
+            ]
+        )
         (checkout / "games" / "new").mkdir(exist_ok=True)
         (checkout / "games" / "new" / "game.yaml").write_text("extends: ALE/Pong-v5")
         own = checkout / "games" / "blockfall" / "game.yaml"
@@ -282,14 +349,18 @@ def test_another_game_leaves_this_ones_stage_output_as_it_was(tmp_path, changed)
     assert "A: k" in own.read_text()
     reader = checkout / "games" / "blockfall" / changed
     reader.write_text(reader.read_text() + "# changed\n")
-    subprocess.run([sys.executable, "stages/game.py"], cwd=checkout, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "stages/game.py"], cwd=checkout, check=True, capture_output=True
+    )
     assert (checkout / "data/blockfall/game.json").read_text() == outputs[0][0]
     assert (checkout / "data/blockfall/reader.json").read_text() != outputs[0][1]
 
 
 @pytest.mark.parametrize("name", sorted(CURATED))
 def test_curated_games_are_whole(name):
-    """Each loads, its variables, keys and scripts fit each other, and its first frame is whole tiles."""
+    """Each loads, its variables, keys and scripts fit each other, and its first frame is whole
+    tiles.
+    """
     if name.startswith("vizdoom") and not VIZDOOM:
         pytest.skip("vizdoom is not installed")
     spec = load_game(name)
@@ -304,7 +375,9 @@ def test_curated_games_are_whole(name):
         frame = emulator.reset(spec.start_states[0], 0)
         variables = emulator.variables()
         assert set(spec.events.values()) <= set(variables)
-        assert {case.split()[0] for case in spec.edge_cases.values() if not case.startswith("most")} <= set(variables)
+        assert {
+            case.split()[0] for case in spec.edge_cases.values() if not case.startswith("most")
+        } <= set(variables)
         if name in ("space_invaders", "ms_pacman", "airstriker", "vizdoom_basic"):
             assert [side % 8 for side in frame.shape[:2]] == [0, 0]
     finally:
@@ -319,14 +392,18 @@ def test_nes_tetris_without_its_rom_is_one_sentence():
     """For those who own it; the others are told what to do."""
     if (ROOT / "games/nes_tetris/Tetris-Nes-v0/rom.nes").exists():
         pytest.skip("somebody owns it")
-    with pytest.raises(UserError, match=r"Tetris \(NES\) is missing.*record.py import FOLDER") as caught:
+    with pytest.raises(
+        UserError, match=r"Tetris \(NES\) is missing.*record.py import FOLDER"
+    ) as caught:
         open_emulator(load_game("nes_tetris"))
     assert_sentence(caught.value)
     assert "git" not in str(caught.value)  # which has none to give back
 
 
 def test_nes_tetris_bot_lays_pieces():
-    """Through the menus by START, then turns and columns; checked without the ROM, on made-up variables."""
+    """Through the menus by START, then turns and columns; checked without the ROM, on made-up
+    variables.
+    """
     import numpy as np
 
     bot, rng = game_module("nes_tetris", "bot.py").make_bot(), np.random.default_rng(0)
@@ -363,7 +440,9 @@ def test_the_list_has_every_platform_and_folder(capsys):
 
 def test_a_search_says_whose_rom_is_missing(capsys):
     """By a part of the name, capitals and signs aside."""
-    lines = {line.split()[0]: line for line in printed(capsys, "mspac").splitlines() if line.strip()}
+    lines = {
+        line.split()[0]: line for line in printed(capsys, "mspac").splitlines() if line.strip()
+    }
     assert lines["ALE/MsPacman-v5"].endswith("ready")
     assert lines["MsPacMan-Nes-v0"].endswith("ROM missing")
     assert lines["ms_pacman"].endswith("ready")
@@ -373,13 +452,19 @@ def test_a_search_says_whose_rom_is_missing(capsys):
 def test_a_search_says_what_to_do(capsys, monkeypatch):
     """What can be played comes first; for the rest: how to come by it."""
     out = printed(capsys, "tetris")
-    lines = [line.split()[0] for line in out.splitlines() if line.endswith(("ready", "ROM missing"))]
+    lines = [
+        line.split()[0] for line in out.splitlines() if line.endswith(("ready", "ROM missing"))
+    ]
     assert lines[0] == "ALE/Tetris-v5"
     assert "nes_tetris" in lines[1:]
     assert "record.py import FOLDER" in out
     assert "import FOLDER" not in printed(capsys, "assault-v5")
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "vizdoom" else find(name, *rest))
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "vizdoom" else find(name, *rest),
+    )
     assert "vizdoom, which is not installed; run `pip install" in printed(capsys, "vizdoom_basic")
 
 
@@ -404,7 +489,9 @@ def integration(tmp_path, monkeypatch):
 
 
 def test_what_is_recognised_is_imported_once(integration, tmp_path, capsys):
-    """By content, not by name; a second time it is already there, and the file is left as it was."""
+    """By content, not by name; a second time it is already there, and the file is left as it
+    was.
+    """
     game, content = integration
     folder = tmp_path / "mine" / "deep"
     folder.mkdir(parents=True)
@@ -414,7 +501,9 @@ def test_what_is_recognised_is_imported_once(integration, tmp_path, capsys):
     (folder / "photo.jpg").write_bytes(b"\0\1")
     report = roms.import_roms(tmp_path / "mine")
     assert report.imported == {"Mine-Nes-v0": "deep/any name.nes"}
-    assert report.unknown == {"deep/hack.nes": f"SHA-1 {hashlib.sha1((content + b'!')[16:]).hexdigest()}"}
+    assert report.unknown == {
+        "deep/hack.nes": f"SHA-1 {hashlib.sha1((content + b'!')[16:]).hexdigest()}"
+    }
     assert report.others == 2
     assert (game / "rom.nes").read_bytes() == content
     roms.run(Namespace(folder=tmp_path / "mine"))
@@ -434,7 +523,9 @@ def test_a_wrong_rom_is_not_called_ready(integration):
 
 
 def test_a_wrong_rom_in_place_is_put_right(integration, tmp_path):
-    """Half a download, say: the game does not start with it, and "already here" would leave it so."""
+    """Half a download, say: the game does not start with it, and "already here" would leave
+    it so.
+    """
     game, content = integration
     (game / "rom.nes").write_bytes(content[:-7])
     (tmp_path / "good.nes").write_bytes(content)
@@ -465,7 +556,10 @@ def test_our_own_rom_is_already_here(tmp_path):
     assert roms.import_roms(tmp_path / "x.nes").already == {"Blockfall-Nes-v0": "x.nes"}
 
 
-@pytest.mark.parametrize(("make", "named"), [(None, "no folder"), ([], "is empty"), (["notes.txt"], "No game was recognised")])
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [(None, "no folder"), ([], "is empty"), (["notes.txt"], "No game was recognised")],
+)
 def test_nothing_to_import_is_one_sentence(integration, tmp_path, make, named, capsys):
     folder = tmp_path / "mine"
     if make is not None:

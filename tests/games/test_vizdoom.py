@@ -1,4 +1,6 @@
-"""VizDoom behind the Emulator seam: deterministic by seed, buttons by name, and what Gymnasium's environment shows."""
+"""VizDoom behind the Emulator seam: deterministic by seed, buttons by name, and what Gymnasium's
+environment shows.
+"""
 
 import dataclasses
 import itertools
@@ -20,7 +22,9 @@ from dreamcart.games.emulator import open_emulator
 from dreamcart.params import CollectConfig
 from dreamcart.record.verify import verify
 
-vizdoom = pytest.importorskip("vizdoom", reason="vizdoom is optional: pip install --no-deps -r requirements-vizdoom.txt")
+vizdoom = pytest.importorskip(
+    "vizdoom", reason="vizdoom is optional: pip install --no-deps -r requirements-vizdoom.txt"
+)
 
 ENV = "VizdoomBasic-v1"
 SPEC = load_game(ENV)
@@ -37,7 +41,9 @@ def history(emulator, steps, seed=0):
     """Frame, reward, end and variables of scripted steps from the present state."""
     script, rng, met = make_policy("held", emulator.spec), np.random.default_rng(seed), []
     for _ in range(steps):
-        frame, reward, ended, _ = emulator.step(emulator.spec.vector(script.act(emulator.variables(), rng)))
+        frame, reward, ended, _ = emulator.step(
+            emulator.spec.vector(script.act(emulator.variables(), rng))
+        )
         met.append((frame.tobytes(), reward, ended, emulator.variables()))
     return met
 
@@ -86,7 +92,9 @@ def test_a_round_that_is_over_stands_still_or_begins_anew():
 
 @pytest.mark.parametrize("multi", [False, True])
 def test_every_button_does_what_it_does_in_gymnasium(emulator, multi):
-    """Discrete and MultiBinary actions, dictionary observations: same screen, same game variables, same rewards."""
+    """Discrete and MultiBinary actions, dictionary observations: same screen, same game variables,
+    same rewards.
+    """
     gymnasium = pytest.importorskip("gymnasium")
     from vizdoom import gymnasium_wrapper  # noqa: F401 (registers)
 
@@ -96,7 +104,11 @@ def test_every_button_does_what_it_does_in_gymnasium(emulator, multi):
         names = [button.name for button in env.game.get_available_buttons()]
         for button in [None, *names]:
             pressed = [int(name == button) for name in names]
-            action = np.array(pressed, np.int8) if multi else next(n for n, b in enumerate(env.button_map) if list(b) == pressed)
+            action = (
+                np.array(pressed, np.int8)
+                if multi
+                else next(n for n, b in enumerate(env.button_map) if list(b) == pressed)
+            )
             seen, _ = env.reset(seed=5)
             frame = emulator.reset("Start", env.game.get_seed())
             for _ in range(20):
@@ -113,7 +125,15 @@ def test_every_button_does_what_it_does_in_gymnasium(emulator, multi):
 
 def test_a_recording_replays(tmp_path, emulator):
     """Two workers, each with an engine of its own; what they wrote is what this one shows."""
-    config = CollectConfig(source="emulator", revision="", frames=80, episode_steps=40, test_episodes=1, test_steps=40, workers=2)
+    config = CollectConfig(
+        source="emulator",
+        revision="",
+        frames=80,
+        episode_steps=40,
+        test_episodes=1,
+        test_steps=40,
+        workers=2,
+    )
     report = record(SPEC, config, 0, tmp_path / "play", tmp_path / "test")
     assert (report["play"]["frames"], report["test"]["frames"]) == (80, 40)
     for rows in read_episodes(tmp_path / "play"):
@@ -134,7 +154,10 @@ def test_what_is_for_sale_is_said_to_be_missing():
     assert_sentence(caught.value)
 
 
-@pytest.mark.parametrize(("changes", "named"), [({"buttons": ["ATTACK", "FLY"]}, "'FLY'"), ({"env": "VizdoomBasik-v1"}, "Basik")])
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [({"buttons": ["ATTACK", "FLY"]}, "'FLY'"), ({"env": "VizdoomBasik-v1"}, "Basik")],
+)
 def test_a_wrong_game_is_refused_in_one_sentence(changes, named):
     with pytest.raises(UserError, match=named) as caught:
         open_emulator(dataclasses.replace(SPEC, **changes))
@@ -161,9 +184,28 @@ def test_numbers_are_those_of_vizdooms_own_environment():
 
 
 def test_a_person_plays_in_the_recorders_window(tmp_path, monkeypatch, emulator):
-    """By the keys that a scenario has of itself, over the end of a round; what was recorded verifies."""
-    looks = [set(), {"space"}, *[{"left"}] * 20, *[{"left ctrl"}] * 20, *[{"right", "left ctrl"}] * 20, *[set()] * 260, {"escape"}]
-    sit_down(monkeypatch, tmp_path / "r", *looks, set(), {"escape"}, spec=SPEC, speed=100.0, emulator=emulator)
+    """By the keys that a scenario has of itself, over the end of a round; what was recorded
+    verifies.
+    """
+    looks = [
+        set(),
+        {"space"},
+        *[{"left"}] * 20,
+        *[{"left ctrl"}] * 20,
+        *[{"right", "left ctrl"}] * 20,
+        *[set()] * 260,
+        {"escape"},
+    ]
+    sit_down(
+        monkeypatch,
+        tmp_path / "r",
+        *looks,
+        set(),
+        {"escape"},
+        spec=SPEC,
+        speed=100.0,
+        emulator=emulator,
+    )
     (steps,) = pressed(tmp_path / "r", SPEC)
     assert [len(list(same)) for _, same in itertools.groupby(steps)] == [20, 20, 20, 260]
     assert (steps[0], steps[20], steps[40]) == ({"MOVE_LEFT"}, {"ATTACK"}, {"MOVE_RIGHT", "ATTACK"})

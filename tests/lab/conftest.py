@@ -8,7 +8,8 @@ import pytest
 from dreamcart.core.paths import ROOT
 
 FAKE_DVC = """#!{python}
-# Stands for DVC: writes the metrics and pictures of a run and leaves its reference; breaks, dies or waits where it is told to.
+# Stands for DVC: writes the metrics and pictures of a run and leaves its reference; breaks, dies
+# or waits where it is told to.
 import json, os, signal, subprocess, sys, time
 from pathlib import Path
 if sys.argv[1:3] == ["cache", "dir"]:
@@ -21,10 +22,13 @@ else:
     found = sorted(path.name for path in checkpoints.glob("*"))
     def event(what):
         with open(control / "events", "a") as events:
-            events.write(json.dumps([what, name, Path.cwd().name, os.environ.get("OMP_NUM_THREADS"), os.getpid()]) + "\\n")
+            threads = os.environ.get("OMP_NUM_THREADS")
+            told = [what, name, Path.cwd().name, threads, os.getpid()]
+            events.write(json.dumps(told) + "\\n")
     event("begin")
     with open(control / "log", "a") as log:
-        log.write(json.dumps([name, sys.argv[1:], found, Path("params.yaml").read_text()[:9], sorted(os.listdir("."))]) + "\\n")
+        seen = [found, Path("params.yaml").read_text()[:9], sorted(os.listdir("."))]
+        log.write(json.dumps([name, sys.argv[1:], *seen]) + "\\n")
     begun = lambda: sum('"begin"' in line for line in (control / "events").read_text().splitlines())
     waits = control / ("meet-" + name)
     for _ in range(1000):
@@ -39,7 +43,7 @@ else:
         (checkpoints / "half").write_text("")
         Path("litter").write_text("")
         Path("params.yaml").write_text("changed")
-        head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+        head = subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip()
         subprocess.run(["git", "update-ref", "refs/exps/exec/EXEC_HEAD", head])
         Path(".dvc/tmp").mkdir(exist_ok=True)
         Path(".dvc/tmp/rwlock").write_text("held")
@@ -50,12 +54,14 @@ else:
     for stage in ("collect", "preprocess", "train_ae", "train_dynamics", "rollout"):
         seed = next(part for part in sys.argv if part.startswith("seed="))
         (folder / (stage + ".json")).write_text(json.dumps({{"name": name, "seed": seed}}))
-    (folder / "train_ae_details.json").write_text(json.dumps({{"name": name, "seed": seed, "ssim": 0.5}}))
+    details = {{"name": name, "seed": seed, "ssim": 0.5}}
+    (folder / "train_ae_details.json").write_text(json.dumps(details))
     plots = Path("plots/blockfall")
     plots.mkdir(parents=True, exist_ok=True)
     (plots / "train_ae.csv").write_text("step,val\\n1,2.0\\n2,1.0\\n")
-    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
-    subprocess.run(["git", "update-ref", "refs/exps/" + head[:2] + "/" + head[2:] + "/" + name, head], check=True)
+    head = subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip()
+    reference = "refs/exps/" + head[:2] + "/" + head[2:] + "/" + name
+    subprocess.run(["git", "update-ref", reference, head], check=True)
     event("end")
 """
 

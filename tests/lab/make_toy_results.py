@@ -1,6 +1,8 @@
-"""Makes tests/golden/toy_results: the runs of tests/toy.yaml through the real runner, from the committed state.
+"""Makes tests/golden/toy_results: the runs of tests/toy.yaml through the real runner, from the
+committed state.
 
-python tests/lab/make_toy_results.py     (some minutes; what is on record for this code is not run again)
+python tests/lab/make_toy_results.py
+    some minutes; what is on record for this code is not run again
 """
 
 import sys
@@ -16,7 +18,9 @@ from dreamcart.lab.runner import Runner
 
 def main() -> None:
     plan, folder = load_plan(ROOT / "tests" / "toy.yaml"), ROOT / "tests" / "golden" / "toy_results"
-    if not Runner(plan, results=folder, pictures=ROOT / ".dvc" / "tmp" / "toy-pictures").run_all(expand(plan, "toy", [], False)):
+    if not Runner(plan, results=folder, pictures=ROOT / ".dvc" / "tmp" / "toy-pictures").run_all(
+        expand(plan, "toy", [], False)
+    ):
         raise UserError("Some toy runs failed (above); run the same command again.")
 
 

@@ -18,7 +18,9 @@ class Reader:
 
         def step(read):
             seen.append(read)
-            return SimpleNamespace(reasons=(), events=frozenset({"fall"} if len(seen) > 1 and read < seen[-2] else ()))
+            return SimpleNamespace(
+                reasons=(), events=frozenset({"fall"} if len(seen) > 1 and read < seen[-2] else ())
+            )
 
         return SimpleNamespace(step=step)
 
@@ -29,7 +31,8 @@ def test_a_dream_parts_once_and_it_is_told_what_happened():
     frames[:, 0, 0, 0] = values
     split = SimpleNamespace(frames=frames, index={"frame": np.arange(8)})
     watched = Partings(Reader(), split, ["{}"] * 8, [3])
-    for first in (0, 4):  # two batches: one parts in its third step, where the game falls, the other in its second
+    # two batches: one parts in its third step, where the game falls, the other in its second
+    for first in (0, 4):
         watched.begin(np.array([first]))
         for step, value in enumerate((1, 2, 3) if first == 0 else (2, 9, 4), 1):
             dream = np.zeros((1, 2, 2, 3), np.uint8)
@@ -37,5 +40,8 @@ def test_a_dream_parts_once_and_it_is_told_what_happened():
             watched.see(step, dream, None)
     assert {number: step for number, (step, _) in watched.parted.items()} == {0: 3, 1: 2}
     assert watched.parted[0][1][0, 0, 0] == 3
-    assert [watched.name(number, step) for number, (step, _) in watched.parted.items()] == ["fall", "nothing"]
+    assert [watched.name(number, step) for number, (step, _) in watched.parted.items()] == [
+        "fall",
+        "nothing",
+    ]
     assert watched.real(1, 2)[0, 0, 0] == 3

@@ -1,7 +1,8 @@
-"""The roadmap's list, its runner and its page: what is accepted, what is run again, what is judged how.
+"""The roadmap's list, its runner and its page: what is accepted, what is run again, what is judged
+how.
 
-`golden/toy_results` holds results that the pipeline itself has made: toy runs through the real runner (toy.yaml,
-make_toy_results.py).
+`golden/toy_results` holds results that the pipeline itself has made: toy runs through the real
+runner (toy.yaml, make_toy_results.py).
 """
 
 import json
@@ -35,7 +36,8 @@ GOLDEN = ROOT / "tests" / "golden"
 TOYS = GOLDEN / "toy_results"
 LISTS = sorted(path for path in (ROOT / "experiments").glob("*.yaml"))
 ROADMAP = load_plan(ROOT / "experiments" / "roadmap.yaml")
-# Which toy run stands for an experiment: of the same kind of frames, representation and dynamics. "mlp" for all others.
+# Which toy run stands for an experiment: of the same kind of frames, representation and dynamics.
+# "mlp" for all others.
 STANDS_FOR = {
     "native": "native",
     "rgb": "rgb",
@@ -61,10 +63,16 @@ def keys_of(plan) -> dict[str, set[str]]:
 
 def test_batches_have_the_roadmaps_shapes(tmp_path):
     """P1.1: 128 frames of (1, 80, 80) with 8 buttons, and the frame that follows each."""
-    config = PreprocessConfig(height=80, width=80, color="gray", resize="area", val_share=0.25, tile=0)
-    train = make_processed(tmp_path, [make_rows(episode, 12, 3 * episode) for episode in range(4)], config)["train"]
+    config = PreprocessConfig(
+        height=80, width=80, color="gray", resize="area", val_share=0.25, tile=0
+    )
+    train = make_processed(
+        tmp_path, [make_rows(episode, 12, 3 * episode) for episode in range(4)], config
+    )["train"]
     at = np.random.default_rng(0).choice(train.transitions, 128)
-    frames, following = (to_planes(torch.from_numpy(train.frames[train.index["frame"][at + k]])) for k in (0, 1))
+    frames, following = (
+        to_planes(torch.from_numpy(train.frames[train.index["frame"][at + k]])) for k in (0, 1)
+    )
     latents = np.zeros((len(train.frames), 32), np.float32)
     past, buttons, after = Windows(train, latents, 1, 1).get(at, torch.device("cpu"))
     assert frames.shape == following.shape == (128, 1, 80, 80)
@@ -85,10 +93,17 @@ def test_every_override_of_every_list_is_accepted(path):
 
 
 def test_the_roadmap_is_whole_and_fits_its_budget():
-    """Every item of phases 1 to 4 and 6, at least 45 judged criteria, a night for the full set, 90 minutes for the quick."""
+    """Every item of phases 1 to 4 and 6, at least 45 judged criteria, a night for the full set, 90
+    minutes for the quick.
+    """
     wanted = {"P1": 5, "P2": 3, "P3": 3, "P4": 2, "P6": 3}
-    assert {f"{phase}.{number}" for phase, count in wanted.items() for number in range(1, count + 1)} <= set(ROADMAP.items)
-    assert sum(bool(criterion.value) for item in ROADMAP.items.values() for criterion in item.criteria) >= 45
+    assert {
+        f"{phase}.{number}" for phase, count in wanted.items() for number in range(1, count + 1)
+    } <= set(ROADMAP.items)
+    assert (
+        sum(bool(criterion.value) for item in ROADMAP.items.values() for criterion in item.criteria)
+        >= 45
+    )
     full, quick = estimates(ROADMAP)
     assert full <= 10
     assert quick <= 1.5
@@ -96,8 +111,19 @@ def test_the_roadmap_is_whole_and_fits_its_budget():
 
 
 def test_differences_have_three_seeds():
-    """A difference between two trainings is claimed with three seeds; what only compares sizes or a sweep may have one."""
-    single = {"gru", "grid", "latent-32", "latent-64", "latent-128", "latent-256", "gaussian-b2", "gaussian-b3"}
+    """A difference between two trainings is claimed with three seeds; what only compares sizes or a
+    sweep may have one.
+    """
+    single = {
+        "gru",
+        "grid",
+        "latent-32",
+        "latent-64",
+        "latent-128",
+        "latent-256",
+        "gaussian-b2",
+        "gaussian-b3",
+    }
     for item in ROADMAP.items.values():
         for criterion in item.criteria:
             parts = filter(None, (criterion.value, criterion.minus, criterion.over))
@@ -118,7 +144,10 @@ def test_every_criterions_metric_is_one_that_the_pipeline_writes(experiment):
             key = "batches.passed"
         digits = key.startswith("train_ae.digits")  # only one toy run is long enough for a score
         way, dot, last = key.rpartition(".")
-        if all(find(toys["rgb" if digits else name, 0]["metrics"], way + dot + one) is None for one in last.split("|")):
+        if all(
+            find(toys["rgb" if digits else name, 0]["metrics"], way + dot + one) is None
+            for one in last.split("|")
+        ):
             missing.append(key)
     assert missing == []
 
@@ -131,11 +160,44 @@ def test_every_criterions_metric_is_one_that_the_pipeline_writes(experiment):
         ({"runs": {"one": {"settings": ["long"]}}}, ["'long'", "short"]),
         ({"runs": {"one": {"checks": ["minute"]}}}, ["'minute'", "none"]),
         ({"runs": {"one": {"stage": "train"}}}, ["'train'", "train_ae"]),
-        ({"items": {"P": {"asks": "a", "criteria": [{"says": "s", "value": "one:x.y"}]}}}, ["'s'", "bar"]),
-        ({"items": {"P": {"asks": "a", "criteria": [{"says": "s", "value": "one:x.y", "bar": "~ 1"}]}}}, ["'~ 1'", ">= 1"]),
-        ({"items": {"P": {"asks": "a", "criteria": [{"says": "s", "value": "six:x.y", "bar": "> 1"}]}}}, ["'six'"]),
-        ({"items": {"P": {"asks": "a", "criteria": [{"says": "s", "value": "x.y", "bar": "> 1"}]}}}, ["'x.y'", "run:key"]),
-        ({"items": {"P": {"asks": "a", "criteria": [{"says": "s", "picture": "one:a.png"}]}}}, ["a.png", "'one'"]),
+        (
+            {"items": {"P": {"asks": "a", "criteria": [{"says": "s", "value": "one:x.y"}]}}},
+            ["'s'", "bar"],
+        ),
+        (
+            {
+                "items": {
+                    "P": {
+                        "asks": "a",
+                        "criteria": [{"says": "s", "value": "one:x.y", "bar": "~ 1"}],
+                    }
+                }
+            },
+            ["'~ 1'", ">= 1"],
+        ),
+        (
+            {
+                "items": {
+                    "P": {
+                        "asks": "a",
+                        "criteria": [{"says": "s", "value": "six:x.y", "bar": "> 1"}],
+                    }
+                }
+            },
+            ["'six'"],
+        ),
+        (
+            {
+                "items": {
+                    "P": {"asks": "a", "criteria": [{"says": "s", "value": "x.y", "bar": "> 1"}]}
+                }
+            },
+            ["'x.y'", "run:key"],
+        ),
+        (
+            {"items": {"P": {"asks": "a", "criteria": [{"says": "s", "picture": "one:a.png"}]}}},
+            ["a.png", "'one'"],
+        ),
     ],
 )
 def test_a_wrong_list_is_refused_in_a_sentence(tmp_path, changes, named):
@@ -146,7 +208,9 @@ def test_a_wrong_list_is_refused_in_a_sentence(tmp_path, changes, named):
     assert [part for part in named if part not in str(caught.value)] == []
 
 
-@pytest.mark.parametrize("override", ["latent_dims=3", "dynamics.kinds=mlp", "latent_dim", "latent_dim=many"])
+@pytest.mark.parametrize(
+    "override", ["latent_dims=3", "dynamics.kinds=mlp", "latent_dim", "latent_dim=many"]
+)
 def test_an_override_that_names_no_setting_is_refused(override):
     """`-S` on an unknown key must not silently run the default."""
     with pytest.raises(UserError) as caught:
@@ -156,7 +220,9 @@ def test_an_override_that_names_no_setting_is_refused(override):
 
 
 def test_overrides_come_in_order_and_seeds_first_of_all(tmp_path):
-    """The later of two overrides of a key counts, quick ones only in the quick set; all runs have seed 0 before any has 1."""
+    """The later of two overrides of a key counts, quick ones only in the quick set; all runs have
+    seed 0 before any has 1.
+    """
     plan = load_plan(written(tmp_path, small()))
     full, quick = (expand(plan, "p", [], small_set) for small_set in (False, True))
     assert [run.name for run in full] == ["one-s0", "two-s0", "one-s1", "two-s1"]
@@ -172,8 +238,9 @@ def test_overrides_come_in_order_and_seeds_first_of_all(tmp_path):
 
 @pytest.mark.parametrize(
     ("bar", "good", "bad"),
-    [("< 0.02", 0.019, 0.02), (">= 0.02", 0.02, 0.0199), ("<= 1.05", 1.05, 1.06), ("> 0", 1e-6, 0.0), ("= 1", 1.0, 0.99),
-     ("0.5 to 2", 2.0, 2.01), (">= -0.002", -0.002, -0.003)],
+    [("< 0.02", 0.019, 0.02), (">= 0.02", 0.02, 0.0199), ("<= 1.05", 1.05, 1.06),
+     ("> 0", 1e-6, 0.0), ("= 1", 1.0, 0.99), ("0.5 to 2", 2.0, 2.01),
+     (">= -0.002", -0.002, -0.003)],
 )  # fmt: skip
 def test_bars_hold_as_they_are_written(bar, good, bad):
     """Strict where the roadmap is strict."""
@@ -181,7 +248,9 @@ def test_bars_hold_as_they_are_written(bar, good, bad):
     assert not holds(bar, bad)
 
 
-def result(experiment: str, seed: int = 0, prints: str = "now", device: str = "CPU: X, 2 cores", **metrics) -> dict:
+def result(
+    experiment: str, seed: int = 0, prints: str = "now", device: str = "CPU: X, 2 cores", **metrics
+) -> dict:
     """A recorded run with these values of train_ae."""
     return {
         "experiment": experiment,
@@ -199,13 +268,19 @@ def by_run(*results: dict) -> dict:
 
 
 def criterion_of(tmp_path, **own):
-    plan = load_plan(written(tmp_path, small(items={"P": {"asks": "a", "criteria": [{"says": "s", **own}]}})))
+    plan = load_plan(
+        written(tmp_path, small(items={"P": {"asks": "a", "criteria": [{"says": "s", **own}]}}))
+    )
     return plan.items["P"].criteria[0]
 
 
 def test_a_difference_is_taken_seed_by_seed(tmp_path):
-    """Seeds that only one side has say nothing; the mean of the others is judged, and their spread told."""
-    criterion = criterion_of(tmp_path, value="two:train_ae.ssim", minus="one:train_ae.ssim", bar=">= 0.02")
+    """Seeds that only one side has say nothing; the mean of the others is judged, and their spread
+    told.
+    """
+    criterion = criterion_of(
+        tmp_path, value="two:train_ae.ssim", minus="one:train_ae.ssim", bar=">= 0.02"
+    )
     results = by_run(
         *(result("one", seed, ssim=value) for seed, value in enumerate((0.5, 0.6, 0.7))),
         *(result("two", seed, ssim=value) for seed, value in enumerate((0.53, 0.61))),
@@ -218,12 +293,19 @@ def test_a_difference_is_taken_seed_by_seed(tmp_path):
 
 
 def test_ratios_best_of_several_and_other_names(tmp_path):
-    """`over` divides, `pick` chooses among runs, and a last key "a|b" takes the first that all have: two LPIPS do not compare."""
-    results = by_run(result("one", l1=0.1, lpips_untrained=0.4), result("two", l1=0.2, lpips_untrained=0.3, lpips=0.2))
+    """`over` divides, `pick` chooses among runs, and a last key "a|b" takes the first that all
+    have: two LPIPS do not compare.
+    """
+    results = by_run(
+        result("one", l1=0.1, lpips_untrained=0.4),
+        result("two", l1=0.2, lpips_untrained=0.3, lpips=0.2),
+    )
     over = criterion_of(tmp_path, value="two:train_ae.l1", over="one:train_ae.l1", bar="= 2")
     assert judge(over, results).state == "pass"
     for pick, value in (("min", 0.1), ("max", 0.2)):
-        assert judge(criterion_of(tmp_path, value="one,two:train_ae.l1", pick=pick, bar="> 0"), results).values == (value,)
+        assert judge(
+            criterion_of(tmp_path, value="one,two:train_ae.l1", pick=pick, bar="> 0"), results
+        ).values == (value,)
     either = criterion_of(tmp_path, value="one,two:train_ae.lpips|lpips_untrained", bar="< 1")
     assert judge(either, results).values == (0.3,)
     apart = by_run(result("one", lpips_untrained=0.4), result("two", lpips=0.2))
@@ -238,13 +320,17 @@ def test_ratios_best_of_several_and_other_names(tmp_path):
 @pytest.mark.parametrize("results", [[], [("one", {"ssim": 1.0})]])
 def test_what_is_not_on_record_is_not_run(tmp_path, results):
     """No run, or half of a comparison: no verdict, and never a number."""
-    criterion = criterion_of(tmp_path, value="two:train_ae.ssim", minus="one:train_ae.ssim", bar=">= 0")
+    criterion = criterion_of(
+        tmp_path, value="two:train_ae.ssim", minus="one:train_ae.ssim", bar=">= 0"
+    )
     verdict = judge(criterion, by_run(*(result(name, **metrics) for name, metrics in results)))
     assert (verdict.state, verdict.values) == ("not run", ())
 
 
 def test_the_page_tells_passes_misses_and_what_was_not_run(tmp_path):
-    """The whole page beside a golden one: spread over seeds, a GPU, older code, runs at a time, a picture, analysis, quick set."""
+    """The whole page beside a golden one: spread over seeds, a GPU, older code, runs at a time, a
+    picture, analysis, quick set.
+    """
     items = {
         "P1.1": {
             "asks": "is it good?",
@@ -255,8 +341,19 @@ def test_the_page_tells_passes_misses_and_what_was_not_run(tmp_path):
             "asks": "is it better?",
             "learned": "It is a little better.",
             "criteria": [
-                {"says": "better", "value": "two:train_ae.ssim", "minus": "one:train_ae.ssim", "bar": ">= 0.02"},
-                {"says": "small", "value": "one:train_ae.l1", "bar": "< 0.02", "tried": "More steps: no change.", "learned": "L."},
+                {
+                    "says": "better",
+                    "value": "two:train_ae.ssim",
+                    "minus": "one:train_ae.ssim",
+                    "bar": ">= 0.02",
+                },
+                {
+                    "says": "small",
+                    "value": "one:train_ae.l1",
+                    "bar": "< 0.02",
+                    "tried": "More steps: no change.",
+                    "learned": "L.",
+                },
                 {"says": "small too", "value": "two:train_ae.l1", "bar": "< 0.02"},
                 {"says": "fast", "value": "one:minute.steps_per_second", "bar": ">= 30"},
                 {"says": "a grid", "picture": "one:grid.png"},
@@ -289,11 +386,19 @@ def test_the_page_tells_passes_misses_and_what_was_not_run(tmp_path):
 def test_the_committed_page_is_of_the_committed_list():
     """docs/roadmap.md has a row for every criterion, in words that the list has now."""
     page = (ROOT / "docs" / "roadmap.md").read_text()
-    missing = [c.says for item in ROADMAP.items.values() for c in item.criteria if f"| {c.says} |" not in page]
+    missing = [
+        c.says
+        for item in ROADMAP.items.values()
+        for c in item.criteria
+        if f"| {c.says} |" not in page
+    ]
     assert missing == []
 
 
-@pytest.mark.parametrize(("value", "text"), [(60000, "60000"), (0.98765432, "0.9877"), (1.0, "1"), (-0.00012345, "-0.0001234")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(60000, "60000"), (0.98765432, "0.9877"), (1.0, "1"), (-0.00012345, "-0.0001234")],
+)
 def test_numbers_have_four_digits(value, text):
     assert number(value) == text
 
@@ -334,20 +439,40 @@ def commit(root: Path, name: str, text: str) -> None:
 
 
 def test_what_is_done_is_not_run_again(repository, capsys):
-    """Not for a second call nor a commit of something else; but for other code of its stages, and for another override."""
+    """Not for a second call nor a commit of something else; but for other code of its stages, and
+    for another override.
+    """
     runner = runner_of(repository, small())
     runs = expand(runner.plan, "p", [], False)
     assert runner.run_all(runs)
-    assert [one[0] for one in started(repository)] == ["p-one-s0", "p-two-s0", "p-one-s1", "p-two-s1"]
+    assert [one[0] for one in started(repository)] == [
+        "p-one-s0",
+        "p-two-s0",
+        "p-one-s1",
+        "p-two-s1",
+    ]
     record = json.loads(result_path(runs[2], repository / "results").read_text())
     assert record["metrics"]["train_ae"] == {"name": "p-one-s1", "seed": "seed=1", "ssim": 0.5}
     assert record["metrics"]["train_ae_curve"] == {"first": 2.0, "best": 1.0, "last": 1.0}
-    assert set(record["metrics"]) == {"collect", "preprocess", "train_ae", "train_ae_curve"}, "later stages did not run"
-    assert record["command"] == "dvc exp run -n p-one-s1 -S representation.kind=ae -S latent_dim=64 -S seed=1 train_ae"
-    refs = subprocess.run(
-        ["git", "for-each-ref", "--format=%(refname)", "refs/exps"], cwd=repository, capture_output=True, text=True
+    assert set(record["metrics"]) == {
+        "collect",
+        "preprocess",
+        "train_ae",
+        "train_ae_curve",
+    }, "later stages did not run"
+    assert (
+        record["command"]
+        == "dvc exp run -n p-one-s1 -S representation.kind=ae -S latent_dim=64 -S seed=1 train_ae"
     )
-    assert sorted(ref.rsplit("/", 1)[1] for ref in refs.stdout.split()) == sorted(run.reference for run in runs)
+    refs = subprocess.run(
+        ["git", "for-each-ref", "--format=%(refname)", "refs/exps"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+    )
+    assert sorted(ref.rsplit("/", 1)[1] for ref in refs.stdout.split()) == sorted(
+        run.reference for run in runs
+    )
     assert "done" in capsys.readouterr().out
 
     assert runner.run_all(runs)
@@ -381,7 +506,9 @@ def test_a_failed_run_is_told_and_left_behind(repository, capfd):
 
 
 def test_a_killed_run_goes_on(repository):
-    """After a kill -9 of everything: a clean tree with the committed params, but the checkpoint is still there."""
+    """After a kill -9 of everything: a clean tree with the committed params, but the checkpoint is
+    still there.
+    """
     runner = runner_of(repository, small())
     (repository.parent / "control" / "die-p-one-s0").touch()
     script = (
@@ -392,7 +519,11 @@ def test_a_killed_run_goes_on(repository):
         "runner = t.runner_of(Path(sys.argv[2]), t.small())\n"
         "runner.run_all(expand(runner.plan, 'p', [], False, seeds=1))\n"
     )
-    killed = subprocess.run([sys.executable, "-c", script, str(ROOT), str(repository)], start_new_session=True, capture_output=True)
+    killed = subprocess.run(
+        [sys.executable, "-c", script, str(ROOT), str(repository)],
+        start_new_session=True,
+        capture_output=True,
+    )
     assert killed.returncode == -9, killed.stderr
     assert runner.run_all(expand(runner.plan, "p", [], False, seeds=1))
     first, again, last = started(repository)
@@ -403,7 +534,9 @@ def test_a_killed_run_goes_on(repository):
 
 
 def test_a_killed_attempt_counts(tmp_path):
-    """A run that was cut off after 100 and 50 seconds took these as well: the budget is measured by the records."""
+    """A run that was cut off after 100 and 50 seconds took these as well: the budget is measured by
+    the records.
+    """
     clock, log = tmp_path / "clock", tmp_path / "log"
     log.write_text("of an older code")
     assert time.time() - began(clock, log) < 5
@@ -433,7 +566,9 @@ def test_a_wrong_override_stops_everything_before_it_begins(repository):
 
 
 def test_checks_and_pictures_are_recorded(repository):
-    """A check that writes is read, one that does not is passed or not; one that writes nothing leaves the run undone."""
+    """A check that writes is read, one that does not is passed or not; one that writes nothing
+    leaves the run undone.
+    """
     values = small(
         checks={
             "speed": {"command": "python speed.py {game}", "writes": "speed"},
@@ -453,8 +588,14 @@ def test_checks_and_pictures_are_recorded(repository):
     (run,) = expand(runner.plan, "p", [], False)
     assert runner.run_all([run])
     metrics = json.loads(result_path(run, repository / "results").read_text())["metrics"]
-    assert (metrics["speed"], metrics["no"], metrics["yes"]) == ({"fps": 60}, {"passed": 0}, {"passed": 1})
-    assert metrics["train_ae"]["ssim"] == 0.5, "the whole report is on record, not DVC's few numbers of it"
+    assert (metrics["speed"], metrics["no"], metrics["yes"]) == (
+        {"fps": 60},
+        {"passed": 0},
+        {"passed": 1},
+    )
+    assert metrics["train_ae"]["ssim"] == 0.5, (
+        "the whole report is on record, not DVC's few numbers of it"
+    )
     commit(repository, "speed.py", "import sys; sys.exit('error: It is slow.')\n")
     assert not runner.run_all([run]), "the check's code is part of what a run is known by"
 
@@ -462,7 +603,9 @@ def test_checks_and_pictures_are_recorded(repository):
 def test_quick_results_are_kept_apart(repository):
     """The quick set must not count as the full one, nor overwrite it."""
     runner = runner_of(repository, small())
-    full, quick = (expand(runner.plan, "p", ["one"], small_set, seeds=1) for small_set in (False, True))
+    full, quick = (
+        expand(runner.plan, "p", ["one"], small_set, seeds=1) for small_set in (False, True)
+    )
     assert runner.run_all([*full, *quick])
     loaded = [load_results("p", small_set, repository / "results") for small_set in (False, True)]
     assert [one["one", 0]["reference"] for one in loaded] == ["p-one-s0", "p-quick-one-s0"]
@@ -473,35 +616,70 @@ def test_quick_results_are_kept_apart(repository):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["run", "nothing"], ["run", "--seeds", "0"], ["run", "--jobs", "0"], ["run", "--jobs", "4096"]]
+    "arguments",
+    [
+        ["run", "nothing"],
+        ["run", "--seeds", "0"],
+        ["run", "--jobs", "0"],
+        ["run", "--jobs", "4096"],
+    ],
 )
 def test_wrong_arguments_are_one_line(arguments):
-    done = subprocess.run([sys.executable, ROOT / "scripts" / "roadmap.py", *arguments], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "roadmap.py", *arguments],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_a_family_does_not_depend_on_the_others():
-    """A night of experiments is not run again because a family that they do not have was worked on."""
-    mlp, flow, tokens, transformer = (used(kind, ROOT) for kind in ("mlp", "flow", "tokens", "transformer"))
-    assert {"dreamcart/dynamics/mlp.py", "dreamcart/dynamics/base.py", "dreamcart/dynamics/train.py"} <= mlp
-    assert not {"dreamcart/dynamics/tokens/train.py", "dreamcart/dynamics/tokens/network.py", "dreamcart/dynamics/gru.py"} & mlp
+    """A night of experiments is not run again because a family that they do not have was
+    worked on.
+    """
+    mlp, flow, tokens, transformer = (
+        used(kind, ROOT) for kind in ("mlp", "flow", "tokens", "transformer")
+    )
+    assert {
+        "dreamcart/dynamics/mlp.py",
+        "dreamcart/dynamics/base.py",
+        "dreamcart/dynamics/train.py",
+    } <= mlp
+    assert (
+        not {
+            "dreamcart/dynamics/tokens/train.py",
+            "dreamcart/dynamics/tokens/network.py",
+            "dreamcart/dynamics/gru.py",
+        }
+        & mlp
+    )
     assert "dreamcart/dynamics/conv.py" in flow  # whose planes it takes
     assert "dreamcart/dynamics/attention.py" in transformer
     assert {"dreamcart/dynamics/tokens/train.py", "dreamcart/dynamics/tokens/network.py"} <= tokens
-    every = {path.relative_to(ROOT).as_posix() for path in (ROOT / "dreamcart/dynamics").rglob("*.py")}
+    every = {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "dreamcart/dynamics").rglob("*.py")
+    }
     needed = set().union(*(used(kind, ROOT) for kind in FAMILIES))
     aside = "dreamcart/dynamics/tokens/switches.py"  # for ablations, which no run makes
     assert needed == {path for path in every if not path.endswith("__init__.py")} - {aside}
-    tree = "\n".join(f"100644 blob 0\t{path}" for path in sorted({*every, "dreamcart/training/muon.py"}))
-    left = {line.split("\t")[1] for line in without_others(tree, "mlp", "blockfall", ROOT).splitlines()}
+    tree = "\n".join(
+        f"100644 blob 0\t{path}" for path in sorted({*every, "dreamcart/training/muon.py"})
+    )
+    left = {
+        line.split("\t")[1] for line in without_others(tree, "mlp", "blockfall", ROOT).splitlines()
+    }
     assert left == {*mlp, "dreamcart/training/muon.py"}
 
 
 def test_a_run_does_not_depend_on_other_games():
     """Work on one game leaves the runs of the others valid; a game depends on what it extends."""
-    files = [f"games/{name}/{file}" for name in ("blockfall", "blockfall_b", "pong") for file in ("game.yaml", "bot.py")]
+    files = [
+        f"games/{name}/{file}"
+        for name in ("blockfall", "blockfall_b", "pong")
+        for file in ("game.yaml", "bot.py")
+    ]
     tree = "\n".join(f"100644 blob 0\t{path}" for path in files)
     left = {
         game: {line.split("/")[1] for line in without_others(tree, "mlp", game, ROOT).splitlines()}
@@ -512,5 +690,7 @@ def test_a_run_does_not_depend_on_other_games():
 
 def test_a_run_depends_on_what_its_checks_play_with():
     """The minute of play is played by dreamcart/play, which no stage needs."""
-    assert {"dreamcart/play/loop.py", "dreamcart/play/sources.py"} <= played(["scripts/minute.py"], ROOT)
+    assert {"dreamcart/play/loop.py", "dreamcart/play/sources.py"} <= played(
+        ["scripts/minute.py"], ROOT
+    )
     assert "dreamcart/play/window.py" not in played(["scripts/minute.py"], ROOT)

@@ -1,4 +1,6 @@
-"""Several experiments at a time: what begins when, in which clone, and what becomes of it when one fails or all are killed."""
+"""Several experiments at a time: what begins when, in which clone, and what becomes of it when one
+fails or all are killed.
+"""
 
 import json
 import os
@@ -17,7 +19,8 @@ from dreamcart.lab.plan import expand
 from dreamcart.lab.results import load_results
 
 SCRIPT = """
-import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background has it off
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a run in the background has it off
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/tests"]
 from pathlib import Path
 import dreamcart.lab.runner
@@ -47,12 +50,17 @@ def meet(root: Path, count: int, *names: str) -> None:
 
 
 def test_two_at_a_time_and_none_makes_what_another_is_making(repository):
-    """Each in a clone of its own with half the cores; runs with a seed share their recordings, so the second one waits."""
+    """Each in a clone of its own with half the cores; runs with a seed share their recordings, so
+    the second one waits.
+    """
     runner = runner_of(repository, small(), jobs=2)
     meet(repository, 2, "p-one-s0", "p-one-s1", "p-two-s0")
     assert runner.run_all(expand(runner.plan, "p", [], False))
     found = events(repository)
-    assert {(what, name) for what, name, *_ in found[:2]} == {("begin", "p-one-s0"), ("begin", "p-one-s1")}
+    assert {(what, name) for what, name, *_ in found[:2]} == {
+        ("begin", "p-one-s0"),
+        ("begin", "p-one-s1"),
+    }
     order = [(what, name) for what, name, *_ in found]
     for seed in (0, 1):
         assert order.index(("begin", f"p-two-s{seed}")) > order.index(("end", f"p-one-s{seed}"))
@@ -62,11 +70,15 @@ def test_two_at_a_time_and_none_makes_what_another_is_making(repository):
     assert {key: (one["jobs"], one["threads"]) for key, one in records.items()} == dict.fromkeys(
         [("one", 0), ("two", 0), ("one", 1), ("two", 1)], (2, 2)
     )
-    assert {one["metrics"]["train_ae"]["name"] for one in records.values()} == {one["reference"] for one in records.values()}
+    assert {one["metrics"]["train_ae"]["name"] for one in records.values()} == {
+        one["reference"] for one in records.values()
+    }
 
 
 def test_what_has_been_made_is_waited_for_no_more(repository):
-    """The others of a seed run side by side once the first has ended: their common stages are in the cache by then."""
+    """The others of a seed run side by side once the first has ended: their common stages are in
+    the cache by then.
+    """
     values = small()
     values["runs"]["three"] = {"settings": ["short"], "set": ["latent_dim=16"], "stage": "train_ae"}
     runner = runner_of(repository, values, jobs=2)
@@ -86,7 +98,11 @@ def test_a_failed_run_leaves_the_others_to_go_on(repository, capfd):
     assert not runner.run_all(runs)
     told = capfd.readouterr()
     assert "p-one-s0 failed: The loss became nan." in told.out + told.err
-    assert set(load_results("p", False, repository / "results")) == {("two", 0), ("one", 1), ("two", 1)}
+    assert set(load_results("p", False, repository / "results")) == {
+        ("two", 0),
+        ("one", 1),
+        ("two", 1),
+    }
     (repository.parent / "control" / "break-p-one-s0").unlink()
     assert runner.run_all(runs)
     assert [one[0] for one in started(repository)].count("p-one-s0") == 2
@@ -94,7 +110,9 @@ def test_a_failed_run_leaves_the_others_to_go_on(repository, capfd):
 
 
 def test_a_killed_run_goes_on_in_another_clone(repository):
-    """It was killed in the second clone, and goes on one at a time: in the first, which has its checkpoint."""
+    """It was killed in the second clone, and goes on one at a time: in the first, which has its
+    checkpoint.
+    """
     (repository.parent / "control" / "die-p-one-s1").touch()
     meet(repository, 2, "p-one-s0", "p-one-s1")
     command = [sys.executable, "-c", SCRIPT, str(ROOT), str(repository)]
@@ -112,7 +130,9 @@ def test_a_stop_ends_all_that_is_under_way_and_records_nothing(repository):
     """Ctrl-C: both runs end, none counts as done, and no third one begins."""
     meet(repository, 99, "p-one-s0", "p-one-s1")
     command = [sys.executable, "-c", SCRIPT, str(ROOT), str(repository)]
-    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
         try:
             end = time.monotonic() + 60
             while len(events(repository)) < 2:
@@ -132,6 +152,12 @@ def test_a_stop_ends_all_that_is_under_way_and_records_nothing(repository):
 
 def test_checkpoints_can_be_kept_elsewhere(monkeypatch, tmp_path):
     """Where the clones share them."""
-    assert Paths("blockfall").checkpoint("train_ae", "k") == ROOT / "checkpoints" / "blockfall" / "train_ae-k.safetensors"
+    assert (
+        Paths("blockfall").checkpoint("train_ae", "k")
+        == ROOT / "checkpoints" / "blockfall" / "train_ae-k.safetensors"
+    )
     monkeypatch.setenv("DREAMCART_CHECKPOINTS", str(tmp_path))
-    assert Paths("blockfall").checkpoint("train_ae", "k") == tmp_path / "blockfall" / "train_ae-k.safetensors"
+    assert (
+        Paths("blockfall").checkpoint("train_ae", "k")
+        == tmp_path / "blockfall" / "train_ae-k.safetensors"
+    )

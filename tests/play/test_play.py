@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from toys.synthetic import GOLDEN, assert_sentence, copy_checkout, make_random_world, make_spec, make_tiles_world
+from toys.synthetic import (
+    GOLDEN,
+    assert_sentence,
+    copy_checkout,
+    make_random_world,
+    make_spec,
+    make_tiles_world,
+)
 
 from dreamcart.core.errors import UserError, run_stage
 from dreamcart.core.paths import ROOT
@@ -52,7 +59,8 @@ def test_actions_are_read_from_a_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "named"), [("JUMP", "JUMP"), ("A+FLY", "FLY"), ("LEFT*x", "LEFT*x"), ("*5", "*5"), ("A++B", "A++B")]
+    ("text", "named"),
+    [("JUMP", "JUMP"), ("A+FLY", "FLY"), ("LEFT*x", "LEFT*x"), ("*5", "*5"), ("A++B", "A++B")],
 )
 def test_unreadable_actions_are_named(text, named):
     """The sentence shows the item that cannot be read and what there is instead."""
@@ -172,7 +180,9 @@ def test_gif_of_everything_played(tmp_path):
 
 
 def test_a_gif_under_another_name_is_no_crash(tmp_path):
-    """What was played must not be lost over a missing `.gif`: save it, or say so in a sentence before playing."""
+    """What was played must not be lost over a missing `.gif`: save it, or say so in a sentence
+    before playing.
+    """
     try:
         run(Counter(), Script([{"A"}] * 2, 2), gif=tmp_path / "dream")
     except UserError as problem:
@@ -186,7 +196,9 @@ def test_a_gif_under_another_name_is_no_crash(tmp_path):
 
 
 def test_a_game_of_chance_is_drawn_unless_told_otherwise(tmp_path):
-    """Pieces come at random in the dream as in the game; a seed makes a play repeatable, and temperature 0 the likeliest."""
+    """Pieces come at random in the dream as in the game; a seed makes a play repeatable, and
+    temperature 0 the likeliest.
+    """
     world = load_world(make_tiles_world(tmp_path, make_spec(seed_variable="rng")), CPU)
 
     def play_some(**options) -> list[np.ndarray]:
@@ -194,13 +206,20 @@ def test_a_game_of_chance_is_drawn_unless_told_otherwise(tmp_path):
         return [dream.reset(), *(dream.step({"A"}) for _ in range(4))]
 
     np.testing.assert_array_equal(play_some(seed=1), play_some(seed=1))
-    assert any((one != other).any() for one, other in zip(play_some(seed=1), play_some(seed=2), strict=True))
-    np.testing.assert_array_equal(play_some(seed=1, temperature=0.0), play_some(seed=2, temperature=0.0))
+    assert any(
+        (one != other).any()
+        for one, other in zip(play_some(seed=1), play_some(seed=2), strict=True)
+    )
+    np.testing.assert_array_equal(
+        play_some(seed=1, temperature=0.0), play_some(seed=2, temperature=0.0)
+    )
     assert Dream(load_world(WORLD_V1, CPU), None).temperature is None
 
 
 def test_the_game_stands_beside_a_dream_that_it_does_not_correct():
-    """--real and --side-by-side: the emulator as the model sees it, and the very frames that the dream has alone."""
+    """--real and --side-by-side: the emulator as the model sees it, and the very frames that the
+    dream has alone.
+    """
     pytest.importorskip("stable_retro")
     world = load_cart(ROOT / "carts" / "blockfall.cart", CPU)[0]
     alone, game = Dream(world, None, 0.0), Real(world.spec, None, 0, world.seen_as)
@@ -232,8 +251,11 @@ def play_on(world, steps: int, **options) -> np.ndarray:
 
 def test_temperature_zero_replays_identically(chance, monkeypatch):
     """A thousand steps, played twice with other seeds: the same buttons, the same frames."""
-    monkeypatch.setattr("dreamcart.dynamics.tokens.model.MOST_ROUNDS", 1)  # in doubt about everything, it would take minutes
-    np.testing.assert_array_equal(*(play_on(chance, 1000, temperature=0.0, seed=seed) for seed in (1, 2)))
+    # in doubt about everything, it would take minutes
+    monkeypatch.setattr("dreamcart.dynamics.tokens.model.MOST_ROUNDS", 1)
+    np.testing.assert_array_equal(
+        *(play_on(chance, 1000, temperature=0.0, seed=seed) for seed in (1, 2))
+    )
 
 
 def test_temperature_one_gives_different_futures(chance):
@@ -244,9 +266,18 @@ def test_temperature_one_gives_different_futures(chance):
 
 
 def test_temperature_changes_while_playing(chance):
-    """[ and ] go by tenths from 0 to 2, what they set is shown, and from then on it is what the dream draws by."""
+    """[ and ] go by tenths from 0 to 2, what they set is shown, and from then on it is what the
+    dream draws by.
+    """
     dream = Dream(chance, None, temperature=0.0, seed=1)
-    player = Player(Input(), Input(warmer=1), Input(warmer=4), Input(warmer=-9), Input(warmer=99), Input(restart=True))
+    player = Player(
+        Input(),
+        Input(warmer=1),
+        Input(warmer=4),
+        Input(warmer=-9),
+        Input(warmer=99),
+        Input(restart=True),
+    )
     run(dream, player)
     shown = [message.split("   ")[0] for message in player.messages]
     assert shown == [f"temperature {value:.1f}" for value in (0, 0.1, 0.5, 0, 2, 2)]
@@ -262,7 +293,9 @@ def test_temperature_changes_while_playing(chance):
 
 
 def test_a_dream_of_one_future_has_no_temperature():
-    """Neither by option nor by key: a sentence says why, with what would have one; 0 is what it does anyway."""
+    """Neither by option nor by key: a sentence says why, with what would have one; 0 is what it
+    does anyway.
+    """
     world = load_world(WORLD_V1, CPU)
     with pytest.raises(UserError, match=r"mlp.*gaussian.*flow") as caught:
         Dream(world, None, temperature=0.5)
@@ -283,7 +316,9 @@ def test_a_temperature_that_is_none_is_refused(chance, temperature):
 
 
 def test_the_dream_restarts_the_same():
-    """After a restart the same buttons dream the same pictures: no history of the first play is left."""
+    """After a restart the same buttons dream the same pictures: no history of the first play is
+    left.
+    """
     dream = Dream(load_world(WORLD_V1, CPU), None)
     plays = [[dream.reset(), *(dream.step({"LEFT", "A"}) for _ in range(4))] for _ in range(2)]
     np.testing.assert_array_equal(plays[0], plays[1])
@@ -299,7 +334,9 @@ def test_an_unknown_start_is_named():
 
 
 def test_side_by_side_shows_both_and_where_they_differ():
-    """Real | dream | overlay: yellow where both are bright, green where only the game, red where only the dream."""
+    """Real | dream | overlay: yellow where both are bright, green where only the game, red where
+    only the dream.
+    """
     real, dream = np.zeros((2, 3, 3), np.uint8), np.zeros((2, 3, 3), np.uint8)
     real[0, :2], dream[0, 1:] = 255, 255
     panels = SideBySide._panels(real, dream)
@@ -349,7 +386,9 @@ def post(*keys: int) -> None:
 
 
 def test_a_held_key_is_its_button_in_the_source(window, hold):
-    """LEFT held down reaches the source as LEFT in every step until it is let go; a free key does nothing."""
+    """LEFT held down reaches the source as LEFT in every step until it is let go; a free key does
+    nothing.
+    """
     source = Counter()
     turns = iter([(pygame.K_LEFT,), (pygame.K_LEFT, pygame.K_x), (pygame.K_q,), None])
     read = window.read
@@ -375,12 +414,17 @@ def test_brackets_change_the_temperature(window):
     assert window.read().warmer == 0
 
 
-@pytest.mark.parametrize(("key", "wish"), [("r", "restart"), ("p", "pause"), ("g", "save_gif"), ("m", "menu"), ("escape", "quit")])
+@pytest.mark.parametrize(
+    ("key", "wish"),
+    [("r", "restart"), ("p", "pause"), ("g", "save_gif"), ("m", "menu"), ("escape", "quit")],
+)
 def test_own_keys_act_once_when_they_go_down(window, key, wish):
     """R, P, G, M and ESC are Dreamcart's own, and each press counts once."""
     post(pygame.key.key_code(key))
     turn = window.read()
-    assert [name for name in ("restart", "pause", "save_gif", "menu", "quit") if getattr(turn, name)] == [wish]
+    assert [
+        name for name in ("restart", "pause", "save_gif", "menu", "quit") if getattr(turn, name)
+    ] == [wish]
     assert key in OWN_KEYS
     assert not getattr(window.read(), wish)
 
@@ -392,7 +436,9 @@ def test_closing_the_window_quits(window):
 
 
 def test_a_short_tap_is_not_lost(window):
-    """A key that goes down and up between two steps was pressed: fast thumbs must not be ignored."""
+    """A key that goes down and up between two steps was pressed: fast thumbs must not be
+    ignored.
+    """
     post(pygame.K_LEFT)
     pygame.event.post(pygame.event.Event(pygame.KEYUP, key=pygame.K_LEFT))
     assert window.read().pressed == {"LEFT"}
@@ -411,7 +457,9 @@ def test_the_picture_keeps_its_aspect(window, width, height):
 
 
 def test_help_and_state_are_on_the_screen(window):
-    """Whoever opens the window sees every button's key, Dreamcart's own keys, the frame rate and the pause."""
+    """Whoever opens the window sees every button's key, Dreamcart's own keys, the frame rate and
+    the pause.
+    """
     lines = []
     window._line = lambda text, number, colour: lines.append(text)
     window.show(np.zeros((16, 16, 3), np.uint8), True, "saved clip.gif")
@@ -427,7 +475,11 @@ def test_all_help_is_seen_when_the_window_opens(window):
     """A line that runs out of the window is no help; the game's own picture may be narrow."""
     widths = []
     window._line = lambda text, number, colour: widths.append(window.fonts[0].size(text)[0])
-    window.show(np.zeros((16, 16, 3), np.uint8), True, "temperature 1.0   saved blockfall-20261125-120000.gif")
+    window.show(
+        np.zeros((16, 16, 3), np.uint8),
+        True,
+        "temperature 1.0   saved blockfall-20261125-120000.gif",
+    )
     assert len(widths) == 4
     assert max(widths) <= window.screen.get_width() - 2 * MARGIN
 
@@ -444,7 +496,9 @@ def test_all_help_is_seen_when_the_window_opens(window):
     ],
 )
 def test_keys_that_cannot_work_are_refused(keys, named):
-    """Two meanings of one key, or a key or button that there is not, are mistakes in game.yaml, and named."""
+    """Two meanings of one key, or a key or button that there is not, are mistakes in game.yaml, and
+    named.
+    """
     with pytest.raises(UserError, match=named) as caught:
         Window(make_spec(keys=keys), 16, 16, "Toy", scale=1)
     pygame.quit()
@@ -472,7 +526,11 @@ def test_no_display_is_refused(monkeypatch):
 @pytest.mark.parametrize("option", [[], ["--menu"]])
 def test_without_a_screen_no_window_waits_unseen(option):
     """SDL would draw into memory and wait for keys for ever."""
-    env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+    }
     line = [sys.executable, str(ROOT / "stages" / "play.py"), "--game", "breakout", *option]
     done = subprocess.run(line, capture_output=True, text=True, env=env, timeout=120)
     (said,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -485,12 +543,20 @@ def test_without_a_screen_no_window_waits_unseen(option):
 
 
 def test_headless_play_from_another_directory(tmp_path):
-    """The dream plays a list of actions into a GIF, with no display and no emulator, from any directory."""
+    """The dream plays a list of actions into a GIF, with no display and no emulator, from any
+    directory.
+    """
     checkout = copy_checkout(tmp_path / "checkout")
     shutil.copytree(WORLD_V1, checkout / "models" / "blockfall")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    command = [sys.executable, str(checkout / "stages" / "play.py"), "--headless", "--gif", "out/dream.gif"]
+    command = [
+        sys.executable,
+        str(checkout / "stages" / "play.py"),
+        "--headless",
+        "--gif",
+        "out/dream.gif",
+    ]
     command += ["--actions", "LEFT*3 .*2 LEFT+A RIGHT*4", "--frames", "15"]
     done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -503,7 +569,9 @@ def test_headless_play_from_another_directory(tmp_path):
 
 @pytest.fixture
 def play(tmp_path, monkeypatch, capsys):
-    """play(arguments) → (exit code, what was printed, what was complained); the golden world is there to play."""
+    """play(arguments) → (exit code, what was printed, what was complained); the golden world is
+    there to play.
+    """
     from stages import play as stage
 
     shutil.copytree(WORLD_V1, tmp_path / "models" / "blockfall")
@@ -548,7 +616,9 @@ def test_frames_end_a_list_of_actions_early(play):
     ],
 )
 def test_wrong_arguments_are_one_line_and_exit_code_2(play, arguments, named):
-    """A person's mistake is told in one line, without a traceback, and scripts see that it failed."""
+    """A person's mistake is told in one line, without a traceback, and scripts see that it
+    failed.
+    """
     code, printed, complaint = play("--game", "blockfall", *arguments)
     lines = [line for line in complaint.splitlines() if line.startswith("error: ")]
     assert (code, len(lines)) == (2, 1)

@@ -1,4 +1,6 @@
-"""`record.py convert`: into Dreamcart's columns, and into the gymnasium-recorder's for programs that read those."""
+"""`record.py convert`: into Dreamcart's columns, and into the gymnasium-recorder's for programs
+that read those.
+"""
 
 import itertools
 import subprocess
@@ -37,13 +39,17 @@ def rows_of(folder: Path) -> list[dict]:
 
 
 def test_a_foreign_dataset_becomes_canonical_by_one_command(tmp_path):
-    """The report is printed, and what was written is a dataset like any other, of the game that was named."""
+    """The report is printed, and what was written is a dataset like any other, of the game that was
+    named.
+    """
     source = write_recorder(tmp_path / "source", recorder_rows([4, 5], "JPEG"))
     done = command(source, str(tmp_path / "out"), "--game", "blockfall", "--first-episode", "40")
     assert done.returncode == 0, done.stderr
     assert "image → observations" in done.stdout
     assert "JPEG lost detail" in done.stdout
-    assert [(episode[0]["episode_id"], len(episode)) for episode in read_episodes(tmp_path / "out")] == [(40, 4), (41, 5)]
+    assert [
+        (episode[0]["episode_id"], len(episode)) for episode in read_episodes(tmp_path / "out")
+    ] == [(40, 4), (41, 5)]
     assert dataset_spec(tmp_path / "out") == load_game("blockfall")
     info = read_json(tmp_path / "out" / INFO_NAME)
     assert (info["first_episode"], info["episodes"]) == (40, 42)
@@ -121,7 +127,9 @@ def test_nothing_is_overwritten(tmp_path):
 def test_versions_and_rom_are_carried_over(tmp_path):
     """What a dataset says of its emulator is as true of the copy."""
     source = write_raw(tmp_path / "source", [make_rows(0, 4)])
-    write_json(source / INFO_NAME, read_json(source / INFO_NAME) | {"emulator": "toy", "rom_sha1": "abc"})
+    write_json(
+        source / INFO_NAME, read_json(source / INFO_NAME) | {"emulator": "toy", "rom_sha1": "abc"}
+    )
     convert(str(source), "", tmp_path / "out", None)
     info = read_json(tmp_path / "out" / INFO_NAME)
     assert (info["emulator"], info["rom_sha1"]) == ("toy", "abc")
@@ -129,7 +137,9 @@ def test_versions_and_rom_are_carried_over(tmp_path):
 
 
 def gymemu_pairs(folder: Path) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(frame, nine-button action, next frame) as a trainer of gymemu's kind takes them from a loaded dataset."""
+    """(frame, nine-button action, next frame) as a trainer of gymemu's kind takes them from a
+    loaded dataset.
+    """
     data = datasets.load_dataset(str(folder), split="train")
     episodes: dict[object, list] = {}
     for sample in data:
@@ -138,17 +148,25 @@ def gymemu_pairs(folder: Path) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]
     for samples in episodes.values():
         for now, following in itertools.pairwise(samples):
             action = np.array(now["actions"], dtype=np.float32)
-            pairs.append((np.array(now["observations"]), action, np.array(following["observations"])))
+            pairs.append(
+                (np.array(now["observations"]), action, np.array(following["observations"]))
+            )
     return pairs
 
 
 def test_recorder_columns_feed_gymemu_unchanged(tmp_path):
-    """Nine entries in stable-retro's order, every transition of every episode, pixels as they were."""
+    """Nine entries in stable-retro's order, every transition of every episode, pixels as they
+    were.
+    """
     source = write_raw(tmp_path / "source", [make_rows(n, 5 + n, first=n) for n in range(3)])
     convert(str(source), "", tmp_path / "out", None, columns="recorder")
     pairs = gymemu_pairs(tmp_path / "out")
     wanted = [
-        (decode_image(now["observations"]["bytes"]), now["actions"], decode_image(after["observations"]["bytes"]))
+        (
+            decode_image(now["observations"]["bytes"]),
+            now["actions"],
+            decode_image(after["observations"]["bytes"]),
+        )
         for episode in read_episodes(source)
         for now, after in itertools.pairwise(episode)
     ]
@@ -180,7 +198,8 @@ def atari_rows(actions: list[set[str]], spec) -> list[dict]:
 @pytest.mark.parametrize(
     ("actions", "numbers"),
     [
-        ([set(), {"FIRE"}, {"RIGHT"}, {"LEFT"}, {"LEFT", "RIGHT"}], [0, 1, 2, 3, 0]),  # Breakout's minimal set
+        # Breakout's minimal set
+        ([set(), {"FIRE"}, {"RIGHT"}, {"LEFT"}, {"LEFT", "RIGHT"}], [0, 1, 2, 3, 0]),
         ([set(), {"FIRE", "RIGHT"}, {"LEFT"}], [0, 11, 4]),  # needs the full one
     ],
 )
@@ -189,7 +208,10 @@ def test_atari_actions_become_numbers_and_come_back(tmp_path, actions, numbers):
     spec = load_game("breakout")
     source = write_raw(tmp_path / "source", [atari_rows(actions, spec)], spec)
     convert(str(source), "", tmp_path / "theirs", None, columns="recorder")
-    assert datasets.load_dataset(str(tmp_path / "theirs"), split="train")["actions"][:] == [*numbers, None]
+    assert datasets.load_dataset(str(tmp_path / "theirs"), split="train")["actions"][:] == [
+        *numbers,
+        None,
+    ]
     convert(str(tmp_path / "theirs"), "", tmp_path / "ours", spec)
     back = [ale_name(row["actions"], spec) for row in rows_of(tmp_path / "ours")[:-1]]
     assert back == [ale_name(spec.vector(pressed), spec) for pressed in actions]
@@ -207,25 +229,42 @@ def test_a_dataset_of_the_hub_is_converted(hub, tmp_path):
     source = write_recorder(tmp_path / "source", later_rows([4, 4]))
     files = {f"data/{path.name}": path.read_bytes() for path in Path(source).glob("*.parquet")}
     commit = hub.put("datasets/you/game", files)
-    line = [sys.executable, str(ROOT / "stages" / "record.py"), "convert", "you/game", str(tmp_path / "out"), "--game", "blockfall"]
+    line = [
+        sys.executable,
+        str(ROOT / "stages" / "record.py"),
+        "convert",
+        "you/game",
+        str(tmp_path / "out"),
+        "--game",
+        "blockfall",
+    ]
     done = subprocess.run(line, env=hub.environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert read_json(tmp_path / "out" / INFO_NAME)["revision"] == commit
     assert len(rows_of(tmp_path / "out")) == 8
 
 
-HUB_README = "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: {path}\n---\n"
+HUB_README = (
+    "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path:"
+    " {path}\n---\n"
+)
 
 
 def test_no_local_file_is_read_for_a_dataset_of_the_hub(hub, tmp_path):
     """Neither an image's path in a row nor a path in the page's header leads to this disk."""
     (tmp_path / "secret.png").write_bytes(encoded(3, "PNG"))
-    rows = [row | {"image": {"bytes": None, "path": str(tmp_path / "secret.png")}} for row in recorder_rows([3, 3])]
+    rows = [
+        row | {"image": {"bytes": None, "path": str(tmp_path / "secret.png")}}
+        for row in recorder_rows([3, 3])
+    ]
     named = Path(write_rows(tmp_path / "named", rows)) / "play.parquet"
     whole = Path(write_recorder(tmp_path / "whole", recorder_rows([3, 3])))
     (local,) = whole.glob("*.parquet")
     hub.put("datasets/you/named", {"play.parquet": named.read_bytes()})
-    hub.put("datasets/you/header", {"README.md": HUB_README.format(path=local).encode(), "a.parquet": local.read_bytes()})
+    hub.put(
+        "datasets/you/header",
+        {"README.md": HUB_README.format(path=local).encode(), "a.parquet": local.read_bytes()},
+    )
     for name, said in (("you/named", "only images in the rows"), ("you/header", "Cannot read")):
         commit = hub_api().dataset_info(name).sha
         with pytest.raises(UserError, match=said) as caught:
@@ -234,7 +273,10 @@ def test_no_local_file_is_read_for_a_dataset_of_the_hub(hub, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("files", [{"a.png": EPS}, {"train.csv": b"episode_id,image,action\n1,a.png,0\n"}, {"a.txt": b"x"}])
+@pytest.mark.parametrize(
+    "files",
+    [{"a.png": EPS}, {"train.csv": b"episode_id,image,action\n1,a.png,0\n"}, {"a.txt": b"x"}],
+)
 def test_only_rows_of_the_hub_are_read(hub, tmp_path, files):
     """Loose pictures and tables would be decoded by `datasets`."""
     commit = hub.put("datasets/you/game", files)
@@ -247,7 +289,9 @@ def test_images_of_the_hub_go_through_our_decoder(hub, tmp_path):
     rows = later_rows([3, 3])
     rows[4]["observations"] = {"bytes": EPS, "path": "a.eps"}
     source = write_rows(tmp_path / "source", rows, {"observations": IMAGE})
-    commit = hub.put("datasets/you/game", {"play.parquet": (Path(source) / "play.parquet").read_bytes()})
+    commit = hub.put(
+        "datasets/you/game", {"play.parquet": (Path(source) / "play.parquet").read_bytes()}
+    )
     with pytest.raises(UserError, match="no PNG, WebP or JPEG") as caught:
         convert("you/game", commit, tmp_path / "out", make_spec())
     assert_sentence(caught.value)

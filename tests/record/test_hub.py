@@ -1,4 +1,6 @@
-"""Sharing over the Hub, against a stand-in on this machine: what is pushed, what is refused, what is tried again."""
+"""Sharing over the Hub, against a stand-in on this machine: what is pushed, what is refused, what
+is tried again.
+"""
 
 import json
 import re
@@ -40,7 +42,11 @@ def record(folder: Path, numbers: list[int], shard: int = 0) -> Path:
     made = write_raw(folder.parent / "one", [make_rows(n, 5 + n, first=n) for n in numbers])
     folder.mkdir(exist_ok=True)
     shutil.copy(made / "play-00000.parquet", folder / f"play-{shard:05d}.parquet")
-    info = read_json(made / INFO_NAME) | {"emulator": "toy", "emulator_version": "1.2\n", "rom_sha1": "abc"}
+    info = read_json(made / INFO_NAME) | {
+        "emulator": "toy",
+        "emulator_version": "1.2\n",
+        "rom_sha1": "abc",
+    }
     write_json(folder / INFO_NAME, info)
     return folder
 
@@ -52,22 +58,34 @@ def dataset(tmp_path) -> Path:
 
 def stage(hub, *arguments: str, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, str(ROOT / "stages" / "record.py"), *arguments]
-    return subprocess.run(command, env=hub.environment, capture_output=True, text=True, timeout=300, **options)
+    return subprocess.run(
+        command, env=hub.environment, capture_output=True, text=True, timeout=300, **options
+    )
 
 
 def python(hub, code: str) -> str:
     """What a plain Python with the Hub in reach prints."""
-    done = subprocess.run([sys.executable, "-c", code], env=hub.environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=hub.environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip().splitlines()[-1]
 
 
 def test_a_push_then_a_pull_gives_the_same_dataset(hub, dataset, tmp_path):
-    """Every row arrives as it was, by the commands as a person types them, and params.yaml's two lines are printed."""
+    """Every row arrives as it was, by the commands as a person types them, and params.yaml's two
+    lines are printed.
+    """
     pushed = stage(hub, "push", str(dataset), REPO)
     assert pushed.returncode == 0, pushed.stderr
     revision = hub.repos[KEY].commits[-1][0]
-    assert f"2 shards added, 3 episodes with 15 steps there now; revision {revision}" in pushed.stdout
+    assert (
+        f"2 shards added, 3 episodes with 15 steps there now; revision {revision}" in pushed.stdout
+    )
     pulled = stage(hub, "pull", REPO, "--out", str(tmp_path / "pulled"))
     assert pulled.returncode == 0, pulled.stderr
     lines = yaml.safe_load(pulled.stdout[pulled.stdout.index("collect:") :])
@@ -78,13 +96,21 @@ def test_a_push_then_a_pull_gives_the_same_dataset(hub, dataset, tmp_path):
 def test_what_was_pushed_opens_in_plain_datasets(hub, dataset):
     """`load_dataset` alone, whole and streaming, finds all rows, images and buttons."""
     push(dataset, REPO)
-    show = "print(json.dumps([[r['episode_id'], r['step'], r['actions'], r['observations'].size] for r in data]))"
+    show = (
+        "print(json.dumps([[r['episode_id'], r['step'], r['actions'], r['observations'].size] for r"
+        " in data]))"
+    )
     rows = [row for episode in read_episodes(dataset) for row in episode]
     wanted = [[row["episode_id"], row["step"], row["actions"], [32, 24]] for row in rows]
     for options in ("", ", streaming=True"):
-        code = f"import json, datasets; data = datasets.load_dataset('{REPO}', split='train'{options}); {show}"
+        code = (
+            f"import json, datasets; data = datasets.load_dataset('{REPO}',"
+            f" split='train'{options}); {show}"
+        )
         assert json.loads(python(hub, code)) == wanted, options
-    first = python(hub, f"import datasets; print(datasets.load_dataset('{REPO}', split='train').column_names)")
+    first = python(
+        hub, f"import datasets; print(datasets.load_dataset('{REPO}', split='train').column_names)"
+    )
     assert first == str(COLUMNS)
 
 
@@ -92,7 +118,14 @@ def test_the_card_says_what_is_there(hub, dataset):
     """Counts, buttons with keys, versions and the ROM; its picture moves."""
     push(dataset, REPO)
     files = hub.files(KEY)
-    assert set(files) == {".gitattributes", "README.md", INFO_NAME, "preview.gif", "play-00000.parquet", "play-00001.parquet"}
+    assert set(files) == {
+        ".gitattributes",
+        "README.md",
+        INFO_NAME,
+        "preview.gif",
+        "play-00000.parquet",
+        "play-00001.parquet",
+    }
     card = files["README.md"].decode()
     head = yaml.safe_load(card.split("---")[1])
     assert head["configs"][0]["data_files"] == [{"split": "train", "path": "*.parquet"}]
@@ -119,20 +152,28 @@ def test_the_card_of_an_import_says_where_it_comes_from(hub, tmp_path):
     convert(source, "", tmp_path / "out", make_spec())
     push(tmp_path / "out", REPO)
     card = hub.files(KEY)["README.md"].decode()
-    assert "converted by Dreamcart from `source`. They were recorded as JPEG, which lost detail." in card
+    assert (
+        "converted by Dreamcart from `source`. They were recorded as JPEG, which lost detail."
+        in card
+    )
     assert "Play of a real emulator" not in card
     assert "without loss" not in card
     assert not [name for name, data in hub.files(KEY).items() if str(tmp_path).encode() in data]
 
 
 def test_the_card_of_a_mixed_dataset_says_both(hub, dataset, tmp_path):
-    """What was played here is not said to be converted, nor what was converted to be without loss."""
+    """What was played here is not said to be converted, nor what was converted to be without
+    loss.
+    """
     push(dataset, REPO)
     source = write_recorder(tmp_path / "source", recorder_rows([4, 5], "JPEG"))
     convert(source, "", tmp_path / "out", make_spec(), first=10)
     push(tmp_path / "out", REPO)
     card = hub.files(KEY)["README.md"].decode()
-    assert "without loss. Recordings of a real emulator, converted by Dreamcart from `source`. Those were recorded as JPEG" in card
+    assert (
+        "without loss. Recordings of a real emulator, converted by Dreamcart from `source`. Those"
+        " were recorded as JPEG" in card
+    )
     pull(REPO, "main", tmp_path / "pulled")
     info = read_json(tmp_path / "pulled" / INFO_NAME)
     assert info["lossy"] == ["JPEG"]
@@ -147,7 +188,9 @@ def test_a_card_that_a_person_wrote_stays(hub, dataset):
 
 
 def test_pushing_again_adds_only_what_is_new(hub, dataset):
-    """The second push sends one shard, the third nothing; the shards that were there are the same files."""
+    """The second push sends one shard, the third nothing; the shards that were there are the same
+    files.
+    """
     push(dataset, REPO)
     before, sent = hub.files(KEY), len(hub.asked("PUT", "/lfs/"))
     record(dataset, [3, 4], shard=2)
@@ -170,7 +213,12 @@ def test_recordings_of_two_people_meet_in_one_dataset(hub, tmp_path):
     report = push(record(tmp_path / "yours", [2, 3], shard=1), REPO)
     assert report["episodes"] == 4
     pull(REPO, "main", tmp_path / "pulled")
-    assert [episode[0]["episode_id"] for episode in read_episodes(tmp_path / "pulled")] == [0, 1, 2, 3]
+    assert [episode[0]["episode_id"] for episode in read_episodes(tmp_path / "pulled")] == [
+        0,
+        1,
+        2,
+        3,
+    ]
     assert read_json(tmp_path / "pulled" / INFO_NAME)["episodes"] == 4  # not the first one's two
 
 
@@ -185,7 +233,10 @@ def conflict_in_episodes(folder: Path) -> None:
 
 def conflict_in_game(folder: Path) -> None:
     record(folder, [7], shard=7)
-    write_json(folder / INFO_NAME, read_json(folder / INFO_NAME) | {"game": make_spec(frame_skip=4).to_dict()})
+    write_json(
+        folder / INFO_NAME,
+        read_json(folder / INFO_NAME) | {"game": make_spec(frame_skip=4).to_dict()},
+    )
 
 
 def conflict_in_rom(folder: Path) -> None:
@@ -230,13 +281,17 @@ def test_a_foreign_repository_is_left_alone(hub, dataset, files, named):
 
 
 def test_an_interrupted_push_goes_on(hub, tmp_path):
-    """Killed while a shard is on its way, run again: only what had not arrived is sent, and all of it is there."""
+    """Killed while a shard is on its way, run again: only what had not arrived is sent, and all of
+    it is there.
+    """
     dataset = tmp_path / "play"
     for number in range(12):
         record(dataset, [number], shard=number)
     hub.faults.append(Fault("PUT", "/lfs/", 503, after=9))  # the last three never arrive
     command = [sys.executable, str(ROOT / "stages" / "record.py"), "push", str(dataset), REPO]
-    first = subprocess.Popen(command, env=hub.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    first = subprocess.Popen(
+        command, env=hub.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     waited = time.monotonic()
     while len(hub.objects) < 9:
         assert time.monotonic() - waited < 120
@@ -331,12 +386,21 @@ def test_without_a_token_a_push_says_how_to_get_one(hub, dataset, monkeypatch):
     hub.environment.pop("HF_TOKEN")
     done = stage(hub, "push", str(dataset), REPO)
     assert done.returncode == 2
-    assert done.stderr.strip().splitlines()[-1].startswith("error: The Hub refuses access to me/toy (401")
+    assert (
+        done.stderr.strip()
+        .splitlines()[-1]
+        .startswith("error: The Hub refuses access to me/toy (401")
+    )
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("repo_id", "named"), [("no/such", "The Hub has no no/such"), ("a b/c", "OWNER/NAME"), ("me/toy", "no such revision")]
+    ("repo_id", "named"),
+    [
+        ("no/such", "The Hub has no no/such"),
+        ("a b/c", "OWNER/NAME"),
+        ("me/toy", "no such revision"),
+    ],
 )
 def test_a_pull_of_what_is_not_there_is_refused(hub, tmp_path, repo_id, named):
     hub.put(KEY, {"README.md": b"x"})
@@ -370,7 +434,9 @@ def test_a_pull_overwrites_no_recordings_of_yours(hub, dataset, tmp_path):
 
 
 def test_a_shard_that_was_swapped_on_the_hub_is_noticed(hub, dataset, tmp_path):
-    """The manifest says what belongs to the dataset; a push onto a history changed by hand is refused."""
+    """The manifest says what belongs to the dataset; a push onto a history changed by hand is
+    refused.
+    """
     push(dataset, REPO)
     hub.put(KEY, {"play-00001.parquet": (dataset / "play-00000.parquet").read_bytes()})
     record(dataset, [5], shard=5)
@@ -395,13 +461,22 @@ def test_a_shared_dataset_is_a_source_of_a_run(hub, dataset, tmp_path):
     """`collect.source` with the revision that a push printed."""
     revision = push(dataset, REPO)["revision"]
     hub.put(KEY, {"play-00000.parquet": b"a later, broken commit"})
-    config = CollectConfig(REPO, revision, frames=100, episode_steps=10, test_episodes=1, test_steps=10, workers=1)
+    config = CollectConfig(
+        REPO, revision, frames=100, episode_steps=10, test_episodes=1, test_steps=10, workers=1
+    )
     report = import_recordings(make_spec(), config, tmp_path / "raw", tmp_path / "raw_test")
     assert report["frames"] == 18
-    rows = [row for folder in ("raw", "raw_test") for episode in read_episodes(tmp_path / folder) for row in episode]
+    rows = [
+        row
+        for folder in ("raw", "raw_test")
+        for episode in read_episodes(tmp_path / folder)
+        for row in episode
+    ]
     wanted = [row for episode in read_episodes(dataset) for row in episode]
     for got, row in zip(rows, wanted, strict=True):
-        assert (decode_image(got["observations"]["bytes"]) == decode_image(row["observations"]["bytes"])).all()
+        assert (
+            decode_image(got["observations"]["bytes"]) == decode_image(row["observations"]["bytes"])
+        ).all()
         assert got["actions"] == row["actions"]
 
 
@@ -422,7 +497,15 @@ def refused(action, *named: str) -> None:
     assert all(word in str(caught.value) for word in named), caught.value
 
 
-NAMES = ["../../x.parquet", "/tmp/x.parquet", "a/../../x.parquet", "..\\x.parquet", "x\0.parquet", "", "a//x.parquet"]
+NAMES = [
+    "../../x.parquet",
+    "/tmp/x.parquet",
+    "a/../../x.parquet",
+    "..\\x.parquet",
+    "x\0.parquet",
+    "",
+    "a//x.parquet",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -436,7 +519,9 @@ def test_a_name_in_the_hubs_list_leads_nowhere(hub, dataset, tmp_path, name):
     refused(lambda: pull(REPO, "main", tmp_path / "out"), "none that a Hub gives")
     if not name.startswith("a/"):  # a push asks for the top folder alone
         refused(lambda: push(dataset, REPO), "none that a Hub gives")
-    assert {path for path in tmp_path.rglob("*") if "hf" not in path.parts} <= before | {tmp_path / "one"}
+    assert {path for path in tmp_path.rglob("*") if "hf" not in path.parts} <= before | {
+        tmp_path / "one"
+    }
 
 
 def test_a_link_in_the_folder_leads_no_pull_out_of_it(hub, dataset, tmp_path):
@@ -458,12 +543,24 @@ def test_a_pull_fetches_no_hidden_files(hub, dataset, tmp_path):
     hub.put(KEY, {".git/config": b"[core]", "more/.hidden": b"x", "more/notes.txt": b"y"})
     pull(REPO, "main", tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").rglob("*")} == {
-        *("more", "notes.txt", "README.md", INFO_NAME, "preview.gif", "play-00000.parquet", "play-00001.parquet")
+        *(
+            "more",
+            "notes.txt",
+            "README.md",
+            INFO_NAME,
+            "preview.gif",
+            "play-00000.parquet",
+            "play-00001.parquet",
+        )
     }
 
 
-@pytest.mark.parametrize("repo_id", ["../../x", "a/b/c", "/etc", "a//b", "..", "me/..", "a b", "toy", "me/toy\0"])
-def test_a_name_that_is_no_repository_is_refused_before_anything_is_asked(hub, dataset, tmp_path, repo_id):
+@pytest.mark.parametrize(
+    "repo_id", ["../../x", "a/b/c", "/etc", "a//b", "..", "me/..", "a b", "toy", "me/toy\0"]
+)
+def test_a_name_that_is_no_repository_is_refused_before_anything_is_asked(
+    hub, dataset, tmp_path, repo_id
+):
     refused(lambda: pull(repo_id, "main", tmp_path / "out"), "OWNER/NAME")
     refused(lambda: push(dataset, repo_id), "OWNER/NAME")
     assert not hub.requests
@@ -474,7 +571,9 @@ def test_a_pull_makes_no_path_of_such_a_name(hub):
     """By the command, which makes a folder of the name where it is given no other."""
     done = stage(hub, "pull", "../../x")
     assert done.returncode == 2
-    assert done.stderr == "error: '../../x' is no name of a repository on the Hub; write OWNER/NAME.\n"
+    assert (
+        done.stderr == "error: '../../x' is no name of a repository on the Hub; write OWNER/NAME.\n"
+    )
 
 
 def test_a_disk_that_refuses_is_not_taken_for_the_hub(hub, dataset, tmp_path):
@@ -488,7 +587,9 @@ def test_a_disk_that_refuses_is_not_taken_for_the_hub(hub, dataset, tmp_path):
     assert "Hub" not in done.stderr
 
 
-@pytest.mark.parametrize("revision", ["../../x", "a/../../b", "/etc/passwd", "a//b", "", ".", "x\0", "a\nb"])
+@pytest.mark.parametrize(
+    "revision", ["../../x", "a/../../b", "/etc/passwd", "a//b", "", ".", "x\0", "a\nb"]
+)
 def test_a_revision_that_is_a_path_is_refused_before_anything_is_asked(hub, tmp_path, revision):
     refused(lambda: pull(REPO, revision, tmp_path / "out"), "is no revision")
     assert not hub.requests
@@ -496,7 +597,9 @@ def test_a_revision_that_is_a_path_is_refused_before_anything_is_asked(hub, tmp_
 
 
 def test_a_shard_that_is_no_parquet_does_not_stay(hub, dataset, tmp_path):
-    """One without a hash of its own kind as well: nothing of it is left, and its next commit is fetched."""
+    """One without a hash of its own kind as well: nothing of it is left, and its next commit is
+    fetched.
+    """
     from toys.hub_stand_in import File
 
     push(dataset, REPO)
@@ -537,7 +640,9 @@ def test_the_token_goes_to_the_hub_alone(hub, dataset, tmp_path, monkeypatch):
     push(dataset, REPO)
     monkeypatch.setattr(hub_stand_in.Handler, "large", note)
     pull(REPO, "main", tmp_path / "out")
-    assert [(command, token) for command, host, token in seen if host.startswith("localhost")] == [("GET", None)] * 3
+    assert [(command, token) for command, host, token in seen if host.startswith("localhost")] == [
+        ("GET", None)
+    ] * 3
     assert len(seen) == 3
 
 
@@ -556,9 +661,11 @@ def changed(info: dict, change: str) -> dict:
     elif change == "a name with ..":
         shards["../../play-00007.parquet"] = one
     else:
-        key, value = {"hash": ("sha256", 5), "episodes": ("episodes", "0, 1"), "an episode": ("episodes", [0, None])}.get(
-            change, ("rows", "many")
-        )
+        key, value = {
+            "hash": ("sha256", 5),
+            "episodes": ("episodes", "0, 1"),
+            "an episode": ("episodes", [0, None]),
+        }.get(change, ("rows", "many"))
         one[key] = value
     return info | {"shards": shards}
 
@@ -596,7 +703,9 @@ def test_a_card_of_a_dataset_without_its_shards_is_one_sentence(dataset):
     refused(lambda: card(REPO, read_json(dataset / INFO_NAME), preview=False), INFO_NAME)
 
 
-@pytest.mark.parametrize("kind", ["a link", "a link to nothing", "a link to a shard beside it", "a folder"])
+@pytest.mark.parametrize(
+    "kind", ["a link", "a link to nothing", "a link to a shard beside it", "a folder"]
+)
 def test_a_push_sends_nothing_from_elsewhere(hub, dataset, tmp_path, kind):
     """A link would share a file that its owner never meant."""
     path = dataset / "play-00007.parquet"
@@ -604,7 +713,11 @@ def test_a_push_sends_nothing_from_elsewhere(hub, dataset, tmp_path, kind):
         path.mkdir()
     else:
         elsewhere = record(tmp_path / "private", [9]) / "play-00000.parquet"
-        path.symlink_to({"a link": elsewhere, "a link to nothing": "nothing"}.get(kind, dataset / "play-00001.parquet"))
+        path.symlink_to(
+            {"a link": elsewhere, "a link to nothing": "nothing"}.get(
+                kind, dataset / "play-00001.parquet"
+            )
+        )
     refused(lambda: push(dataset, REPO), "play-00007.parquet", "a dataset's own")
     assert not hub.repos
 

@@ -53,7 +53,10 @@ def kinds(commit: str) -> dict[str, tuple[int, bytes, dict[str, str]]]:
         "a text": b'"hello"',
         "nothing": b"",
         "half": b'{"id": "me/toy", "sha": "',
-        "an id": b'{"id": "me/toy", "url": "x", "sha": null, "commitOid": 3, "files": null, "objects": {}}',
+        "an id": (
+            b'{"id": "me/toy", "url": "x", "sha": null, "commitOid": 3, "files": null,'
+            b' "objects": {}}'
+        ),
         "nested": b"[" * 100_000,
         "megabytes": bytes(range(256)) * 10_000,
     }
@@ -61,10 +64,22 @@ def kinds(commit: str) -> dict[str, tuple[int, bytes, dict[str, str]]]:
     said = {name: (200, body, {}) for name, body in bodies.items()}
     said["a redirect"] = (302, b"", {"Location": "/login"})
     said["a page as a file"] = (200, HTML, named | {"ETag": f'"{"0" * 40}"'})
-    said["a list by its hash"] = (200, b"[1, 2, 3]", named | {"ETag": f'"{as_git_names(b"[1, 2, 3]")}"'})
+    said["a list by its hash"] = (
+        200,
+        b"[1, 2, 3]",
+        named | {"ETag": f'"{as_git_names(b"[1, 2, 3]")}"'},
+    )
     said["a card by its hash"] = (200, b"---\n[1]\n---\n", named | {"ETag": f'"{"1" * 64}"'})
-    said["other headers"] = (200, b"{}", {"X-Repo-Commit": "../../../../x", "ETag": '"../../../../y"'})
-    said["another hash"] = (200, b"{}", named | {"ETag": '"../../../../../y"', "X-Linked-Size": "many"})
+    said["other headers"] = (
+        200,
+        b"{}",
+        {"X-Repo-Commit": "../../../../x", "ETag": '"../../../../y"'},
+    )
+    said["another hash"] = (
+        200,
+        b"{}",
+        named | {"ETag": '"../../../../../y"', "X-Linked-Size": "many"},
+    )
     return said
 
 
@@ -81,7 +96,13 @@ PLACES = {
     "batch": r"/objects/batch",
     "commit": r"/commit/",
 }
-AT_A_PLACE = ("a page", "an empty object", "an empty list", "a list by its hash", "a page as a file")
+AT_A_PLACE = (
+    "a page",
+    "an empty object",
+    "an empty list",
+    "a list by its hash",
+    "a page as a file",
+)
 
 
 @dataclass
@@ -108,7 +129,11 @@ def made(tmp_path_factory) -> Made:
         shutil.copy(one / INFO_NAME, folder / INFO_NAME)
     info = describe(folder) | {"first_episode": 0, "episodes": 3}
     files = {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
-    files |= {INFO_NAME: json.dumps(info).encode(), "README.md": card(REPO, info, True).encode(), PREVIEW: b"GIF"}
+    files |= {
+        INFO_NAME: json.dumps(info).encode(),
+        "README.md": card(REPO, info, True).encode(),
+        PREVIEW: b"GIF",
+    }
     save_cart(top / "toy.cart", make_tiles_world(top / "model"), {})
     return Made(folder, files, (top / "toy.cart").read_bytes())
 
@@ -123,7 +148,12 @@ class Scene:
     commit: str
     cart_commit: str
 
-    def meet(self, nonsense: tuple[int, bytes, dict[str, str]], place: str = "^/(?!login)", method: str = ANY) -> None:
+    def meet(
+        self,
+        nonsense: tuple[int, bytes, dict[str, str]],
+        place: str = "^/(?!login)",
+        method: str = ANY,
+    ) -> None:
         """Answer with nonsense from now on, and with a page to who is led to the login."""
         status, body, headers = nonsense
         repo = self.hub.repos[KEY]
@@ -134,7 +164,11 @@ class Scene:
 
     def files(self) -> dict[str, bytes]:
         """All that lies in the working folder."""
-        return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
+        return {
+            path.relative_to(self.folder).as_posix(): path.read_bytes()
+            for path in self.folder.rglob("*")
+            if path.is_file()
+        }
 
 
 @pytest.fixture
@@ -181,7 +215,9 @@ def do_convert(scene: Scene) -> Any:
 
 def do_collect(scene: Scene) -> Any:
     folders = scene.folder / "raw", scene.folder / "raw_test"
-    config = CollectConfig(REPO, scene.commit, frames=100, episode_steps=10, test_episodes=1, test_steps=10, workers=1)
+    config = CollectConfig(
+        REPO, scene.commit, frames=100, episode_steps=10, test_episodes=1, test_steps=10, workers=1
+    )
     try:
         return import_recordings(make_spec(), config, *folders)["frames"] == 18
     finally:
@@ -194,7 +230,9 @@ def do_cart(scene: Scene) -> Any:
 
 
 def do_pinned_cart(scene: Scene) -> Any:
-    return bool(load_cart(cart_path(f"hf://{CARTS}/toy.cart@{scene.cart_commit}"), torch.device("cpu")))
+    return bool(
+        load_cart(cart_path(f"hf://{CARTS}/toy.cart@{scene.cart_commit}"), torch.device("cpu"))
+    )
 
 
 COMMANDS = (do_pull, do_push, do_watch, do_convert, do_collect, do_cart, do_pinned_cart)
@@ -229,7 +267,9 @@ def test_every_answer_is_nonsense(scene, tmp_path, command):
         scene.meet(nonsense)
         said = outcome(command, scene)
         assert said, kind
-        assert "none that a Hub gives" in said or "on the Hub is no" in said or command is do_collect, f"{kind}: {said}"
+        assert (
+            "none that a Hub gives" in said or "on the Hub is no" in said or command is do_collect
+        ), f"{kind}: {said}"
     scene.hub.faults.clear()
     assert {path.name for path in tmp_path.parent.iterdir()} == top
     assert {path.name for path in tmp_path.iterdir()} <= {"hf", "work"}
@@ -256,7 +296,9 @@ def test_one_request_is_answered_with_nonsense(scene, tmp_path, command):
             refused |= {name} if said else set()
             now = scene.hub.files(KEY)
             assert all(now[path] == there[path] for path in there if path.endswith(".parquet"))
-            assert set(json.loads(now[INFO_NAME])["shards"]) >= set(json.loads(there[INFO_NAME])["shards"])
+            assert set(json.loads(now[INFO_NAME])["shards"]) >= set(
+                json.loads(there[INFO_NAME])["shards"]
+            )
         scene.hub.faults.clear()
         assert (outcome(command, scene) if asked else said) == "", name
     assert len(refused) >= (1 if "cart" in command.__name__ else 3), refused

@@ -1,4 +1,6 @@
-"""Export to Minari: its own loader opens it, its spaces hold what is in it, and no pixel is lost."""
+"""Export to Minari: its own loader opens it, its spaces hold what is in it, and no pixel is
+lost.
+"""
 
 import subprocess
 import sys
@@ -21,7 +23,9 @@ def dataset(tmp_path, monkeypatch):
 
 
 def test_what_was_exported_opens_in_minari(dataset):
-    """Every frame, action, reward and end, by minari.load_dataset and checked against its spaces."""
+    """Every frame, action, reward and end, by minari.load_dataset and checked against its
+    spaces.
+    """
     minari = pytest.importorskip("minari", reason=f"Minari is optional: {INSTALL}")
     export(dataset)
     loaded = minari.load_dataset("dreamcart/toy-v0")
@@ -31,7 +35,9 @@ def test_what_was_exported_opens_in_minari(dataset):
         assert len(episode.observations) == len(episode.actions) + 1 == len(rows)
         assert all(map(loaded.observation_space.contains, episode.observations))
         assert all(map(loaded.action_space.contains, episode.actions))
-        np.testing.assert_array_equal(episode.observations, [decode_image(row["observations"]["bytes"]) for row in rows])
+        np.testing.assert_array_equal(
+            episode.observations, [decode_image(row["observations"]["bytes"]) for row in rows]
+        )
         np.testing.assert_array_equal(episode.actions, [row["actions"] for row in rows[:-1]])
         for name in ("rewards", "terminations", "truncations"):
             np.testing.assert_array_equal(getattr(episode, name), [row[name] for row in rows[:-1]])
@@ -41,7 +47,14 @@ def test_what_was_exported_opens_in_minari(dataset):
 
 def test_the_command_and_a_name_that_is_taken(dataset, tmp_path):
     pytest.importorskip("minari", reason=f"Minari is optional: {INSTALL}")
-    command = [sys.executable, str(ROOT / "stages" / "record.py"), "minari", str(dataset), "--id", "mine/other-v3"]
+    command = [
+        sys.executable,
+        str(ROOT / "stages" / "record.py"),
+        "minari",
+        str(dataset),
+        "--id",
+        "mine/other-v3",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "3 episodes, 15 steps: minari.load_dataset('mine/other-v3')" in done.stdout

@@ -40,7 +40,15 @@ from dreamcart.record.recorder_window import RecorderWindow
 def record(folder: Path, actions: str, episodes: int = 1, seed: int = 0) -> Path:
     """Record the toy game by a list of actions."""
     with LiveRecording(folder, SPEC, VERSIONS) as recording:
-        record_session(ToyEmulator(), SPEC, Scripted(parse_actions(actions, SPEC), episodes), recording, "Begin", seed, episodes)
+        record_session(
+            ToyEmulator(),
+            SPEC,
+            Scripted(parse_actions(actions, SPEC), episodes),
+            recording,
+            "Begin",
+            seed,
+            episodes,
+        )
     return folder
 
 
@@ -52,14 +60,19 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_recording_has_the_raw_schema(tmp_path):
-    """Every step's frame, buttons, reward and end, one observation more than actions, and what replay needs."""
+    """Every step's frame, buttons, reward and end, one observation more than actions, and what
+    replay needs.
+    """
     folder = record(tmp_path / "r", "RIGHT*3 A LEFT+A .*2", episodes=2, seed=5)
     episodes = list(read_episodes(folder))
     assert len(episodes) == 2
     pressed = [SPEC.vector(step) for step in parse_actions("RIGHT*3 A LEFT+A .*2", SPEC)]
     for number, episode in enumerate(episodes):
         emulator = ToyEmulator()
-        frames = [emulator.reset("Begin", 5 + number), *(emulator.step(action)[0] for action in pressed)]
+        frames = [
+            emulator.reset("Begin", 5 + number),
+            *(emulator.step(action)[0] for action in pressed),
+        ]
         for row, frame in zip(episode, frames, strict=True):
             np.testing.assert_array_equal(decode_image(row["observations"]["bytes"]), frame)
             assert (row["episode_id"], row["seed"]) == (number, 5 + number)
@@ -84,7 +97,9 @@ def test_the_games_own_end_ends_the_episode(tmp_path):
 
 
 def test_what_is_recorded_does_not_depend_on_when_it_is_saved(tmp_path, monkeypatch):
-    """The same play gives the same bytes, so that a recording made again has the same fingerprint."""
+    """The same play gives the same bytes, so that a recording made again has the same
+    fingerprint.
+    """
     monkeypatch.setattr(live, "ROWS_IN_SHARD", 7)
     found = []
     for every in (0.0, math.inf):
@@ -100,8 +115,14 @@ def test_recording_goes_on_in_a_folder(tmp_path):
     first = contents(record(tmp_path / "r", "RIGHT*4", episodes=2))
     record(tmp_path / "r", "LEFT*3")
     now = contents(tmp_path / "r")
-    assert {name: now[name] for name in first if name != INFO_NAME} == {k: v for k, v in first.items() if k != INFO_NAME}
-    assert [(e[0]["episode_id"], e[0]["seed"], len(e)) for e in read_episodes(tmp_path / "r")] == [(0, 0, 5), (1, 1, 5), (2, 2, 4)]
+    assert {name: now[name] for name in first if name != INFO_NAME} == {
+        k: v for k, v in first.items() if k != INFO_NAME
+    }
+    assert [(e[0]["episode_id"], e[0]["seed"], len(e)) for e in read_episodes(tmp_path / "r")] == [
+        (0, 0, 5),
+        (1, 1, 5),
+        (2, 2, 4),
+    ]
     assert read_info(tmp_path / "r")["episodes"] == 3
 
 
@@ -116,7 +137,9 @@ def test_nothing_played_leaves_nothing(tmp_path):
 
 @pytest.mark.parametrize("rows_in_shard", [3, 4, 5, 1000])
 def test_the_folder_is_whole_after_every_step(tmp_path, monkeypatch, rows_in_shard):
-    """Wherever the recorder is killed, the folder holds what was played till then as a dataset without a fault."""
+    """Wherever the recorder is killed, the folder holds what was played till then as a dataset
+    without a fault.
+    """
     monkeypatch.setattr(live, "ROWS_IN_SHARD", rows_in_shard)
     monkeypatch.setattr(live, "SAVE_EVERY", 0.0)
     monkeypatch.setattr(live, "MOST_SAVING", math.inf)
@@ -126,18 +149,32 @@ def test_the_folder_is_whole_after_every_step(tmp_path, monkeypatch, rows_in_sha
         for row in episode:
             recording.add(row)
             added += 1
-            wanted = [rows[: max(0, added - sum(map(len, episodes[:n])))] for n, rows in enumerate(episodes)]
+            wanted = [
+                rows[: max(0, added - sum(map(len, episodes[:n])))]
+                for n, rows in enumerate(episodes)
+            ]
             wanted = [rows for rows in wanted if len(rows) > 1]
             found = list(read_episodes(tmp_path)) if wanted else []
             assert [len(rows) for rows in found] == [len(rows) for rows in wanted]
             for rows, true in zip(found, wanted, strict=True):
-                assert [row["actions"] for row in rows] == [row["actions"] for row in true[:-1]] + [None]
-                assert [row["truncations"] for row in rows] == [False] * (len(rows) - 2) + [True, False]
-                pressed = xxhash.xxh3_64(b"".join(bytes(row["actions"]) for row in rows[:-1])).hexdigest()
+                assert [row["actions"] for row in rows] == [row["actions"] for row in true[:-1]] + [
+                    None
+                ]
+                assert [row["truncations"] for row in rows] == [False] * (len(rows) - 2) + [
+                    True,
+                    False,
+                ]
+                pressed = xxhash.xxh3_64(
+                    b"".join(bytes(row["actions"]) for row in rows[:-1])
+                ).hexdigest()
                 whole = true[-1]["actions"] is None  # then it is `play_episode` that says so
-                assert json.loads(rows[-1]["infos"]).get("actions_hash") == (None if whole else pressed)
+                assert json.loads(rows[-1]["infos"]).get("actions_hash") == (
+                    None if whole else pressed
+                )
                 for row, expected in zip(rows, true, strict=True):
-                    np.testing.assert_array_equal(decode_image(row["observations"]["bytes"]), expected["observations"])
+                    np.testing.assert_array_equal(
+                        decode_image(row["observations"]["bytes"]), expected["observations"]
+                    )
     recording.close()
 
 
@@ -149,8 +186,9 @@ from toys.synthetic import make_frame, make_spec
 from dreamcart.record.live import LiveRecording
 recording = LiveRecording(Path(sys.argv[2]), make_spec(), {"rom_sha1": "a" * 40})
 for step in range(100000):
-    recording.add({"episode_id": 0, "step": step, "seed": 0, "observations": make_frame(step), "actions": [0] * 8,
-                   "rewards": 0.0, "terminations": False, "truncations": False, "infos": {"start_state": "Begin"}})
+    row = {"episode_id": 0, "step": step, "seed": 0, "observations": make_frame(step)}
+    row |= {"actions": [0] * 8, "rewards": 0.0, "terminations": False, "truncations": False}
+    recording.add(row | {"infos": {"start_state": "Begin"}})
     print(step, time.monotonic(), flush=True)
     time.sleep(1 / 60)
 """
@@ -173,7 +211,9 @@ def test_kill_loses_less_than_a_second(tmp_path):
     assert opened["step"] == list(range(len(opened)))
     assert opened["actions"][-1] is None
     times[len(opened)] = times.get(len(opened), killed)
-    assert killed - times[len(opened) - 1] < 1.2, "lost more than a second (and a fifth: the machine may be busy)"
+    assert killed - times[len(opened) - 1] < 1.2, (
+        "lost more than a second (and a fifth: the machine may be busy)"
+    )
     (folder / ".play-00001.parquet.a1b2c3d4.tmp").write_bytes(b"half a shard")
     record(folder, "RIGHT*2")
     assert [len(episode) for episode in read_episodes(folder)] == [len(opened), 3]
@@ -223,8 +263,18 @@ def test_only_its_own_leftovers_are_removed(tmp_path):
     """A killed recorder's temporary files go; what else is hidden or called so, and links, stay."""
     folder = record(tmp_path / "r", "RIGHT*4")
     (tmp_path / "letter").write_text("dear friend")
-    theirs = [".notes.tmp", ".reserve", "x.tmp", ".play-00000.parquet.tmp", ".play.parquet.a1b2c3d4.tmp"]
-    own = [".reserve.a1b2c3d4.tmp", ".play-00000.parquet.abcd_123.tmp", ".dataset_info.json.a1b2c3d4.tmp"]
+    theirs = [
+        ".notes.tmp",
+        ".reserve",
+        "x.tmp",
+        ".play-00000.parquet.tmp",
+        ".play.parquet.a1b2c3d4.tmp",
+    ]
+    own = [
+        ".reserve.a1b2c3d4.tmp",
+        ".play-00000.parquet.abcd_123.tmp",
+        ".dataset_info.json.a1b2c3d4.tmp",
+    ]
     for name in (*theirs, *own):
         (folder / name).write_text(name)
     (folder / ".play-00009.parquet.a1b2c3d4.tmp").symlink_to(tmp_path / "letter")
@@ -249,7 +299,11 @@ def test_a_folder_that_was_there_stays(tmp_path):
 def test_what_a_pulled_dataset_says_of_its_shards_stays(tmp_path):
     """Its episodes may have gaps, which its shards explain; what is played on comes after them."""
     folder = record(tmp_path / "r", "RIGHT*4", episodes=2)
-    said = {"first_episode": 0, "lossy": ["JPEG"], "shards": {"play-00000.parquet": {"episodes": [0, 1], "rows": 10}}}
+    said = {
+        "first_episode": 0,
+        "lossy": ["JPEG"],
+        "shards": {"play-00000.parquet": {"episodes": [0, 1], "rows": 10}},
+    }
     write_json(folder / INFO_NAME, read_info(folder) | said)
     record(folder, "LEFT*3")
     assert said.items() <= read_info(folder).items()
@@ -257,7 +311,10 @@ def test_what_a_pulled_dataset_says_of_its_shards_stays(tmp_path):
     numbered = record(tmp_path / "n", "RIGHT*4")
     table = pq.read_table(numbered / "play-00000.parquet")
     column = pa.array([40] * len(table), pa.int64())
-    pq.write_table(table.set_column(table.column_names.index("episode_id"), "episode_id", column), numbered / "play-00000.parquet")
+    pq.write_table(
+        table.set_column(table.column_names.index("episode_id"), "episode_id", column),
+        numbered / "play-00000.parquet",
+    )
     write_json(numbered / INFO_NAME, read_info(numbered) | {"first_episode": 40, "episodes": 41})
     record(numbered, "LEFT*3")
     assert [episode[0]["episode_id"] for episode in read_episodes(numbered)] == [40, 41]
@@ -275,8 +332,12 @@ def foreign_files(folder):
 def change_info(**changes):
     def change(folder):
         info = json.loads((folder / INFO_NAME).read_text())
-        game = info["game"] | {name: value for name, value in changes.items() if name in info["game"]}
-        (folder / INFO_NAME).write_text(json.dumps(info | {"game": game} | {k: v for k, v in changes.items() if k not in game}))
+        game = info["game"] | {
+            name: value for name, value in changes.items() if name in info["game"]
+        }
+        (folder / INFO_NAME).write_text(
+            json.dumps(info | {"game": game} | {k: v for k, v in changes.items() if k not in game})
+        )
 
     return change
 
@@ -326,7 +387,14 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, arguments, named):
     """No traceback, nothing recorded, and a sentence with the way out."""
     pytest.importorskip("stable_retro")
     env = os.environ | {"SDL_VIDEODRIVER": "no_such_driver"}
-    command = [sys.executable, str(ROOT / "stages" / "record.py"), "play", *arguments, "--out", str(tmp_path / "r")]
+    command = [
+        sys.executable,
+        str(ROOT / "stages" / "record.py"),
+        "play",
+        *arguments,
+        "--out",
+        str(tmp_path / "r"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path)
     assert done.returncode == 2
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -345,17 +413,29 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, arguments, named):
     ],
 )
 def test_without_a_display_no_window_waits_unseen(tmp_path, command, screens, named):
-    """SDL would draw into memory and wait for keys for ever; the sentence names the options of that command that need no window."""
+    """SDL would draw into memory and wait for keys for ever; the sentence names the options of that
+    command that need no window.
+    """
     pytest.importorskip("ale_py")
-    env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+    }
     env |= screens | {"XDG_RUNTIME_DIR": str(tmp_path)}
-    arguments = ["breakout", "--out", str(tmp_path / "r")] if command == "play" else [str(record(tmp_path / "toy", "RIGHT*4"))]
+    arguments = (
+        ["breakout", "--out", str(tmp_path / "r")]
+        if command == "play"
+        else [str(record(tmp_path / "toy", "RIGHT*4"))]
+    )
     line = [sys.executable, str(ROOT / "stages" / "record.py"), command, *arguments]
     done = subprocess.run(line, capture_output=True, text=True, env=env, timeout=120)
     (said,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == 2
     assert named in said
-    assert said.endswith("--headless --actions FILE." if command == "play" else "--frames N --gif FILE.")
+    assert said.endswith(
+        "--headless --actions FILE." if command == "play" else "--frames N --gif FILE."
+    )
     assert not (tmp_path / "r").exists()
 
 
@@ -366,8 +446,23 @@ NONE: set[str] = set()
 
 
 def test_a_session_in_the_window(tmp_path, monkeypatch):
-    """SPACE begins, keys are buttons, ESC ends and saves, SPACE begins the next one, ESC twice leaves."""
-    looks = [NONE, NONE, {"space"}, {"left"}, {"left", "x"}, NONE, {"escape"}, NONE, {"space"}, {"right"}, {"escape"}, NONE]
+    """SPACE begins, keys are buttons, ESC ends and saves, SPACE begins the next one, ESC twice
+    leaves.
+    """
+    looks = [
+        NONE,
+        NONE,
+        {"space"},
+        {"left"},
+        {"left", "x"},
+        NONE,
+        {"escape"},
+        NONE,
+        {"space"},
+        {"right"},
+        {"escape"},
+        NONE,
+    ]
     window = sit_down(monkeypatch, tmp_path / "r", *looks, {"escape"})
     assert pressed(tmp_path / "r") == [[{"LEFT"}, {"LEFT", "A"}, NONE], [{"RIGHT"}]]
     assert window.statuses[0].startswith("SPACE: record episode 0")
@@ -383,7 +478,18 @@ def test_closing_the_window_saves(tmp_path, monkeypatch):
 
 def test_a_pause_is_not_recorded(tmp_path, monkeypatch):
     """Between P and P nothing is played, whatever is held."""
-    window = sit_down(monkeypatch, tmp_path / "r", {"space"}, {"left"}, {"p"}, {"left"}, NONE, {"p"}, {"right"}, {"quit"})
+    window = sit_down(
+        monkeypatch,
+        tmp_path / "r",
+        {"space"},
+        {"left"},
+        {"p"},
+        {"left"},
+        NONE,
+        {"p"},
+        {"right"},
+        {"quit"},
+    )
     assert pressed(tmp_path / "r") == [[{"LEFT"}, NONE, {"RIGHT"}]]
     assert any(status.startswith("PAUSED") for status in window.statuses)
 
@@ -391,13 +497,34 @@ def test_a_pause_is_not_recorded(tmp_path, monkeypatch):
 def test_space_may_be_a_button_too(tmp_path, monkeypatch):
     """SPACE begins an episode without firing in it, until it is let go and pressed again."""
     spec = make_spec(keys={"A": "space", "LEFT": "left"})
-    sit_down(monkeypatch, tmp_path / "r", {"space"}, {"space"}, {"space", "left"}, NONE, {"space"}, {"quit"}, spec=spec)
+    sit_down(
+        monkeypatch,
+        tmp_path / "r",
+        {"space"},
+        {"space"},
+        {"space", "left"},
+        NONE,
+        {"space"},
+        {"quit"},
+        spec=spec,
+    )
     assert pressed(tmp_path / "r", spec) == [[NONE, {"LEFT"}, NONE, {"A"}]]
 
 
 def test_speed_changes_the_clock_and_not_the_game(tmp_path, monkeypatch):
     """+ and - make play faster and slower; the steps are the same."""
-    window = sit_down(monkeypatch, tmp_path / "r", {"space"}, {"-"}, NONE, {"="}, NONE, {"[+]"}, {"quit"}, speed=3.0)
+    window = sit_down(
+        monkeypatch,
+        tmp_path / "r",
+        {"space"},
+        {"-"},
+        NONE,
+        {"="},
+        NONE,
+        {"[+]"},
+        {"quit"},
+        speed=3.0,
+    )
     assert window.speed == 4.0
     assert len(pressed(tmp_path / "r")[0]) == 5
     begin = time.monotonic()
@@ -416,7 +543,9 @@ def test_a_key_of_the_recorders_own_is_refused(key):
 
 @pytest.mark.parametrize("game", game_names())
 def test_the_repositorys_games_can_be_recorded(game):
-    """Every button of the games that come with Dreamcart can be pressed beside the recorder's own keys."""
+    """Every button of the games that come with Dreamcart can be pressed beside the recorder's own
+    keys.
+    """
     try:
         spec = person.load_game(game)
     except UserError as problem:
@@ -428,7 +557,9 @@ def test_the_repositorys_games_can_be_recorded(game):
 def test_help_is_on_the_screen(tmp_path, monkeypatch):
     """Whoever sits down sees every button's key, the recorder's own, the time and the speed."""
     lines = []
-    monkeypatch.setattr(RecorderWindow, "_line", lambda self, text, number, colour: lines.append(text))
+    monkeypatch.setattr(
+        RecorderWindow, "_line", lambda self, text, number, colour: lines.append(text)
+    )
     sit_down(monkeypatch, tmp_path / "r", {"space"}, NONE, {"quit"}, speed=2.0)
     text = "\n".join(lines)
     assert all(f"{key}: {button}" in text for button, key in SPEC.keys.items())
@@ -438,7 +569,9 @@ def test_help_is_on_the_screen(tmp_path, monkeypatch):
 
 
 def test_help_of_many_buttons_is_seen_whole(tmp_path, monkeypatch):
-    """Doom has 19: the window is as wide as they ask for, and where the screen ends the letters shrink."""
+    """Doom has 19: the window is as wide as they ask for, and where the screen ends the letters
+    shrink.
+    """
     lines = []
 
     class Letters:
@@ -470,10 +603,15 @@ def test_help_of_many_buttons_is_seen_whole(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_what_is_printed_after_a_recording_can_be_typed(tmp_path, monkeypatch, capsys, inside):
-    """The command names the game, which need not be that of params.yaml; DVC keeps only what is below the repository."""
+    """The command names the game, which need not be that of params.yaml;
+
+    DVC keeps only what is below the repository.
+    """
     monkeypatch.setattr(person, "ROOT", tmp_path / ("." if inside else "elsewhere"))
     with LiveRecording(tmp_path / "me", SPEC, VERSIONS) as recording:
-        record_session(ToyEmulator(), SPEC, Scripted(parse_actions("A*3", SPEC), 1), recording, "Begin", 0, 1)
+        record_session(
+            ToyEmulator(), SPEC, Scripted(parse_actions("A*3", SPEC), 1), recording, "Begin", 0, 1
+        )
     person._report(recording)
     shown = capsys.readouterr().out
     assert ("dvc add me" in shown) == ("-S game=toy -S 'collect.recordings=[me@" in shown) == inside

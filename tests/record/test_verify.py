@@ -1,4 +1,6 @@
-"""Verification: an untouched recording passes exactly, and whatever was changed in one is caught."""
+"""Verification: an untouched recording passes exactly, and whatever was changed in one is
+caught.
+"""
 
 import argparse
 import json
@@ -35,7 +37,9 @@ ACTIONS = "RIGHT*3 A .*2 LEFT B*2 RIGHT START"
 def rows(tmp_path):
     """The rows of one recorded toy episode: 11 steps, the game's own end last."""
     with LiveRecording(tmp_path / "r", SPEC, VERSIONS) as recording:
-        record_session(ToyEmulator(), SPEC, Scripted(parse_actions(ACTIONS, SPEC), 1), recording, "Begin", 3, 1)
+        record_session(
+            ToyEmulator(), SPEC, Scripted(parse_actions(ACTIONS, SPEC), 1), recording, "Begin", 3, 1
+        )
     (episode,) = read_episodes(tmp_path / "r")
     return episode
 
@@ -59,7 +63,9 @@ def change_pixel(rows, step):
 
 
 def change_infos(rows, step, **values):
-    rows[step]["infos"] = json.dumps({k: v for k, v in (json.loads(rows[step]["infos"]) | values).items() if v is not None})
+    rows[step]["infos"] = json.dumps(
+        {k: v for k, v in (json.loads(rows[step]["infos"]) | values).items() if v is not None}
+    )
 
 
 def drop(rows, step):
@@ -101,7 +107,13 @@ def test_an_untouched_episode_passes(rows, tmp_path):
         (change, 4, {"actions": [3] + [0] * 7}, 4, "does not fit"),
         (change, 4, {"actions": None}, 5, "after its end"),
         (change, 5, {"rewards": 0.25}, 5, "reward is 0.25, replayed 0.0"),
-        (change, 10, {"terminations": False, "truncations": True}, 10, "termination is False, replayed True"),
+        (
+            change,
+            10,
+            {"terminations": False, "truncations": True},
+            10,
+            "termination is False, replayed True",
+        ),
         (change, 5, {"terminations": True}, 5, "termination is True, replayed False"),
         (change, 5, {"truncations": True}, 6, "after its end"),
         (change_infos, 5, {"x": 99}, 5, "variable x is 99"),
@@ -147,7 +159,13 @@ def test_only_its_own_pictures_are_removed(copied, tmp_path):
     """A person may name any folder for them, also one that is in use."""
     folder = tmp_path / "p"
     (folder / "episode-00002.png").mkdir(parents=True)
-    theirs = ["letter.txt", "episode-1.png", "episode-00001.jpg", "my-episode-00001.png", "sub/episode-00001.png"]
+    theirs = [
+        "letter.txt",
+        "episode-1.png",
+        "episode-00001.jpg",
+        "my-episode-00001.png",
+        "sub/episode-00001.png",
+    ]
     for name in (*theirs, "episode-00000.png", "episode-123456.png"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(name)
@@ -157,7 +175,9 @@ def test_only_its_own_pictures_are_removed(copied, tmp_path):
     assert not list(folder.glob("episode-00000.png")) + list(folder.glob("episode-123456.png"))
 
 
-@pytest.mark.parametrize("name", ["plain", "my play (2)", "ü", "...", "-x", ".hidden", "a" * 200, "a\nb", ".."])
+@pytest.mark.parametrize(
+    "name", ["plain", "my play (2)", "ü", "...", "-x", ".hidden", "a" * 200, "a\nb", ".."]
+)
 def test_pictures_go_below_the_games_plots(tmp_path, name):
     """Whatever a dataset's folder is called; and what it calls its game leads nowhere else."""
     (tmp_path / name).mkdir(exist_ok=True)
@@ -217,10 +237,14 @@ def test_a_picture_that_finds_no_room_is_one_sentence(rows, tmp_path):
 
 
 def test_large_shards_are_shared_out(tmp_path, monkeypatch):
-    """Every episode is replayed once, also one that goes on in the next shard; no worker gets the whole of a large shard."""
+    """Every episode is replayed once, also one that goes on in the next shard; no worker gets the
+    whole of a large shard.
+    """
     monkeypatch.setattr(live, "ROWS_IN_SHARD", 20)
     with LiveRecording(tmp_path / "r", SPEC, VERSIONS) as recording:
-        record_session(ToyEmulator(), SPEC, Scripted(parse_actions(ACTIONS, SPEC), 9), recording, "Begin", 0, 9)
+        record_session(
+            ToyEmulator(), SPEC, Scripted(parse_actions(ACTIONS, SPEC), 9), recording, "Begin", 0, 9
+        )
     places, twice = _find_episodes(tmp_path / "r")
     assert (sorted(places), twice) == (list(range(9)), [])
     assert max(map(len, places.values())) == 2
@@ -228,7 +252,9 @@ def test_large_shards_are_shared_out(tmp_path, monkeypatch):
     assert sorted(number for _, _, numbers, _ in tasks for number in numbers) == list(range(9))
     monkeypatch.setattr(verify, "worker_emulator", lambda spec: ToyEmulator())
     verdicts = [verdict for task in tasks for verdict in verify._replay(task)]
-    assert sorted(verdicts, key=lambda verdict: verdict.episode) == [Verdict(number, 11) for number in range(9)]
+    assert sorted(verdicts, key=lambda verdict: verdict.episode) == [
+        Verdict(number, 11) for number in range(9)
+    ]
 
 
 # The command, on the real game
@@ -244,7 +270,17 @@ def recorded(tmp_path_factory):
     """Eight episodes of Blockfall, recorded by the command itself: 55 steps and so 56 rows each."""
     pytest.importorskip("stable_retro")
     folder = tmp_path_factory.mktemp("recorded") / "blockfall"
-    done = command("play", "blockfall", "--headless", "--actions", "LEFT*6 A .*8 DOWN*40", "--episodes", "8", "--out", folder)
+    done = command(
+        "play",
+        "blockfall",
+        "--headless",
+        "--actions",
+        "LEFT*6 A .*8 DOWN*40",
+        "--episodes",
+        "8",
+        "--out",
+        folder,
+    )
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -260,7 +296,9 @@ def set_info(folder: Path, **values) -> None:
 
 
 def test_a_recording_of_the_real_game_passes(copied, tmp_path):
-    """Exit code 0, PASS an episode, a table of how many frames were replayed; and a word about another emulator."""
+    """Exit code 0, PASS an episode, a table of how many frames were replayed; and a word about
+    another emulator.
+    """
     set_info(copied, emulator_version="0.0.1")
     done = command("verify", copied, "--pictures", tmp_path / "p")
     assert done.returncode == 0, done.stderr
@@ -270,23 +308,29 @@ def test_a_recording_of_the_real_game_passes(copied, tmp_path):
 
 
 def test_whatever_was_changed_fails(copied, tmp_path):
-    """Exit code 1 for a changed frame, action, reward, end, and for episodes missing or double; the others pass.
+    """Exit code 1 for a changed frame, action, reward, end, and for episodes missing or double; the
+    others pass.
 
     The changes are a careful hand's: the checksums of the pages are right again.
     """
     (shard,) = copied.glob("*.parquet")
     table = pq.read_table(shard)
     rows = table.to_pylist()
-    rows[0 * 56 + 3]["observations"]["bytes"] = PngEncoder().encode(np.zeros((224, 240, 3), np.uint8))
+    rows[0 * 56 + 3]["observations"]["bytes"] = PngEncoder().encode(
+        np.zeros((224, 240, 3), np.uint8)
+    )
     rows[1 * 56 + 7]["actions"] = SPEC.vector({"RIGHT"})
     rows[2 * 56 + 9]["rewards"] = 1.0
     rows[3 * 56 + 54]["terminations"] = True
     rows[6 * 56 + 9]["episode_id"] = 3
-    rows = [row for row in rows if row["episode_id"] not in (4, 7)]  # from the middle, and the last one
+    # from the middle, and the last one
+    rows = [row for row in rows if row["episode_id"] not in (4, 7)]
     pq.write_table(pa.Table.from_pylist(rows, table.schema), shard)
     done = command("verify", copied, "--pictures", tmp_path / "p")
     assert done.returncode == 1
-    found = {line.split()[1]: line for line in done.stdout.splitlines() if line.startswith("episode ")}
+    found = {
+        line.split()[1]: line for line in done.stdout.splitlines() if line.startswith("episode ")
+    }
     assert sorted(found) == list("01234567")
     assert [number for number, line in found.items() if "PASS  55 steps" in line] == ["5"]
     assert "FAIL  step 3: 20091 of 53760 pixels" in found["0"]
@@ -329,10 +373,16 @@ def test_what_cannot_be_verified_is_one_sentence(copied, tmp_path, damage, named
     ("info", "there", "wanted"),
     [
         ({"episodes": 3}, [0, 1], {0, 1, 2}),
-        ({"first_episode": 10, "episodes": 13}, [10, 11], {10, 11, 12}),  # numbered on, or the test's part of an import
+        # numbered on, or the test's part of an import
+        ({"first_episode": 10, "episodes": 13}, [10, 11], {10, 11, 12}),
         ({}, [7, 9], {7, 8, 9}),
-        ({"shards": {"a": {"episodes": [0, 1]}, "b": {"episodes": [10, 11]}}, "episodes": 12}, [0, 1, 10], {0, 1, 10, 11}),
-        ({"shards": {"a": {"episodes": [0, 1]}}, "episodes": 4}, [0, 1, 2], {0, 1, 2, 3}),  # pulled, and played on
+        (
+            {"shards": {"a": {"episodes": [0, 1]}, "b": {"episodes": [10, 11]}}, "episodes": 12},
+            [0, 1, 10],
+            {0, 1, 10, 11},
+        ),
+        # pulled, and played on
+        ({"shards": {"a": {"episodes": [0, 1]}}, "episodes": 4}, [0, 1, 2], {0, 1, 2, 3}),
     ],
 )
 def test_which_episodes_must_be_there(info, there, wanted):

@@ -30,7 +30,9 @@ def stage(name: str, *arguments: str, env: dict | None = None) -> subprocess.Com
 def test_a_folder_is_played_into_a_gif(tmp_path):
     """Frames in order, the second half of the run from the beginning again."""
     folder = write_raw(tmp_path / "play", [make_rows(0, 4)])
-    done = stage("record.py", "watch", str(folder), "--frames", "5", "--gif", str(tmp_path / "out.gif"))
+    done = stage(
+        "record.py", "watch", str(folder), "--frames", "5", "--gif", str(tmp_path / "out.gif")
+    )
     assert done.returncode == 0, done.stderr
     assert "5 frames, up to episode 0, step 1: B" in done.stdout
     with Image.open(tmp_path / "out.gif") as gif:
@@ -40,7 +42,9 @@ def test_a_folder_is_played_into_a_gif(tmp_path):
 
 
 def test_steps_are_the_frames_of_the_dataset(tmp_path):
-    recording = Recording(str(write_raw(tmp_path / "play", [make_rows(n, 3, first=5 * n) for n in range(2)])))
+    recording = Recording(
+        str(write_raw(tmp_path / "play", [make_rows(n, 3, first=5 * n) for n in range(2)]))
+    )
     assert recording.spec.step_rate == 10.0
     seen = [recording.reset(), *(recording.step({"A"}) for _ in range(6))]
     for frame, number in zip(seen, [0, 0, 1, 5, 5, 6, 0], strict=True):
@@ -65,7 +69,9 @@ def test_an_empty_dataset_is_refused(tmp_path):
 
 
 def test_a_dataset_of_the_hub_streams(hub, tmp_path):
-    """The first frames of a dataset of many shards cost the first shard, and no file on this disk."""
+    """The first frames of a dataset of many shards cost the first shard, and no file on this
+    disk.
+    """
     folder = tmp_path / "play"
     for number in range(6):
         made = write_raw(tmp_path / "one", [make_rows(number, 8, first=number)])
@@ -74,7 +80,16 @@ def test_a_dataset_of_the_hub_streams(hub, tmp_path):
         shutil.copy(made / "dataset_info.json", folder)
     push(folder, "me/toy")
     hub.requests.clear()
-    done = stage("record.py", "watch", "me/toy", "--frames", "4", "--gif", str(tmp_path / "out.gif"), env=hub.environment)
+    done = stage(
+        "record.py",
+        "watch",
+        "me/toy",
+        "--frames",
+        "4",
+        "--gif",
+        str(tmp_path / "out.gif"),
+        env=hub.environment,
+    )
     assert done.returncode == 0, done.stderr
     assert "4 frames, up to episode 0, step 4" in done.stdout
     fetched = {path.rsplit("/", 1)[1] for path in hub.asked("GET", r"\.parquet$")}
@@ -83,7 +98,9 @@ def test_a_dataset_of_the_hub_streams(hub, tmp_path):
 
 
 def test_it_plays_in_a_window(tmp_path):
-    """On SDL's dummy display: the window closes at ESC, and the frame it showed is the recording's."""
+    """On SDL's dummy display: the window closes at ESC, and the frame it showed is the
+    recording's.
+    """
     code = f"""
 import sys; sys.path.insert(0, {str(ROOT)!r})
 import argparse, pygame
@@ -103,7 +120,10 @@ print(shown[0])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-2:] == ["5 frames, up to episode 0, step 5: DOWN", "episode 0, step 1: B"]
+    assert done.stdout.splitlines()[-2:] == [
+        "5 frames, up to episode 0, step 5: DOWN",
+        "episode 0, step 1: B",
+    ]
 
 
 def make_cart(tmp_path):
@@ -112,9 +132,14 @@ def make_cart(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("name", ["hf://me/dreams/toy.cart", "hf://me/dreams/toy.cart@REV", "hf://me/dreams@REV/toy.cart"])
+@pytest.mark.parametrize(
+    "name",
+    ["hf://me/dreams/toy.cart", "hf://me/dreams/toy.cart@REV", "hf://me/dreams@REV/toy.cart"],
+)
 def test_a_cart_of_the_hub_plays(hub, tmp_path, name):
-    """By the command, at a revision that a later, broken commit does not change; the second time from the cache."""
+    """By the command, at a revision that a later, broken commit does not change; the second time
+    from the cache.
+    """
     commit = hub.put("models/me/dreams", {"toy.cart": make_cart(tmp_path).read_bytes()})
     if "REV" in name:
         hub.put("models/me/dreams", {"toy.cart": b"broken"})
@@ -130,7 +155,15 @@ def test_a_cart_of_the_hub_plays(hub, tmp_path, name):
 def test_a_cart_that_is_no_cart_is_refused(hub, tmp_path):
     """Whatever lies there under that name is read as safetensors, or not at all."""
     hub.put("models/me/dreams", {"toy.cart": b"\x80\x04 a pickle " * 50})
-    done = stage("play.py", "--cart", "hf://me/dreams/toy.cart", "--headless", "--frames", "3", env=hub.environment)
+    done = stage(
+        "play.py",
+        "--cart",
+        "hf://me/dreams/toy.cart",
+        "--headless",
+        "--frames",
+        "3",
+        env=hub.environment,
+    )
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
@@ -157,11 +190,41 @@ def test_a_cart_that_cannot_be_had_is_refused(hub, tmp_path, name, named):
 @pytest.mark.parametrize(
     "name",
     [
-        *("hf://a/b/../../x.cart", "hf://a/b/c/../../../x.cart", "hf://a/b/./x.cart", "hf://../b/x.cart", "hf://a/../x.cart"),
-        *("hf:///b/x.cart", "hf://a//x.cart", "hf://a/b//x.cart", "hf://a/b/c//x.cart", "hf://a/b/.cart", "hf://a/b/"),
-        *("hf://a/b/%2e%2e/x.cart", "hf://a/b/%2e%2e%2fx.cart", "hf://a%2fb/c/x.cart", "hf://a/b/..\\x.cart"),
-        *("hf://a/b/x.cart@..", "hf://a/b@../x.cart", "hf://a/b/x.cart@a/b", "hf://a/b/x.cart@../../x", "hf://a/b/x.cart@/etc"),
-        *("hf://a/b/x.cart@", "hf://a/b/x.cart@a..b", "hf://a/b/x.cart@%2e%2e", "hf://a/b/x\n.cart", "hf://a/b/x\0.cart"),
+        *(
+            "hf://a/b/../../x.cart",
+            "hf://a/b/c/../../../x.cart",
+            "hf://a/b/./x.cart",
+            "hf://../b/x.cart",
+            "hf://a/../x.cart",
+        ),
+        *(
+            "hf:///b/x.cart",
+            "hf://a//x.cart",
+            "hf://a/b//x.cart",
+            "hf://a/b/c//x.cart",
+            "hf://a/b/.cart",
+            "hf://a/b/",
+        ),
+        *(
+            "hf://a/b/%2e%2e/x.cart",
+            "hf://a/b/%2e%2e%2fx.cart",
+            "hf://a%2fb/c/x.cart",
+            "hf://a/b/..\\x.cart",
+        ),
+        *(
+            "hf://a/b/x.cart@..",
+            "hf://a/b@../x.cart",
+            "hf://a/b/x.cart@a/b",
+            "hf://a/b/x.cart@../../x",
+            "hf://a/b/x.cart@/etc",
+        ),
+        *(
+            "hf://a/b/x.cart@",
+            "hf://a/b/x.cart@a..b",
+            "hf://a/b/x.cart@%2e%2e",
+            "hf://a/b/x\n.cart",
+            "hf://a/b/x\0.cart",
+        ),
         *("hf:a/b/x.cart", "hf://a..b/c/x.cart", "hf://", "hf://a/b/x.cart\n"),
     ],
 )
@@ -201,7 +264,9 @@ def test_what_an_older_dreamcart_cached_is_checked_as_well(hub, tmp_path):
     folder = write_raw(tmp_path / "play", [make_rows(0, 6)])
     commit = push(folder, "me/toy")["revision"]
     Recording("me/toy", commit).reset()
-    readme = next((tmp_path / "hf" / "hub" / "datasets--me--toy" / "snapshots" / commit).glob("README.md"))
+    readme = next(
+        (tmp_path / "hf" / "hub" / "datasets--me--toy" / "snapshots" / commit).glob("README.md")
+    )
     readme.resolve().write_bytes(b"---\n[1]\n---\n")
     Recording("me/toy", commit).reset()
     assert readme.read_bytes() == hub.files("datasets/me/toy")["README.md"]

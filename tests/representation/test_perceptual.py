@@ -27,17 +27,27 @@ def recorded(folder, infos=True):
 
 
 def made(folder, train, seed=0):
-    return make_perceptual(seed, train, folder / "raw", folder / "perceptual", lambda name, key: folder / f"{name}-{key}")
+    return make_perceptual(
+        seed,
+        train,
+        folder / "raw",
+        folder / "perceptual",
+        lambda name, key: folder / f"{name}-{key}",
+    )
 
 
 def weights(network: Perceptual) -> torch.Tensor:
-    return torch.cat([weight.flatten() for stage in network.stages for weight in stage.state_dict().values()])
+    return torch.cat(
+        [weight.flatten() for stage in network.stages for weight in stage.state_dict().values()]
+    )
 
 
 @pytest.mark.usefixtures("no_vgg16")
 @pytest.mark.parametrize(("infos", "name"), [(True, "own_variables"), (False, "own_buttons")])
 def test_the_light_network_is_the_same_for_the_same_seed_and_data(tmp_path, infos, name):
-    """Trained on RAM where there is any, on buttons elsewhere; from the cache it comes back as it was; another seed differs."""
+    """Trained on RAM where there is any, on buttons elsewhere; from the cache it comes back as it
+    was; another seed differs.
+    """
     train = recorded(tmp_path, infos)
     first = made(tmp_path, train)
     assert first.name == name
@@ -50,7 +60,9 @@ def test_the_light_network_is_the_same_for_the_same_seed_and_data(tmp_path, info
 
 @pytest.mark.usefixtures("no_vgg16")
 def test_the_cache_is_used_and_only_for_its_own_data(tmp_path, monkeypatch):
-    """Training again would cost what the cache is there to save; but a cache of other recordings is none."""
+    """Training again would cost what the cache is there to save; but a cache of other recordings is
+    none.
+    """
     train = recorded(tmp_path)
     first = made(tmp_path, train)
     trained = []
@@ -137,7 +149,9 @@ def test_vgg16_looks_at_some_frames_of_a_batch_on_a_cpu(tmp_path, monkeypatch):
 
 
 def test_what_is_off_counts_as_much_whatever_its_brightness():
-    """Features have unit length: a faint figure that is missing weighs as a bright one does, where pixels would not say so."""
+    """Features have unit length: a faint figure that is missing weighs as a bright one does, where
+    pixels would not say so.
+    """
     distance = light()
     missing = []
     for brightness in (0.1, 1.0):

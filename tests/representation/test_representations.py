@@ -1,4 +1,6 @@
-"""The learned families: shapes, what each promises by its source, resuming, and a dream of their tokens from end to end."""
+"""The learned families: shapes, what each promises by its source, resuming, and a dream of their
+tokens from end to end.
+"""
 
 import math
 from pathlib import Path
@@ -14,8 +16,16 @@ from dreamcart.dynamics.base import save_dynamics
 from dreamcart.dynamics.tokens.train import train_tokens
 from dreamcart.representation.base import Representation
 from dreamcart.representation.encode import encode_frames
-from dreamcart.representation.registry import load_representation, make_representation, save_representation
-from dreamcart.representation.train import judge_representation, representation_config, train_representation
+from dreamcart.representation.registry import (
+    load_representation,
+    make_representation,
+    save_representation,
+)
+from dreamcart.representation.train import (
+    judge_representation,
+    representation_config,
+    train_representation,
+)
 from dreamcart.representation.vae import kl
 from dreamcart.representation.vq import DEAD, VectorQuantised
 from dreamcart.world.model import load_world, save_world
@@ -27,9 +37,18 @@ TOKENS = ["vq", "fsq"]
 def family_config(family: str, shape=(16, 24, 3), **changes) -> dict:
     """The config of a small model; "ae grid" is ae with latent_dim 0."""
     kind, _, grid = family.partition(" ")
-    own = {"kind": kind, "channels": [4, 8], "grid_channels": 6, "codes": 20, "code_size": 5, "levels": [3, 8]} | changes
+    own = {
+        "kind": kind,
+        "channels": [4, 8],
+        "grid_channels": 6,
+        "codes": 20,
+        "code_size": 5,
+        "levels": [3, 8],
+    } | changes
     own = {f"representation__{name}": value for name, value in own.items()}
-    return representation_config(make_params(latent_dim=0 if grid else 7, preprocess__tile=0, **own), shape)
+    return representation_config(
+        make_params(latent_dim=0 if grid else 7, preprocess__tile=0, **own), shape
+    )
 
 
 def make(family: str, seed: int = 0, **changes) -> Representation:
@@ -41,7 +60,9 @@ def make(family: str, seed: int = 0, **changes) -> Representation:
 
 
 def make_frames(count=6, shape=(16, 24, 3), seed=0) -> torch.Tensor:
-    return torch.randint(0, 256, (count, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+    return torch.randint(
+        0, 256, (count, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
+    )
 
 
 # What all of them promise
@@ -50,13 +71,19 @@ def make_frames(count=6, shape=(16, 24, 3), seed=0) -> torch.Tensor:
 @pytest.mark.parametrize("colors", [1, 3])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_seams_shapes(family, colors):
-    """uint8 in, latents of the shape and type it says, uint8 out; every weight learns from the loss."""
+    """uint8 in, latents of the shape and type it says, uint8 out; every weight learns from the
+    loss.
+    """
     shape = (16, 24, colors)
     model, frames = make(family, shape=shape), make_frames(shape=shape)
     loss = model.loss(frames)
     loss.backward()
     assert (loss.shape, bool(torch.isfinite(loss))) == ((), True)
-    assert [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()] == []
+    assert [
+        name
+        for name, weight in model.named_parameters()
+        if weight.grad is None or not weight.grad.any()
+    ] == []
     model.eval()
     latents = model.encode(frames)
     vector = (7,) if family in ("ae", "vae") else (6, 4, 6)
@@ -69,7 +96,9 @@ def test_the_seams_shapes(family, colors):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_it_begins_as_the_median_frame(family):
-    """The network spends itself on what differs from the median, so before any step it must show just that."""
+    """The network spends itself on what differs from the median, so before any step it must show
+    just that.
+    """
     torch.manual_seed(0)
     model = make_representation(family_config(family)).eval()
     median = make_frames(1)[0]
@@ -112,7 +141,9 @@ def test_the_loss_is_the_sum_of_its_weighted_terms(family):
             model.codebook.copy_(torch.randn(20, 5, generator=torch.Generator().manual_seed(1)))
         return model.loss(make_frames()).item()
 
-    own = {"vae": {"beta": 0.5}, "vae grid": {"beta": 0.5}, "vq": {"commitment_weight": 0.5}}.get(family, {})
+    own = {"vae": {"beta": 0.5}, "vae grid": {"beta": 0.5}, "vq": {"commitment_weight": 0.5}}.get(
+        family, {}
+    )
     weights = {"l1_weight": 2.0, "mse_weight": 3.0, "perceptual_weight": 0.1, **own}
     parts = [loss(**{name: weight}) for name, weight in weights.items()]
     assert min(parts) > 1e-4
@@ -144,7 +175,9 @@ def test_kl_is_that_of_the_textbook():
     """Mean over all numbers, in nats, against torch's own."""
     mean, log_variance = torch.randn(4, 7), torch.randn(4, 7)
     normal = torch.distributions.Normal
-    wanted = torch.distributions.kl_divergence(normal(mean, (0.5 * log_variance).exp()), normal(0.0, 1.0)).mean()
+    wanted = torch.distributions.kl_divergence(
+        normal(mean, (0.5 * log_variance).exp()), normal(0.0, 1.0)
+    ).mean()
     assert kl(mean, log_variance).item() == pytest.approx(wanted.item(), rel=1e-5)
     assert kl(torch.zeros(3, 2), torch.zeros(3, 2)) == 0
 
@@ -169,7 +202,12 @@ def test_vae_latents_leave_at_unit_scale(family):
     model.eval()
     assert model.scale > 3
     assert model.encode(frames).square().mean().sqrt().item() == pytest.approx(1, abs=0.15)
-    direct = (model.draw(model.posterior(frames)[0]).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+    direct = (
+        (model.draw(model.posterior(frames)[0]).clamp(0, 1) * 255)
+        .round()
+        .to(torch.uint8)
+        .permute(0, 2, 3, 1)
+    )
     assert (model.decode(model.encode(frames)).int() - direct.int()).abs().max() <= 1
 
 
@@ -186,7 +224,9 @@ def test_vq_takes_the_nearest_code():
 
 
 def test_vq_codes_follow_the_mean_of_their_cells():
-    """The running averages of van den Oord et al.: two clusters, two codes, each at its cluster's mean."""
+    """The running averages of van den Oord et al.: two clusters, two codes, each at its cluster's
+    mean.
+    """
     torch.manual_seed(0)
     model = make("vq", codes=2)
     centres = torch.tensor([[3.0] * 5, [-3.0] * 5])
@@ -199,20 +239,27 @@ def test_vq_codes_follow_the_mean_of_their_cells():
 
 
 def test_vq_begins_on_cells_of_the_first_batch():
-    """None is left at zero, where no cell would ever find it, and the decoder sees different cells from the first step on."""
+    """None is left at zero, where no cell would ever find it, and the decoder sees different cells
+    from the first step on.
+    """
     model, frames = make("vq"), make_frames()
     seen = []
-    model.decoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].permute(0, 2, 3, 1).flatten(0, 2)))
+    model.decoder.register_forward_pre_hook(
+        lambda _, inputs: seen.append(inputs[0].permute(0, 2, 3, 1).flatten(0, 2))
+    )
     model.loss(frames)
     cells = model.cells(frames).flatten(0, 2)
     far = (seen[0][:, None] - cells).abs().sum(2).min(1).values
     assert far.max() < 1e-4
-    assert len((1000 * seen[0]).round().unique(dim=0)) == 20  # up to the rounding of the straight-through sum
+    # up to the rounding of the straight-through sum
+    assert len((1000 * seen[0]).round().unique(dim=0)) == 20
     assert (model.count > 0).all()
 
 
 def test_vq_revives_a_dead_code_where_it_is_needed():
-    """A code that nobody chooses moves onto a cell without a near code; those in use stay where they are."""
+    """A code that nobody chooses moves onto a cell without a near code; those in use stay where
+    they are.
+    """
     torch.manual_seed(0)
     model = make("vq", codes=3)
     model.codebook.copy_(torch.tensor([[1.0] * 5, [-1.0] * 5, [50.0] * 5]))
@@ -232,7 +279,9 @@ def test_vq_revives_a_dead_code_where_it_is_needed():
 
 
 def test_vq_uses_its_codes_where_there_is_enough_to_tell():
-    """Random cells: after some steps at most a few of the codes are unused, where without revival most would be."""
+    """Random cells: after some steps at most a few of the codes are unused, where without revival
+    most would be.
+    """
     torch.manual_seed(0)
     model = make("vq", codes=64, code_size=4)
     for _ in range(300):
@@ -280,9 +329,23 @@ class KillError(Exception):
 
 
 def toy_params(kind: str, **changes):
-    small = {"channels": [4, 8], "codes": 12, "code_size": 4, "levels": [4, 3], "steps": 30, "batch_size": 8}
+    small = {
+        "channels": [4, 8],
+        "codes": 12,
+        "code_size": 4,
+        "levels": [4, 3],
+        "steps": 30,
+        "batch_size": 8,
+    }
     small |= {"validate_every": 10, "checkpoint_every": 7}
-    dynamics = {"steps": 12, "channels": 4, "blocks": 1, "memory": 8, "history_frames": 3, "batch_size": 8}
+    dynamics = {
+        "steps": 12,
+        "channels": 4,
+        "blocks": 1,
+        "memory": 8,
+        "history_frames": 3,
+        "batch_size": 8,
+    }
     dynamics |= {"validate_every": 6, "checkpoint_every": 6}
     values = {f"representation__{name}": value for name, value in small.items()}
     values |= {f"dynamics__{name}": value for name, value in dynamics.items()}
@@ -299,13 +362,19 @@ def recorded(tmp_path_factory):
 
 @pytest.mark.parametrize("die_at", [3, 9, 29])
 @pytest.mark.parametrize("kind", ["vae", "vq", "fsq"])
-def test_a_killed_training_ends_as_an_undisturbed_one(tmp_path, monkeypatch, recorded, kind, die_at):
-    """Codebook, its running averages and the scale come back from the checkpoint: bit for bit the same model."""
+def test_a_killed_training_ends_as_an_undisturbed_one(
+    tmp_path, monkeypatch, recorded, kind, die_at
+):
+    """Codebook, its running averages and the scale come back from the checkpoint: bit for bit the
+    same model.
+    """
     splits, median = recorded
     params = toy_params(kind)
 
     def train(name: str) -> tuple[dict[str, torch.Tensor], list]:
-        model, _, curve = train_representation(params, splits["train"], splits["val"], median, tmp_path / name)
+        model, _, curve = train_representation(
+            params, splits["train"], splits["val"], median, tmp_path / name
+        )
         return model.state_dict(), curve
 
     whole, curve = train("whole")
@@ -342,11 +411,15 @@ def dream(folder: Path, frames: np.ndarray, steps: int = 5) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", TOKENS)
 def test_learned_tokens_go_through_the_default_dynamics(tmp_path, recorded, kind):
-    """From frames to tokens to a dream, on disk in between: the seam takes learned tokens as it takes tiles."""
+    """From frames to tokens to a dream, on disk in between: the seam takes learned tokens as it
+    takes tiles.
+    """
     splits, median = recorded
     params = toy_params(kind, representation__steps=60)
     assert params.dynamics_kind == "tokens"
-    model, config, curve = train_representation(params, splits["train"], splits["val"], median, tmp_path / "checkpoint")
+    model, config, curve = train_representation(
+        params, splits["train"], splits["val"], median, tmp_path / "checkpoint"
+    )
     report = judge_representation(model, splits["val"], median)
     assert len(curve) == 6
     assert report["l1"] == pytest.approx(min(point["val"] for point in curve), abs=2e-3)
@@ -359,10 +432,14 @@ def test_learned_tokens_go_through_the_default_dynamics(tmp_path, recorded, kind
     assert (tokens["train"].dtype, tokens["train"].shape[1:]) == (np.int16, (4, 4))
     assert 0 <= tokens["train"].min() <= tokens["train"].max() < loaded.vocabulary
     (tmp_path / "checkpoint").unlink()
-    dynamics, config, _ = train_tokens(params, splits["train"], splits["val"], tokens, loaded.pictures, tmp_path / "checkpoint")
+    dynamics, config, _ = train_tokens(
+        params, splits["train"], splits["val"], tokens, loaded.pictures, tmp_path / "checkpoint"
+    )
     save_dynamics(tmp_path / "dynamics.safetensors", dynamics, config)
     train = splits["train"]
-    save_world(tmp_path / "world.safetensors", train.spec, {"Begin": train.frames[0]}, median, SEEN_AS)
+    save_world(
+        tmp_path / "world.safetensors", train.spec, {"Begin": train.frames[0]}, median, SEEN_AS
+    )
     frames = train.frames[train.index["frame"][:4]]
     shown = dream(tmp_path, frames)
     assert (shown.shape, shown.dtype) == ((5, 1, 16, 16, 1), np.uint8)
@@ -371,7 +448,9 @@ def test_learned_tokens_go_through_the_default_dynamics(tmp_path, recorded, kind
 
 def test_every_family_is_reached_through_the_params():
     """representation.kind names each family, with the settings that params.yaml has for it."""
-    kinds = {kind: type(make_representation(family_config(kind))) for kind in ("ae", "vae", "vq", "fsq")}
+    kinds = {
+        kind: type(make_representation(family_config(kind))) for kind in ("ae", "vae", "vq", "fsq")
+    }
     assert len(set(kinds.values())) == 4
     assert kinds["vq"] is VectorQuantised
     assert make("vae", beta=0.25).beta == 0.25

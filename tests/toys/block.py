@@ -37,13 +37,19 @@ class World:
         return self.begin(torch.stack([self.encode(context) for context in frames]), actions)
 
     def encode(self, frames: np.ndarray) -> torch.Tensor:
-        return torch.tensor([next(x for x in range(SIZE) if np.array_equal(draw(x), frame)) for frame in frames])
+        return torch.tensor(
+            [next(x for x in range(SIZE) if np.array_equal(draw(x), frame)) for frame in frames]
+        )
 
-    def begin(self, latents: torch.Tensor, actions: np.ndarray, real: np.ndarray | None = None) -> np.ndarray:
+    def begin(
+        self, latents: torch.Tensor, actions: np.ndarray, real: np.ndarray | None = None
+    ) -> np.ndarray:
         assert len(latents) == len(actions)
         return latents[:, -1].numpy()
 
-    def step(self, state: np.ndarray, action: np.ndarray, temperature=0.0, generator=None) -> tuple[np.ndarray, np.ndarray]:
+    def step(
+        self, state: np.ndarray, action: np.ndarray, temperature=0.0, generator=None
+    ) -> tuple[np.ndarray, np.ndarray]:
         if self.perfect:
             state = np.array([moved(x, pressed) for x, pressed in zip(state, action, strict=True)])
         return np.stack([draw(x) for x in state]), state

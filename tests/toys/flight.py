@@ -10,7 +10,9 @@ SIDE, ROWS, COLUMNS = 4, 6, 8
 HEIGHT, WIDTH = ROWS * SIDE, COLUMNS * SIDE
 
 
-def picture(*things: tuple[int, int, int, int, int], ground: np.ndarray | None = None) -> np.ndarray:
+def picture(
+    *things: tuple[int, int, int, int, int], ground: np.ndarray | None = None
+) -> np.ndarray:
     """uint8 [H, W]: things (colour, y, x, height, width) before a ground."""
     screen = np.zeros((HEIGHT, WIDTH), np.uint8) if ground is None else ground.copy()
     for colour, y, x, height, width in things:
@@ -29,14 +31,18 @@ class Tiled:
 
     def __call__(self, one: np.ndarray) -> np.ndarray:
         """int [ROWS, COLUMNS]."""
-        return np.array([self.numbers[tile.tobytes()] for tile in self._cut(one)]).reshape(ROWS, COLUMNS)
+        return np.array([self.numbers[tile.tobytes()] for tile in self._cut(one)]).reshape(
+            ROWS, COLUMNS
+        )
 
     def onward(self, before: np.ndarray, now: np.ndarray) -> np.ndarray:
         return self.inertia.onward(self(before), self(now))
 
     @staticmethod
     def _cut(one: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(one.reshape(ROWS, SIDE, COLUMNS, SIDE).transpose(0, 2, 1, 3).reshape(-1, SIDE, SIDE))
+        return np.ascontiguousarray(
+            one.reshape(ROWS, SIDE, COLUMNS, SIDE).transpose(0, 2, 1, 3).reshape(-1, SIDE, SIDE)
+        )
 
 
 def flight(episodes: int, length: int, random: bool = False):
@@ -53,5 +59,7 @@ def flight(episodes: int, length: int, random: bool = False):
         played.append(shown)
     tiled = Tiled(*(one for shown in played for one in shown))
     actions = np.zeros((length - 1, len(BUTTONS)), np.uint8)
-    split, tokens = record([([tiled(one).astype(np.int16) for one in shown], actions) for shown in played])
+    split, tokens = record(
+        [([tiled(one).astype(np.int16) for one in shown], actions) for shown in played]
+    )
     return split, tokens, tiled

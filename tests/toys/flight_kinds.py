@@ -7,9 +7,14 @@ from toys.flight import HEIGHT, WIDTH
 
 
 def kinds(*shapes: tuple[int, int, int], **parts: list) -> Kinds:
-    """Kinds that are boxes (colour, height, width), seen everywhere; parts: `ways`, `births` and others."""
+    """Kinds that are boxes (colour, height, width), seen everywhere; parts:
+
+    `ways`, `births` and others.
+    """
     height, width = (max(shape[axis] for shape in shapes) for axis in (1, 2))
-    table = Kinds.empty(len(shapes), height, width, len(parts.get("ways", ())), len(parts.get("births", ())))
+    table = Kinds.empty(
+        len(shapes), height, width, len(parts.get("ways", ())), len(parts.get("births", ()))
+    )
     for number, (colour, *size) in enumerate(shapes):
         table.colours[number], table.sizes[number] = colour, torch.tensor(size)
         table.masks[number, : size[0], : size[1]] = True

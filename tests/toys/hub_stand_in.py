@@ -1,8 +1,9 @@
-"""A Hugging Face Hub of our own on 127.0.0.1, which speaks as much of its protocol as huggingface_hub and datasets ask.
+"""A Hugging Face Hub of our own on 127.0.0.1, which speaks as much of its protocol as
+huggingface_hub and datasets ask.
 
-Repositories with commits, uploads in its three steps (preupload; the LFS batch with PUT and verify; the commit as
-NDJSON), listings and downloads with redirects and ranges. It can be told to misbehave: a status, a line that drops, or what
-a login page says in its place.
+Repositories with commits, uploads in its three steps (preupload; the LFS batch with PUT and verify;
+the commit as NDJSON), listings and downloads with redirects and ranges. It can be told to
+misbehave: a status, a line that drops, or what a login page says in its place.
 """
 
 import base64
@@ -35,7 +36,11 @@ class File:
 
     def listed(self, path: str) -> dict:
         entry = {"type": "file", "path": path, "size": len(self.content), "oid": self.blob}
-        return entry | ({"lfs": {"oid": self.sha256, "size": len(self.content), "pointerSize": 130}} if self.large else {})
+        return entry | (
+            {"lfs": {"oid": self.sha256, "size": len(self.content), "pointerSize": 130}}
+            if self.large
+            else {}
+        )
 
 
 @dataclass
@@ -45,7 +50,9 @@ class Repo:
     titles: list[str] = field(default_factory=list)
 
     def commit(self, title: str, files: dict[str, File]) -> str:
-        state = json.dumps([title, len(self.commits), {path: file.sha256 for path, file in sorted(files.items())}])
+        state = json.dumps(
+            [title, len(self.commits), {path: file.sha256 for path, file in sorted(files.items())}]
+        )
         sha = hashlib.sha1(state.encode()).hexdigest()
         self.commits.append((sha, files))
         self.titles.append(title)
@@ -59,7 +66,9 @@ class Repo:
 
 @dataclass
 class Fault:
-    """Answer requests that match with `status` and `body` instead, `times` of them after the first `after`."""
+    """Answer requests that match with `status` and `body` instead, `times` of them after the first
+    `after`.
+    """
 
     method: str  # a regular expression, of the whole
     path: str  # another, of a part
@@ -71,7 +80,10 @@ class Fault:
 
 
 class HubStandIn:
-    """`url` is its endpoint; `requests` says what was asked, `faults` what to do wrong. Use with `with`."""
+    """`url` is its endpoint;
+
+    `requests` says what was asked, `faults` what to do wrong. Use with `with`.
+    """
 
     def __init__(self) -> None:
         self.repos: dict[str, Repo] = {}  # by "datasets/owner/name" or "models/owner/name"
@@ -79,7 +91,9 @@ class HubStandIn:
         self.requests: list[tuple[str, str]] = []
         self.faults: list[Fault] = []
         self.lock = threading.Lock()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"hub": self}))
+        self.server = ThreadingHTTPServer(
+            ("127.0.0.1", 0), type("Handler", (Handler,), {"hub": self})
+        )
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
@@ -95,7 +109,10 @@ class HubStandIn:
         """Commit files from the inside, as another client would have. Returns the commit."""
         held = self.repos.setdefault(repo, Repo(private=False))
         before = held.commits[-1][1] if held.commits else {}
-        return held.commit("from inside", before | {path: File(data, path.endswith(LARGE)) for path, data in files.items()})
+        return held.commit(
+            "from inside",
+            before | {path: File(data, path.endswith(LARGE)) for path, data in files.items()},
+        )
 
     def files(self, repo: str) -> dict[str, bytes]:
         """What the newest commit holds."""
@@ -103,7 +120,11 @@ class HubStandIn:
 
     def asked(self, method: str, path: str) -> list[str]:
         """Paths that were asked for; `method` and `path` are regular expressions, as a fault's."""
-        return [asked for m, asked in self.requests if re.fullmatch(method, m) and re.search(path, asked)]
+        return [
+            asked
+            for m, asked in self.requests
+            if re.fullmatch(method, m) and re.search(path, asked)
+        ]
 
     def fault_of(self, method: str, path: str) -> Fault | None:
         for fault in self.faults:
@@ -145,7 +166,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.body = self.read_body()
         if fault is not None:
-            self.send(fault.status, fault.body, {"Content-Type": "application/json"} | fault.headers)
+            self.send(
+                fault.status, fault.body, {"Content-Type": "application/json"} | fault.headers
+            )
             return
         with self.hub.lock:
             self.dispatch()
@@ -161,20 +184,29 @@ class Handler(BaseHTTPRequestHandler):
         return b"".join(parts)
 
     def dispatch(self) -> None:
-        writes = self.command == "POST" and re.search(r"/(create|preupload/|commit/|batch$)", self.route)
+        writes = self.command == "POST" and re.search(
+            r"/(create|preupload/|commit/|batch$)", self.route
+        )
         if writes and self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return self.answer(401, {"error": "Invalid username or password."})
         if self.route == "/api/repos/create":
             return self.create()
         if self.route == "/api/validate-yaml":
             return self.answer(200, {"errors": [], "warnings": []})
-        if match := re.fullmatch(r"/(datasets/)?([^/]+/[^/]+)\.git/info/lfs/objects/batch", self.route):
+        if match := re.fullmatch(
+            r"/(datasets/)?([^/]+/[^/]+)\.git/info/lfs/objects/batch", self.route
+        ):
             return self.batch()
         if match := re.fullmatch(r"/lfs/([0-9a-f]{64})(/verify)?", self.route):
             return self.large(*match.groups())
-        if match := re.fullmatch(REPO + r"(?:/(revision|tree|paths-info|preupload|commit|commits)/([^/]+)(?:/(.*))?)?", self.route):
+        if match := re.fullmatch(
+            REPO + r"(?:/(revision|tree|paths-info|preupload|commit|commits)/([^/]+)(?:/(.*))?)?",
+            self.route,
+        ):
             kind, name, what, revision, path = match.groups()
-            return self.repository(f"{kind}/{name}", what or "revision", revision or "main", path or "")
+            return self.repository(
+                f"{kind}/{name}", what or "revision", revision or "main", path or ""
+            )
         if match := re.fullmatch(RESOLVE, self.route):
             kind, name, revision, path = match.groups()
             return self.resolve(f"{kind or 'models'}/{name}", revision, path)
@@ -188,17 +220,24 @@ class Handler(BaseHTTPRequestHandler):
         if f"{kind}/{name}" in self.hub.repos:
             return self.answer(409, {"error": "You already created this repo", "url": url})
         repo = self.hub.repos[f"{kind}/{name}"] = Repo(asked.get("visibility") == "private")
-        repo.commit("initial commit", {".gitattributes": File(b"*.parquet filter=lfs diff=lfs merge=lfs -text\n", False)})
+        repo.commit(
+            "initial commit",
+            {".gitattributes": File(b"*.parquet filter=lfs diff=lfs merge=lfs -text\n", False)},
+        )
         return self.answer(200, {"url": url, "id": name, "name": name})
 
     def files_at(self, key: str, revision: str) -> tuple[str, dict[str, File]] | None:
         """The commit and its files; None where there is none, which has then been answered."""
         repo = self.hub.repos.get(key)
         if repo is None:
-            return self.answer(404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"})
+            return self.answer(
+                404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"}
+            )
         found = repo.at(revision)
         if found is None:
-            return self.answer(404, {"error": "Invalid rev id"}, {"X-Error-Code": "RevisionNotFound"})
+            return self.answer(
+                404, {"error": "Invalid rev id"}, {"X-Error-Code": "RevisionNotFound"}
+            )
         return found
 
     def repository(self, key: str, what: str, revision: str, path: str) -> None:
@@ -208,18 +247,41 @@ class Handler(BaseHTTPRequestHandler):
         repo, (sha, files) = self.hub.repos[key], found
         if what == "revision":
             siblings = [{"rfilename": name} for name in files]
-            about = {"id": key.split("/", 1)[1], "sha": sha, "private": repo.private, "siblings": siblings, "tags": []}
+            about = {
+                "id": key.split("/", 1)[1],
+                "sha": sha,
+                "private": repo.private,
+                "siblings": siblings,
+                "tags": [],
+            }
             return self.answer(
-                200, about | {"lastModified": DATE, "createdAt": DATE, "gated": False, "disabled": False, "downloads": 0}
+                200,
+                about
+                | {
+                    "lastModified": DATE,
+                    "createdAt": DATE,
+                    "gated": False,
+                    "disabled": False,
+                    "downloads": 0,
+                },
             )
         if what == "tree":
-            return self.answer(200, self.tree(files, path, self.query.get("recursive", ["False"])[0].lower() in ("1", "true")))
+            return self.answer(
+                200,
+                self.tree(
+                    files, path, self.query.get("recursive", ["False"])[0].lower() in ("1", "true")
+                ),
+            )
         if what == "paths-info":
             return self.answer(200, self.paths_info(files))
         if what == "commits":
             each = zip(repo.commits, repo.titles, strict=True)
             return self.answer(
-                200, [{"id": s, "title": t, "message": "", "authors": [], "date": DATE} for (s, _), t in reversed(list(each))]
+                200,
+                [
+                    {"id": s, "title": t, "message": "", "authors": [], "date": DATE}
+                    for (s, _), t in reversed(list(each))
+                ],
             )
         if what == "preupload":
             return self.preupload(files)
@@ -256,7 +318,14 @@ class Handler(BaseHTTPRequestHandler):
             here = files.get(asked["path"])
             large = asked["path"].endswith(LARGE)
             oid = None if here is None else here.sha256 if here.large else here.blob
-            answers.append({"path": asked["path"], "uploadMode": "lfs" if large else "regular", "shouldIgnore": False, "oid": oid})
+            answers.append(
+                {
+                    "path": asked["path"],
+                    "uploadMode": "lfs" if large else "regular",
+                    "shouldIgnore": False,
+                    "oid": oid,
+                }
+            )
         self.answer(200, {"files": answers})
 
     def batch(self) -> None:
@@ -264,16 +333,23 @@ class Handler(BaseHTTPRequestHandler):
         answers = []
         for entry in asked["objects"]:
             oid = entry["oid"]
-            actions = {"upload": {"href": f"{self.hub.url}/lfs/{oid}"}, "verify": {"href": f"{self.hub.url}/lfs/{oid}/verify"}}
+            actions = {
+                "upload": {"href": f"{self.hub.url}/lfs/{oid}"},
+                "verify": {"href": f"{self.hub.url}/lfs/{oid}/verify"},
+            }
             known = oid in self.hub.objects
-            answers.append({"oid": oid, "size": entry["size"]} | ({} if known else {"actions": actions}))
+            answers.append(
+                {"oid": oid, "size": entry["size"]} | ({} if known else {"actions": actions})
+            )
         self.answer(200, {"transfer": "basic", "objects": answers})
 
     def large(self, oid: str, verify: str | None) -> None:
         if verify:
             size = json.loads(self.body)["size"]
             good = oid in self.hub.objects and len(self.hub.objects[oid]) == size
-            return self.answer(200 if good else 422, {"message": "verified" if good else "not as announced"})
+            return self.answer(
+                200 if good else 422, {"message": "verified" if good else "not as announced"}
+            )
         if self.command == "PUT":
             if hashlib.sha256(self.body).hexdigest() != oid:
                 return self.answer(400, {"error": "other bytes than announced"})
@@ -285,7 +361,9 @@ class Handler(BaseHTTPRequestHandler):
         lines = [json.loads(line) for line in self.body.splitlines()]
         header = next(line["value"] for line in lines if line["key"] == "header")
         if header.get("parentCommit", sha) != sha:
-            return self.answer(412, {"error": "A commit has happened since. Please refresh and try again."})
+            return self.answer(
+                412, {"error": "A commit has happened since. Please refresh and try again."}
+            )
         files = dict(files)
         for line in lines:
             value = line["value"]
@@ -293,7 +371,9 @@ class Handler(BaseHTTPRequestHandler):
                 files[value["path"]] = File(base64.b64decode(value["content"]), False)
             elif line["key"] == "lfsFile":
                 if value["oid"] not in self.hub.objects:
-                    return self.answer(400, {"error": "LFS pointer pointed to a file that does not exist"})
+                    return self.answer(
+                        400, {"error": "LFS pointer pointed to a file that does not exist"}
+                    )
                 files[value["path"]] = File(self.hub.objects[value["oid"]], True)
             elif line["key"].startswith("deleted"):
                 files.pop(value["path"], None)
@@ -307,14 +387,27 @@ class Handler(BaseHTTPRequestHandler):
             return None
         sha, files = found
         if path not in files:
-            return self.answer(404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": sha})
+            return self.answer(
+                404,
+                {"error": "Entry not found"},
+                {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": sha},
+            )
         file = files[path]
         if not file.large:
             return self.send_file(file.content, {"ETag": f'"{file.blob}"', "X-Repo-Commit": sha})
         self.hub.objects[file.sha256] = file.content
-        elsewhere = self.hub.url.replace("127.0.0.1", "localhost")  # the real one redirects to another host, where no token goes
+        # the real one redirects to another host, where no token goes
+        elsewhere = self.hub.url.replace("127.0.0.1", "localhost")
         headers = {"Location": f"{elsewhere}/lfs/{file.sha256}", "X-Repo-Commit": sha}
-        return self.answer(302, {}, headers | {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(len(file.content))})
+        return self.answer(
+            302,
+            {},
+            headers
+            | {
+                "X-Linked-Etag": f'"{file.sha256}"',
+                "X-Linked-Size": str(len(file.content)),
+            },
+        )
 
     def send_file(self, content: bytes, headers: dict[str, str]) -> None:
         status = 200
@@ -322,11 +415,19 @@ class Handler(BaseHTTPRequestHandler):
             first, last = int(match[1]), min(int(match[2] or len(content)), len(content) - 1)
             headers = headers | {"Content-Range": f"bytes {first}-{last}/{len(content)}"}
             content, status = content[first : last + 1], 206
-        self.send(status, content, headers | {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"})
+        self.send(
+            status,
+            content,
+            headers | {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"},
+        )
 
     def answer(self, status: int, value: object, headers: dict[str, str] | None = None) -> None:
         content = json.dumps(value).encode()
-        message = {"X-Error-Message": value["error"]} if isinstance(value, dict) and "error" in value else {}
+        message = (
+            {"X-Error-Message": value["error"]}
+            if isinstance(value, dict) and "error" in value
+            else {}
+        )
         self.send(status, content, {"Content-Type": "application/json"} | message | (headers or {}))
 
     def send(self, status: int, content: bytes, headers: dict[str, str]) -> None:

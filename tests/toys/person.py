@@ -35,7 +35,9 @@ class Keys:
         return code in {pygame.key.key_code(key) for key in self.now if key != "quit"}
 
 
-def sit_down(monkeypatch, folder: Path, *looks: set[str], spec=SPEC, speed: float = 10.0, emulator=None) -> RecorderWindow:
+def sit_down(
+    monkeypatch, folder: Path, *looks: set[str], spec=SPEC, speed: float = 10.0, emulator=None
+) -> RecorderWindow:
     """A session in the window with these keys held, look by look."""
     keys, emulator = Keys(*looks), emulator or ToyEmulator()
     window = RecorderWindow(spec, emulator.reset(spec.start_states[0], 0), speed)
@@ -61,4 +63,7 @@ def sit_down(monkeypatch, folder: Path, *looks: set[str], spec=SPEC, speed: floa
 def pressed(folder: Path, spec=SPEC) -> list[list[set[str]]]:
     """Buttons of each step of each episode."""
     episodes = read_episodes(folder)
-    return [[{b for b, on in zip(spec.buttons, row["actions"], strict=True) if on} for row in e[:-1]] for e in episodes]
+    return [
+        [{b for b, on in zip(spec.buttons, row["actions"], strict=True) if on} for row in e[:-1]]
+        for e in episodes
+    ]

@@ -5,7 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from dreamcart.evaluation.readback import Reader, judge, legality, match_events, state_scores, summarise
+from dreamcart.evaluation.readback import (
+    Reader,
+    judge,
+    legality,
+    match_events,
+    state_scores,
+    summarise,
+)
 
 
 def by_step(frames: np.ndarray, reader: Reader) -> dict[int, Any]:
@@ -21,7 +28,9 @@ def score_rollout(
     horizons: list[int],
     variables: Sequence[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """States, events and legality of one rollout: uint8 frames [T, H, W, C], and the RAM variables of the real ones."""
+    """States, events and legality of one rollout: uint8 frames [T, H, W, C], and the RAM variables
+    of the real ones.
+    """
     true, shown = by_step(real, reader), by_step(dream, reader)
     before = [reader.read(frame) for frame in context]
     judged, dreamed = (judge(reader, reads.values(), before) for reads in (true, shown))

@@ -23,7 +23,9 @@ def encoded(number: int, kind: str) -> bytes:
 
 
 def recorder_rows(lengths: list[int], kind: str = "PNG") -> list[dict[str, Any]]:
-    """Rows as gymnasium-recorder writes them: every one holds an action, RIGHT and nothing in turns."""
+    """Rows as gymnasium-recorder writes them: every one holds an action, RIGHT and nothing in
+    turns.
+    """
     return [
         {
             "episode_id": 40 + episode,
@@ -58,7 +60,9 @@ def write_rows(folder, rows: list[dict[str, Any]], types: dict[str, Any] | None 
 
 
 def later_rows(lengths: list[int], kind: str = "WebP", **options: Any) -> list[dict[str, Any]]:
-    """Rows as later gymnasium-recorders write them: other names, numbers for episodes made elsewhere, a final screen."""
+    """Rows as later gymnasium-recorders write them: other names, numbers for episodes made
+    elsewhere, a final screen.
+    """
     rows = []
     for episode, length in enumerate(lengths):
         for step in range(length):

@@ -10,7 +10,9 @@ BOXES = np.array([[[1, 0], [1, 1]], [[0, 2], [2, 2]], [[3, 3], [0, 0]]])
 
 
 def played(episodes: int = 6, counts_to: int = 10, every: int = 1):
-    """A busy board, a box that shows one of BOXES, and a counter that goes on by one every so many steps, to begin again."""
+    """A busy board, a box that shows one of BOXES, and a counter that goes on by one every so many
+    steps, to begin again.
+    """
     rng = np.random.default_rng(0)
     shown = []
     for _ in range(episodes):

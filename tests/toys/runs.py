@@ -18,13 +18,28 @@ def written(tmp_path: Path, values: dict) -> Path:
 
 def small(**changes) -> dict:
     """A list of two runs and one criterion."""
-    criterion = {"says": "better", "value": "two:train_ae.ssim", "minus": "one:train_ae.ssim", "bar": ">= 0.02"}
+    criterion = {
+        "says": "better",
+        "value": "two:train_ae.ssim",
+        "minus": "one:train_ae.ssim",
+        "bar": ">= 0.02",
+    }
     plan = {
         "title": "T",
-        "settings": {"short": {"full": ["representation.kind=ae", "latent_dim=64"], "quick": ["latent_dim=16"]}},
+        "settings": {
+            "short": {
+                "full": ["representation.kind=ae", "latent_dim=64"],
+                "quick": ["latent_dim=16"],
+            }
+        },
         "runs": {
             "one": {"settings": ["short"], "stage": "train_ae", "seeds": 2, "minutes": [3, 1]},
-            "two": {"settings": ["short"], "set": ["representation.mse_weight=0.0"], "stage": "train_ae", "seeds": 2},
+            "two": {
+                "settings": ["short"],
+                "set": ["representation.mse_weight=0.0"],
+                "stage": "train_ae",
+                "seeds": 2,
+            },
         },
         "items": {"P": {"asks": "a question", "criteria": [criterion]}},
     }
@@ -32,7 +47,9 @@ def small(**changes) -> dict:
 
 
 def runner_of(root: Path, values: dict, jobs: int = 1) -> Runner:
-    runner = Runner(load_plan(written(root.parent, values)), root, root / "results", root / "docs", jobs)
+    runner = Runner(
+        load_plan(written(root.parent, values)), root, root / "results", root / "docs", jobs
+    )
     runner.environment["PATH"] = f"{root.parent / 'control'}{os.pathsep}{os.environ['PATH']}"
     return runner
 

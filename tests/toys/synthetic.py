@@ -47,31 +47,44 @@ def make_spec(**changes: Any) -> GameSpec:
 
 
 def make_params(**changes: Any) -> Params:
-    """The repository's params.yaml with some values changed; `representation__steps` is representation.steps.
+    """The repository's params.yaml with some values changed; `representation__steps` is
+    representation.steps.
 
-    A setting of families is changed in all that have it. Unless told otherwise it is the autoencoder
-    on a grid, whose frames need be of no size in particular.
+    A setting of families is changed in all that have it. Unless told otherwise it is the
+    autoencoder on a grid, whose frames need be of no size in particular.
     """
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
-    values["latent_dim"], values["representation"]["kind"], values["preprocess"]["tile"] = 0, "ae", 0
+    values["latent_dim"], values["representation"]["kind"], values["preprocess"]["tile"] = (
+        0,
+        "ae",
+        0,
+    )
     for name, value in changes.items():
         *section, key = name.split("__")
         place = values[section[0]] if section else values
-        inner = [part for part in place.values() if isinstance(part, dict) and key in part] if key not in place else []
+        inner = (
+            [part for part in place.values() if isinstance(part, dict) and key in part]
+            if key not in place
+            else []
+        )
         for part in inner or [place]:
             part[key] = value
     return build(Params, values, "")
 
 
 def make_frame(number: int, height: int = 24, width: int = 32) -> np.ndarray:
-    """uint8 [height, width, 3]: a bright block on a dark ground, at another place for each of 20 numbers."""
+    """uint8 [height, width, 3]: a bright block on a dark ground, at another place for each of 20
+    numbers.
+    """
     frame = np.full((height, width, 3), (10, 20, 40), np.uint8)
     y, x = 4 * (number // 5 % 4), 5 * (number % 5)
     frame[y : y + 6, x : x + 6] = (250, 200 - 8 * (number % 20), 90)
     return frame
 
 
-def make_rows(episode: int, length: int, first: int = 0, shape: tuple[int, int] = (24, 32)) -> list[dict[str, Any]]:
+def make_rows(
+    episode: int, length: int, first: int = 0, shape: tuple[int, int] = (24, 32)
+) -> list[dict[str, Any]]:
     """The `length` rows of an episode whose picture moves every second step."""
     return [
         {
@@ -79,33 +92,50 @@ def make_rows(episode: int, length: int, first: int = 0, shape: tuple[int, int] 
             "step": step,
             "seed": 100 + episode,
             "observations": make_frame(first + step // 2, *shape),
-            "actions": [int((step + episode) % 8 == b) for b in range(8)] if step < length - 1 else None,
+            "actions": (
+                [int((step + episode) % 8 == b) for b in range(8)] if step < length - 1 else None
+            ),
             "rewards": 0.5 * step,
             "terminations": False,
             "truncations": step == length - 2,
-            "infos": {"x": step, "board": np.array([0, step], np.uint8)} | ({"start_state": "Begin"} if step == 0 else {}),
+            "infos": (
+                {"x": step, "board": np.array([0, step], np.uint8)}
+                | ({"start_state": "Begin"} if step == 0 else {})
+            ),
         }
         for step in range(length)
     ]
 
 
-def write_raw(folder: Path, episodes: list[list[dict[str, Any]]], spec: GameSpec | None = None) -> Path:
+def write_raw(
+    folder: Path, episodes: list[list[dict[str, Any]]], spec: GameSpec | None = None
+) -> Path:
     """Write episodes as a raw dataset of one shard."""
     writer = ShardWriter(folder / "play-00000.parquet", "png")
     for row in (row for episode in episodes for row in episode):
         writer.add(row)
     writer.close()
-    write_json(folder / INFO_NAME, {"schema_version": SCHEMA_VERSION, "game": (spec or make_spec()).to_dict()})
+    write_json(
+        folder / INFO_NAME,
+        {"schema_version": SCHEMA_VERSION, "game": (spec or make_spec()).to_dict()},
+    )
     return folder
 
 
-def make_processed(folder: Path, episodes: list[list[dict[str, Any]]], config: PreprocessConfig = SEEN_AS) -> dict[str, Split]:
-    """Record, preprocess and open: {"train": …, "val": …}. The raw dataset stays in `folder`/raw."""
+def make_processed(
+    folder: Path, episodes: list[list[dict[str, Any]]], config: PreprocessConfig = SEEN_AS
+) -> dict[str, Split]:
+    """Record, preprocess and open: {"train": …, "val": …}.
+
+    The raw dataset stays in `folder`/raw.
+    """
     preprocess(write_raw(folder / "raw", episodes), folder / "processed", config, seed=0)
     return {name: load_split(folder / "processed", name) for name in ("train", "val")}
 
 
-def make_split(lengths: list[int], shape: tuple[int, int, int] = (16, 16, 1), seed: int = 0) -> Split:
+def make_split(
+    lengths: list[int], shape: tuple[int, int, int] = (16, 16, 1), seed: int = 0
+) -> Split:
     """Episodes of these many observations with random frames and buttons, straight into memory."""
     rng = np.random.default_rng(seed)
     index = np.zeros(sum(lengths), index_dtype(len(BUTTONS)))
@@ -118,7 +148,8 @@ def make_split(lengths: list[int], shape: tuple[int, int, int] = (16, 16, 1), se
 
 
 def make_tiles_world(folder: Path, spec: GameSpec | None = None, seed: int = 0) -> Path:
-    """A model of tiles and tokens, untrained and in doubt about everything: drawn from, each of its frames is another.
+    """A model of tiles and tokens, untrained and in doubt about everything: drawn from, each of its
+    frames is another.
 
     Its frames are 32 x 32 in colour, of 8 x 8 tiles.
     """
@@ -128,7 +159,13 @@ def make_tiles_world(folder: Path, spec: GameSpec | None = None, seed: int = 0) 
     representation = make_representation(tiles)
     representation.tiles.copy_(torch.randint(0, 256, representation.tiles.shape, dtype=torch.uint8))
     size = {"channels": 4, "blocks": 1, "depth": 3, "memory": 8}
-    tokens = {"kind": "tokens", "latent_shape": [4, 4], "buttons": len(spec.buttons), "vocabulary": 6, "window": [4, 4]}
+    tokens = {
+        "kind": "tokens",
+        "latent_shape": [4, 4],
+        "buttons": len(spec.buttons),
+        "vocabulary": 6,
+        "window": [4, 4],
+    }
     tokens |= {"backdrops": 1, **size}
     dynamics = make_dynamics(tokens)
     dynamics.cells.copy_(torch.arange(16).view(4, 4))
@@ -136,31 +173,53 @@ def make_tiles_world(folder: Path, spec: GameSpec | None = None, seed: int = 0) 
     save_representation(folder / "representation.safetensors", representation, tiles)
     save_dynamics(folder / "dynamics.safetensors", dynamics, tokens)
     first, median = representation.decode(torch.randint(0, 6, (2, 4, 4))).numpy()
-    seen_as = PreprocessConfig(height=32, width=32, color="rgb", resize="nearest", val_share=0.2, tile=8)
+    seen_as = PreprocessConfig(
+        height=32, width=32, color="rgb", resize="nearest", val_share=0.2, tile=8
+    )
     save_world(folder / "world.safetensors", spec, {"Begin": first}, median, seen_as)
     return folder
 
 
 def make_random_world(folder: Path, kind: str) -> Path:
-    """A model of a family of dynamics that draws, untrained and loud: each of its frames is another."""
+    """A model of a family of dynamics that draws, untrained and loud: each of its frames is
+    another.
+    """
     if FAMILIES[kind].latents == ("tokens",):
         make_tiles_world(folder)
         if kind == "tokens":
             return folder
-        config = {"kind": kind, "latent_shape": [4, 4], "buttons": len(BUTTONS), "vocabulary": 6, "cells": 16, "backdrops": 1}
+        config = {
+            "kind": kind,
+            "latent_shape": [4, 4],
+            "buttons": len(BUTTONS),
+            "vocabulary": 6,
+            "cells": 16,
+            "backdrops": 1,
+        }
         config |= {"hidden": 16, "blocks": 1, "heads": 2, "history_frames": 3}
         dynamics = make_dynamics(config)
         dynamics.cells.copy_(torch.arange(16))
         nn.init.zeros_(dynamics.stay.bias)  # untrained, every cell would stay
     else:
-        params = make_params(latent_dim=4, representation__channels=[6, 8], preprocess__height=16, preprocess__width=16)
+        params = make_params(
+            latent_dim=4,
+            representation__channels=[6, 8],
+            preprocess__height=16,
+            preprocess__width=16,
+        )
         torch.manual_seed(0)
         frame = make_frame(7, 16, 16)[:, :, :1].copy()
         config = representation_config(params, frame.shape)
         representation = make_representation(config)
         nn.init.normal_(representation.decoder[-1].weight, std=0.3)
         save_representation(folder / "representation.safetensors", representation, config)
-        save_world(folder / "world.safetensors", make_spec(), {"Begin": frame}, np.full_like(frame, 20), SEEN_AS)
+        save_world(
+            folder / "world.safetensors",
+            make_spec(),
+            {"Begin": frame},
+            np.full_like(frame, 20),
+            SEEN_AS,
+        )
         config = {"kind": kind, "latent_shape": [4], "buttons": len(BUTTONS)}
         values = {"hidden": 16, "channels": 8, "dead_zone": 0.0, "flow_steps": 4, "beta": 0.001}
         values |= {"history_frames": 2, "history_actions": 2}
@@ -176,7 +235,9 @@ def make_random_world(folder: Path, kind: str) -> Path:
 def copy_checkout(to: Path) -> Path:
     """The code, the games and params.yaml of this checkout: enough to run a stage by hand."""
     for name in ("dreamcart", "stages", "games"):
-        shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__", "build"))
+        shutil.copytree(
+            ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__", "build")
+        )
     shutil.copy(ROOT / "params.yaml", to)
     return to
 

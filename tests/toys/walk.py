@@ -21,7 +21,9 @@ A, LEFT, RIGHT = (BUTTONS.index(name) for name in ("A", "LEFT", "RIGHT"))
 
 
 def record(episodes: list[tuple[list[np.ndarray], np.ndarray]]) -> tuple[Split, np.ndarray]:
-    """Episodes, each (frames of tokens, buttons between them), as a split without pixels and its distinct frames."""
+    """Episodes, each (frames of tokens, buttons between them), as a split without pixels and its
+    distinct frames.
+    """
     rows: dict[bytes, int] = {}
     distinct, parts = [], []
     for number, (frames, actions) in enumerate(episodes):
@@ -34,11 +36,18 @@ def record(episodes: list[tuple[list[np.ndarray], np.ndarray]]) -> tuple[Split, 
                 distinct.append(frame)
             part["frame"][step] = rows[frame.tobytes()]
         parts.append(part)
-    return Split(np.zeros((len(distinct), 1, 1, 1), np.uint8), np.concatenate(parts), make_spec()), np.stack(distinct)
+    return Split(
+        np.zeros((len(distinct), 1, 1, 1), np.uint8), np.concatenate(parts), make_spec()
+    ), np.stack(distinct)
 
 
 def make_model(
-    layout: Layout, vocabulary: int, depth: int = 4, dials: Sequence[Dial] = (), side: int = 0, **more: Any
+    layout: Layout,
+    vocabulary: int,
+    depth: int = 4,
+    dials: Sequence[Dial] = (),
+    side: int = 0,
+    **more: Any,
 ) -> TokenDynamics:
     """An untrained model for a layout; more: keys of its config."""
     torch.manual_seed(0)
@@ -47,17 +56,24 @@ def make_model(
     model = TokenDynamics(**{key: value for key, value in config.items() if key != "kind"})
     model.set_layout(layout)
     for block in model.network.blocks:
-        nn.init.normal_(block.press, std=0.1)  # they begin at zero, where no button differs from another
+        # they begin at zero, where no button differs from another
+        nn.init.normal_(block.press, std=0.1)
     return model.eval()
 
 
 def plain_layout(height: int, width: int) -> Layout:
     """Every cell is the network's."""
     cells = torch.arange(height * width).view(height, width)
-    return Layout(cells, torch.ones(height, width, dtype=torch.bool), torch.zeros(1, height, width, dtype=torch.int16))
+    return Layout(
+        cells,
+        torch.ones(height, width, dtype=torch.bool),
+        torch.zeros(1, height, width, dtype=torch.int16),
+    )
 
 
-def assert_same_state(one: State, other: State, rows: np.ndarray | None = None, note: str = "") -> None:
+def assert_same_state(
+    one: State, other: State, rows: np.ndarray | None = None, note: str = ""
+) -> None:
     """Equal in every field, to the bit."""
     for field in fields(State):
         left, right = getattr(one, field.name), getattr(other, field.name)
@@ -68,9 +84,13 @@ def assert_same_state(one: State, other: State, rows: np.ndarray | None = None, 
 
 def start_at(split: Split, tokens: np.ndarray, model: TokenDynamics, at: np.ndarray) -> State:
     """The dream's state after the real context that an evaluation gives it."""
-    rows, buttons = history(split.index, split.episode_start, at, model.history_frames, model.history_actions)
+    rows, buttons = history(
+        split.index, split.episode_start, at, model.history_frames, model.history_actions
+    )
     real = np.minimum(split.index["step"][at] + 1, rows.shape[1])
-    return model.start(torch.from_numpy(tokens[rows]), torch.from_numpy(buttons[:, :-1]), torch.from_numpy(real))
+    return model.start(
+        torch.from_numpy(tokens[rows]), torch.from_numpy(buttons[:, :-1]), torch.from_numpy(real)
+    )
 
 
 def in_doubt(model: TokenDynamics) -> TokenDynamics:
@@ -81,7 +101,9 @@ def in_doubt(model: TokenDynamics) -> TokenDynamics:
     return model
 
 
-def some_state(model: TokenDynamics, batch: int = 7, vocabulary: int = 4) -> tuple[State, torch.Tensor]:
+def some_state(
+    model: TokenDynamics, batch: int = 7, vocabulary: int = 4
+) -> tuple[State, torch.Tensor]:
     """A state after random frames, and buttons to press."""
     rng = torch.Generator().manual_seed(1)
     frames = torch.randint(0, vocabulary, (batch, 6, *model.latent_shape), generator=rng)
@@ -89,15 +111,28 @@ def some_state(model: TokenDynamics, batch: int = 7, vocabulary: int = 4) -> tup
     return model.start(frames, actions[:, :-1]), actions[:, -1].float()
 
 
-def learn(train, val, tmp_path, steps: int, **changes) -> tuple[TokenDynamics, dict, list[dict[str, float]]]:
+def learn(
+    train, val, tmp_path, steps: int, **changes
+) -> tuple[TokenDynamics, dict, list[dict[str, float]]]:
     """Train on recorded splits, (split, tokens) each, at a size of toys."""
-    size = {"channels": 16, "blocks": 1, "memory": 32, "history_frames": 2, "batch_size": 64, "learning_rate": 0.01}
+    size = {
+        "channels": 16,
+        "blocks": 1,
+        "memory": 32,
+        "history_frames": 2,
+        "batch_size": 64,
+        "learning_rate": 0.01,
+    }
     often = {"validate_every": steps, "checkpoint_every": steps}
     values = {f"dynamics__{key}": value for key, value in (size | often | changes).items()}
-    params = make_params(representation__kind="tiles", preprocess__tile=8, dynamics__steps=steps, **values)
+    params = make_params(
+        representation__kind="tiles", preprocess__tile=8, dynamics__steps=steps, **values
+    )
     tokens = {"train": train[1], "val": val[1]}
     pictures = torch.eye(int(max(part.max() for part in tokens.values())) + 1)
-    return train_tokens(params, train[0], val[0], tokens, pictures, tmp_path / "checkpoint.safetensors")
+    return train_tokens(
+        params, train[0], val[0], tokens, pictures, tmp_path / "checkpoint.safetensors"
+    )
 
 
 def presses(rng: np.random.Generator, steps: int, *buttons: int) -> np.ndarray:

@@ -34,7 +34,11 @@ from dreamcart.core.paths import ROOT
 from dreamcart.data.processed import history
 from dreamcart.dynamics.base import load_dynamics, make_dynamics, save_dynamics
 from dreamcart.dynamics.train import dynamics_config
-from dreamcart.representation.registry import load_representation, make_representation, save_representation
+from dreamcart.representation.registry import (
+    load_representation,
+    make_representation,
+    save_representation,
+)
 from dreamcart.representation.train import representation_config
 from dreamcart.training.loop import MOST_WARM_UP, Plan, fit, learning_rate_at, step_rng
 from dreamcart.training.muon import Muon, orthogonal
@@ -42,7 +46,9 @@ from dreamcart.world.model import load_world, save_world
 
 WORLD_V1 = GOLDEN / "world_v1"
 CPU = torch.device("cpu")
-PLAN = Plan(steps=20, learning_rate=0.01, weight_decay=0.01, validate_every=4, checkpoint_every=3, seed=5)
+PLAN = Plan(
+    steps=20, learning_rate=0.01, weight_decay=0.01, validate_every=4, checkpoint_every=3, seed=5
+)
 
 # The training loop
 
@@ -54,7 +60,9 @@ class KillError(Exception):
 def train(
     checkpoint: Path, plan: Plan = PLAN, die_at: int | None = None, muon: bool = False
 ) -> tuple[dict[str, torch.Tensor], list[dict]]:
-    """Fit a small network whose loss uses the step's own and torch's random numbers, and what the steps before left."""
+    """Fit a small network whose loss uses the step's own and torch's random numbers, and what the
+    steps before left.
+    """
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.2), nn.Linear(8, 1))
     held_out = torch.from_numpy(np.random.default_rng(1).normal(size=(32, 4)).astype(np.float32))
@@ -63,7 +71,11 @@ def train(
         if step == die_at:
             raise KillError
         x = torch.from_numpy(step_rng(plan.seed, step).normal(size=(16, 4)).astype(np.float32))
-        loss = (model(x + 0.1 * torch.randn_like(x) + 0.1 * practice) - x.sum(1, keepdim=True)).square().mean()
+        loss = (
+            (model(x + 0.1 * torch.randn_like(x) + 0.1 * practice) - x.sum(1, keepdim=True))
+            .square()
+            .mean()
+        )
         practice[step % 4] = loss.detach()
         return loss
 
@@ -79,7 +91,9 @@ def train(
 @pytest.mark.parametrize("muon", [False, True])
 @pytest.mark.parametrize("die_at", [3, 7, 19])
 def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path, die_at, muon):
-    """Killed after a checkpoint and run again: the same weights and the same curve, bit for bit, with either optimizer."""
+    """Killed after a checkpoint and run again: the same weights and the same curve, bit for bit,
+    with either optimizer.
+    """
     weights, curve = train(tmp_path / "whole.safetensors", muon=muon)
     with pytest.raises(KillError):
         train(tmp_path / "killed.safetensors", die_at=die_at, muon=muon)
@@ -89,7 +103,9 @@ def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path, die_at, muon):
 
 
 def test_the_order_of_weights_in_memory_is_no_matter(tmp_path):
-    """The autoencoder trains channels-last: its moments must come back to the weights that they belong to."""
+    """The autoencoder trains channels-last: its moments must come back to the weights that they
+    belong to.
+    """
 
     def train_convolution(name: str, die_at: int | None = None) -> torch.Tensor:
         torch.manual_seed(0)
@@ -125,7 +141,9 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
 
 
 def test_the_best_weights_by_validation_are_kept(tmp_path):
-    """The last weights are not the best ones; those with the least validation loss are what is saved."""
+    """The last weights are not the best ones; those with the least validation loss are what is
+    saved.
+    """
     model, seen = nn.Linear(2, 1), []
     values = iter([3.0, 1.0, 2.0, 4.0, 5.0])
 
@@ -133,14 +151,23 @@ def test_the_best_weights_by_validation_are_kept(tmp_path):
         seen.append(model.weight.detach().clone())
         return next(values)
 
-    curve = fit(model, PLAN, lambda step: model(torch.ones(1, 2)).square().sum(), validate, tmp_path / "c", "toy")
+    curve = fit(
+        model,
+        PLAN,
+        lambda step: model(torch.ones(1, 2)).square().sum(),
+        validate,
+        tmp_path / "c",
+        "toy",
+    )
     assert [point["val"] for point in curve] == [3.0, 1.0, 2.0, 4.0, 5.0]
     assert torch.equal(model.weight, seen[1])
     assert not torch.equal(model.weight, seen[-1])
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
-    """A diverged run ends in one sentence with the way out, and its last good checkpoint stays good."""
+    """A diverged run ends in one sentence with the way out, and its last good checkpoint stays
+    good.
+    """
     model = nn.Linear(2, 1)
 
     def loss_at(step):
@@ -149,16 +176,21 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     with pytest.raises(UserError, match="learning_rate") as caught:
         fit(model, PLAN, loss_at, lambda: 0.0, tmp_path / "c.safetensors", "toy")
     assert_sentence(caught.value)
-    assert all(torch.isfinite(tensor).all() for tensor in load_file(tmp_path / "c.safetensors").values())
+    assert all(
+        torch.isfinite(tensor).all() for tensor in load_file(tmp_path / "c.safetensors").values()
+    )
 
 
 def test_a_gradient_that_is_no_number_spoils_no_checkpoint(tmp_path):
-    """The loss can still be a number when its gradient is none: such a step must not reach the weights that are saved."""
+    """The loss can still be a number when its gradient is none: such a step must not reach the
+    weights that are saved.
+    """
     model = nn.Linear(2, 1)
 
     def loss_at(step):
         loss = model(torch.ones(1, 2)).sum()
-        return loss if step < 9 else loss + (model.weight.sum() * 0).abs().sqrt()  # value 0, slope 0 * inf
+        # value 0, slope 0 * inf
+        return loss if step < 9 else loss + (model.weight.sum() * 0).abs().sqrt()
 
     with pytest.raises(UserError, match="gradient"):
         fit(model, PLAN, loss_at, lambda: 0.0, tmp_path / "c.safetensors", "toy")
@@ -167,7 +199,9 @@ def test_a_gradient_that_is_no_number_spoils_no_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("size", [0, 100, -20])
 def test_half_a_checkpoint_is_refused(tmp_path, size):
-    """A damaged checkpoint must be named, so that it can be deleted; guessing its content would corrupt the run."""
+    """A damaged checkpoint must be named, so that it can be deleted; guessing its content would
+    corrupt the run.
+    """
     path = tmp_path / "c.safetensors"
     with pytest.raises(KillError):
         train(path, die_at=7)
@@ -193,7 +227,9 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     [False, True],
 )
 def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path, began_with_muon):
-    """A run that began with AdamW alone holds no momentum for Muon: going on would not be the same run."""
+    """A run that began with AdamW alone holds no momentum for Muon: going on would not be the same
+    run.
+    """
     path = tmp_path / "c.safetensors"
     with pytest.raises(KillError):
         train(path, die_at=7, muon=began_with_muon)
@@ -204,7 +240,9 @@ def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path, began_with_muon)
 
 @pytest.mark.parametrize("shape", [(3, 16, 48), (2, 48, 16), (1, 8, 8)])
 def test_muon_makes_updates_orthogonal(shape):
-    """Every direction of a gradient counts about the same: singular values near 1, along the gradient's own directions."""
+    """Every direction of a gradient counts about the same: singular values near 1, along the
+    gradient's own directions.
+    """
     matrices = torch.randn(shape, generator=torch.Generator().manual_seed(2))
     u, _, v = torch.linalg.svd(matrices, full_matrices=False)
     turned = u.mT @ orthogonal(matrices) @ v.mT
@@ -217,9 +255,13 @@ def test_muon_makes_updates_orthogonal(shape):
 
 
 def test_muon_trains_convolutions_as_matrices():
-    """A kernel is [out, in x kernel]; equal shapes go together, and each weight gets its own update."""
+    """A kernel is [out, in x kernel]; equal shapes go together, and each weight gets its own
+    update.
+    """
     torch.manual_seed(0)
-    weights = [nn.Parameter(torch.randn(8, 4, 3, 3)) for _ in range(2)] + [nn.Parameter(torch.randn(8, 36))]
+    weights = [nn.Parameter(torch.randn(8, 4, 3, 3)) for _ in range(2)] + [
+        nn.Parameter(torch.randn(8, 36))
+    ]
     weights.append(nn.Parameter(torch.randn(5, 5)))  # without a gradient: left alone
     before = [weight.detach().clone() for weight in weights]
     gradients = [torch.randn_like(weight) for weight in weights[:3]]
@@ -251,12 +293,24 @@ print(during - held())
 """
 
 
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="the C library is not glibc 2.33 or newer")
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="the C library is not glibc 2.33 or newer"
+)
 def test_freed_memory_serves_the_next_step():
-    """Fresh pages for every tensor of a step would cost more than what is computed in them. What the C library says it holds is
-    asked, not the pages that the system hands out: how large these are differs by machine."""
+    """Fresh pages for every tensor of a step would cost more than what is computed in them. What
+    the C library says it holds is asked, not the pages that the system hands out: how large these
+    are differs by machine.
+    """
     given_back, kept = (
-        int(subprocess.run([sys.executable, "-c", HELD, how], cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+        int(
+            subprocess.run(
+                [sys.executable, "-c", HELD, how],
+                cwd=ROOT,
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout
+        )
         for how in ("give back", "keep")
     )
     assert given_back > 90e6  # of six times 16 MB
@@ -284,7 +338,10 @@ def test_a_long_run_warms_up_no_longer_than_it_must():
 
 def make_ae(latent_dim=0, channels=(4, 8, 8), colors=1, size=32):
     params = make_params(
-        latent_dim=latent_dim, representation__channels=list(channels), preprocess__height=size, preprocess__width=size
+        latent_dim=latent_dim,
+        representation__channels=list(channels),
+        preprocess__height=size,
+        preprocess__width=size,
     )
     torch.manual_seed(0)
     return make_representation(representation_config(params, (size, size, colors)))
@@ -294,7 +351,9 @@ def make_ae(latent_dim=0, channels=(4, 8, 8), colors=1, size=32):
 @pytest.mark.parametrize("channels", [(4, 8, 8), (4, 8, 8, 16)])
 @pytest.mark.parametrize("colors", [1, 3])
 def test_autoencoder_keeps_the_seams_shapes(latent_dim, channels, colors):
-    """uint8 frames in, float latents of the shape it says, uint8 frames out, and a loss to minimise."""
+    """uint8 frames in, float latents of the shape it says, uint8 frames out, and a loss to
+    minimise.
+    """
     model = make_ae(latent_dim, channels, colors)
     frames = torch.randint(0, 256, (3, 32, 32, colors), dtype=torch.uint8)
     side = 32 // 2 ** len(channels)
@@ -310,7 +369,9 @@ def test_autoencoder_keeps_the_seams_shapes(latent_dim, channels, colors):
 
 @pytest.mark.parametrize("latent_dim", [0, 32])
 def test_autoencoder_begins_as_the_median_frame(latent_dim):
-    """The network spends itself on what differs from the median, so before any step it must show just that."""
+    """The network spends itself on what differs from the median, so before any step it must show
+    just that.
+    """
     model = make_ae(latent_dim).eval()
     median = torch.randint(0, 256, (32, 32, 1), dtype=torch.uint8)
     model.set_median(median)
@@ -319,7 +380,9 @@ def test_autoencoder_begins_as_the_median_frame(latent_dim):
 
 
 def test_latents_have_unit_scale_in_training():
-    """Noise and dynamics rely on it: in training every number of a latent has mean 0 and deviation 1."""
+    """Noise and dynamics rely on it: in training every number of a latent has mean 0 and deviation
+    1.
+    """
     latents = make_ae(32).encode(torch.randint(0, 256, (64, 32, 32, 1), dtype=torch.uint8))
     torch.testing.assert_close(latents.mean(0), torch.zeros(32), atol=1e-3, rtol=0)
     torch.testing.assert_close(latents.std(0, unbiased=False), torch.ones(32), atol=0.05, rtol=0)
@@ -336,23 +399,32 @@ def make_model(kind: str, frames=3, actions=5, latent=4):
         dynamics__history_actions=actions,
     )
     torch.manual_seed(0)
-    model = make_dynamics(dynamics_config(params, (latent,) if kind == "mlp" else (latent, 2, 2), len(BUTTONS)))
-    for parameter in model.parameters():  # the last layer begins at zero, and then nothing could be seen
+    model = make_dynamics(
+        dynamics_config(params, (latent,) if kind == "mlp" else (latent, 2, 2), len(BUTTONS))
+    )
+    # the last layer begins at zero, and then nothing could be seen
+    for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.2)
     return model.eval()
 
 
 @pytest.mark.parametrize(("frames", "actions"), [(3, 5), (5, 3), (1, 1)])
 def test_a_dream_starts_from_what_training_saw(frames, actions):
-    """`Dynamics.start` fills a short context exactly as `data.processed.history` does in training."""
+    """`Dynamics.start` fills a short context exactly as `data.processed.history` does in
+    training.
+    """
     split = make_split([9, 9])
     latents = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
     model = make_model("mlp", frames, actions)
     for record in split.transitions:
         begin = split.episode_start[record]
-        rows, buttons = history(split.index, split.episode_start, np.array([record]), frames, actions)
+        rows, buttons = history(
+            split.index, split.episode_start, np.array([record]), frames, actions
+        )
         context = torch.from_numpy(latents[split.index["frame"][begin : record + 1]])[None]
-        state = model.start(context, torch.from_numpy(split.index["action"][begin:record].copy())[None])
+        state = model.start(
+            context, torch.from_numpy(split.index["action"][begin:record].copy())[None]
+        )
         np.testing.assert_array_equal(state.latents.numpy(), latents[rows])
         np.testing.assert_array_equal(state.actions.numpy(), buttons[:, :-1])
 
@@ -375,7 +447,10 @@ def test_every_button_and_past_frame_is_seen(kind):
     """A history that the model ignored would be worth nothing."""
     model = make_model(kind)
     shape = (4,) if kind == "mlp" else (4, 2, 2)
-    latents, actions = torch.randn(1, 3, *shape, requires_grad=True), torch.rand(1, 5, 8, requires_grad=True)
+    latents, actions = (
+        torch.randn(1, 3, *shape, requires_grad=True),
+        torch.rand(1, 5, 8, requires_grad=True),
+    )
     model(latents, actions).square().sum().backward()
     assert (latents.grad != 0).all()
     assert (actions.grad != 0).all()
@@ -385,7 +460,9 @@ def test_every_button_and_past_frame_is_seen(kind):
 
 
 def golden_world():
-    """A small dream whose untrained layers are made loud, so that its picture changes with every step."""
+    """A small dream whose untrained layers are made loud, so that its picture changes with every
+    step.
+    """
     params = make_params(
         latent_dim=4,
         representation__channels=[6, 8],
@@ -415,26 +492,34 @@ def play_five(folder: Path) -> np.ndarray:
     state = world.start(world.starts["Begin"][None, None], np.zeros((1, 0, len(BUTTONS)), np.uint8))
     frames = []
     for step in range(5):
-        shown, state = world.step(state, np.array([[int(b <= step) for b in range(len(BUTTONS))]], np.uint8))
+        shown, state = world.step(
+            state, np.array([[int(b <= step) for b in range(len(BUTTONS))]], np.uint8)
+        )
         frames.append(shown[0])
     return np.stack(frames)
 
 
 def make_golden() -> None:
-    """Write the golden world again (PYTHONPATH=.:tests python tests/training/test_training.py), after a change of the format."""
+    """Write the golden world again (PYTHONPATH=.:tests python tests/training/test_training.py),
+    after a change of the format.
+    """
     ae, ae_config, dynamics, config = golden_world()
     ae.set_median(torch.from_numpy(make_frame(3, 16, 16)[:, :, :1].copy()))
     save_representation(WORLD_V1 / "representation.safetensors", ae, ae_config)
     save_dynamics(WORLD_V1 / "dynamics.safetensors", dynamics, config)
     median = make_frame(3, 16, 16)[:, :, :1].copy()
-    save_world(WORLD_V1 / "world.safetensors", make_spec(), {"Begin": golden_start()}, median, SEEN_AS)
+    save_world(
+        WORLD_V1 / "world.safetensors", make_spec(), {"Begin": golden_start()}, median, SEEN_AS
+    )
     with full_precision():
         np.save(WORLD_V1 / "frames.npy", play_five(WORLD_V1))
 
 
 @contextlib.contextmanager
 def full_precision():
-    """No bfloat16, which only some machines compute in: the golden frames must be the same on all."""
+    """No bfloat16, which only some machines compute in: the golden frames must be the same on
+    all.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dreamcart.world.model.autocast", lambda device: contextlib.nullcontext())
         yield
@@ -458,7 +543,9 @@ def test_a_batch_dreams_as_each_alone():
     with full_precision():
         together, _ = world.step(world.start(frames, before), pressed)
         for i in range(3):
-            alone, _ = world.step(world.start(frames[i : i + 1], before[i : i + 1]), pressed[i : i + 1])
+            alone, _ = world.step(
+                world.start(frames[i : i + 1], before[i : i + 1]), pressed[i : i + 1]
+            )
             np.testing.assert_allclose(alone[0].astype(int), together[i], atol=1, rtol=0)
 
 
@@ -490,13 +577,18 @@ def remove(path):
 @pytest.mark.parametrize(
     ("damage", "part"),
     [
-        *itertools.product([truncate, empty, garbage, foreign, lose_tensor, remove], ["representation", "dynamics", "world"]),
+        *itertools.product(
+            [truncate, empty, garbage, foreign, lose_tensor, remove],
+            ["representation", "dynamics", "world"],
+        ),
         (spoil, "representation"),
         (spoil, "dynamics"),
     ],
 )
 def test_a_bad_model_is_refused_in_one_sentence(tmp_path, damage, part):
-    """Whatever happened to a model's files, a person is told which one it is, and no dream of noise begins."""
+    """Whatever happened to a model's files, a person is told which one it is, and no dream of noise
+    begins.
+    """
     folder = Path(shutil.copytree(WORLD_V1, tmp_path / "world"))
     path = folder / f"{part}.safetensors"
     damage(path)
@@ -507,7 +599,9 @@ def test_a_bad_model_is_refused_in_one_sentence(tmp_path, damage, part):
 
 
 def test_parts_of_two_models_are_refused(tmp_path):
-    """A dynamics for other latents than the representation's must not crash in the middle of play."""
+    """A dynamics for other latents than the representation's must not crash in the middle of
+    play.
+    """
     folder = Path(shutil.copytree(WORLD_V1, tmp_path / "world"))
     params = make_params(latent_dim=8, dynamics__hidden=16)
     config = dynamics_config(params, (8,), len(BUTTONS))
@@ -521,12 +615,21 @@ def test_parts_of_two_models_are_refused(tmp_path):
 def test_saved_dynamics_load_as_they_were(tmp_path, kind):
     """Config and weights travel together: a file is enough."""
     shape = [4] if kind == "mlp" else [4, 2, 2]
-    config = {"kind": kind, "latent_shape": shape, "buttons": 8, "history_frames": 2, "history_actions": 2}
+    config = {
+        "kind": kind,
+        "latent_shape": shape,
+        "buttons": 8,
+        "history_frames": 2,
+        "history_actions": 2,
+    }
     config |= {"hidden": 8} if kind == "mlp" else {"channels": 8, "dead_zone": 0.1}
     model = make_dynamics(config)
     save_dynamics(tmp_path / "d.safetensors", model, config)
     loaded = load_dynamics(tmp_path / "d.safetensors")
-    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), loaded.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(model.state_dict().values(), loaded.state_dict().values(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("latent_dim", [0, 4])
@@ -535,7 +638,9 @@ def test_a_saved_representation_loads_as_it_was(tmp_path, latent_dim):
     model = make_ae(latent_dim)
     frames = torch.randint(0, 256, (4, 32, 32, 1), dtype=torch.uint8)
     model.loss(frames)  # moves the running statistics
-    config = representation_config(make_params(latent_dim=latent_dim, representation__channels=[4, 8, 8]), (32, 32, 1))
+    config = representation_config(
+        make_params(latent_dim=latent_dim, representation__channels=[4, 8, 8]), (32, 32, 1)
+    )
     save_representation(tmp_path / "r.safetensors", model, config)
     loaded = load_representation(tmp_path / "r.safetensors")
     torch.testing.assert_close(loaded.encode(frames), model.eval().encode(frames))

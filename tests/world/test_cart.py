@@ -1,4 +1,6 @@
-"""Carts: one file plays the dream anywhere, what was tampered with is refused, and the menu chooses among them."""
+"""Carts: one file plays the dream anywhere, what was tampered with is refused, and the menu chooses
+among them.
+"""
 
 import json
 import shutil
@@ -11,13 +13,30 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from toys.synthetic import GOLDEN, assert_sentence, empty, foreign, garbage, make_spec, make_tiles_world, truncate
+from toys.synthetic import (
+    GOLDEN,
+    assert_sentence,
+    empty,
+    foreign,
+    garbage,
+    make_spec,
+    make_tiles_world,
+    truncate,
+)
 
 from dreamcart.core.errors import UserError, run_stage
 from dreamcart.core.tensors import load_tensors, save_tensors
 from dreamcart.play.library import Title, find, titles
 from dreamcart.play.loop import Input
-from dreamcart.world.cart import FORMAT, MOST_BYTES, OLDEST, load_cart, model_print, save_cart, write_cart
+from dreamcart.world.cart import (
+    FORMAT,
+    MOST_BYTES,
+    OLDEST,
+    load_cart,
+    model_print,
+    save_cart,
+    write_cart,
+)
 from dreamcart.world.model import WorldModel, load_world
 
 CPU = torch.device("cpu")
@@ -26,11 +45,15 @@ METRICS = {"model": {"1": {"exact": 1.0, "changed_l1": None}}}
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """A checkout of its own as far as models and carts go: models/blockfall is there, and no cart."""
+    """A checkout of its own as far as models and carts go: models/blockfall is there, and no
+    cart.
+    """
     for name in ("dreamcart.core.paths.ROOT", "dreamcart.play.library.ROOT"):
         monkeypatch.setattr(name, tmp_path)
     monkeypatch.setattr("dreamcart.world.cart.FOLDER", tmp_path / "carts")
-    make_tiles_world(tmp_path / "models" / "blockfall", make_spec(name="blockfall", title="Blockfall"))
+    make_tiles_world(
+        tmp_path / "models" / "blockfall", make_spec(name="blockfall", title="Blockfall")
+    )
     return tmp_path
 
 
@@ -47,7 +70,9 @@ def play_on(world: WorldModel, steps: int = 8) -> np.ndarray:
     state = world.start(world.starts["Begin"][None, None], np.zeros((1, 0, buttons), np.uint8))
     frames = []
     for step in range(steps):
-        shown, state = world.step(state, np.array([[int(b <= step) for b in range(buttons)]], np.uint8), 1.0, generator)
+        shown, state = world.step(
+            state, np.array([[int(b <= step) for b in range(buttons)]], np.uint8), 1.0, generator
+        )
         frames.append(shown[0])
     return np.stack(frames)
 
@@ -56,7 +81,9 @@ def play_on(world: WorldModel, steps: int = 8) -> np.ndarray:
 
 
 def test_a_cart_plays_the_same_dream(home):
-    """The cart is all that is needed: the same frames as from the folder, the same spec, start states and metrics."""
+    """The cart is all that is needed: the same frames as from the folder, the same spec, start
+    states and metrics.
+    """
     path = put(home)
     folder = load_world(home / "models" / "blockfall", CPU)
     shutil.rmtree(home / "models")
@@ -64,7 +91,12 @@ def test_a_cart_plays_the_same_dream(home):
     shown = play_on(world)
     assert len(np.unique(shown, axis=0)) > 4
     np.testing.assert_array_equal(shown, play_on(folder))
-    assert (world.spec, world.seen_as, world.shape, list(world.starts)) == (folder.spec, folder.seen_as, (32, 32, 3), ["Begin"])
+    assert (world.spec, world.seen_as, world.shape, list(world.starts)) == (
+        folder.spec,
+        folder.seen_as,
+        (32, 32, 3),
+        ["Begin"],
+    )
     assert (meta["cart"], meta["metrics"]) == (FORMAT, METRICS)
 
 
@@ -86,11 +118,15 @@ def test_a_cart_of_the_format_before_plays(home, monkeypatch):
         path = put(home)
     world, meta = load_cart(path, CPU)
     assert meta["cart"] == OLDEST < FORMAT
-    np.testing.assert_array_equal(play_on(world), play_on(load_world(home / "models" / "blockfall", CPU)))
+    np.testing.assert_array_equal(
+        play_on(world), play_on(load_world(home / "models" / "blockfall", CPU))
+    )
 
 
 def test_too_large_a_model_is_refused(home):
-    """A repository holds carts: a large one must be refused before it is written, with the way to a smaller one."""
+    """A repository holds carts: a large one must be refused before it is written, with the way to a
+    smaller one.
+    """
     folder = home / "models" / "blockfall"
     tensors, meta = load_tensors(folder / "world.safetensors")
     large = torch.zeros(MOST_BYTES // 3 + 1, 1, 3, dtype=torch.uint8)
@@ -170,7 +206,10 @@ def put_nan(path):
 
 def half_precision(path):
     rewrite(
-        path, lambda tensors, meta: tensors.update({name: t.bfloat16() for name, t in tensors.items() if t.is_floating_point()})
+        path,
+        lambda tensors, meta: tensors.update(
+            {name: t.bfloat16() for name, t in tensors.items() if t.is_floating_point()}
+        ),
     )
 
 
@@ -205,7 +244,9 @@ def remove(path):
     ],
 )
 def test_a_bad_cart_is_refused_in_one_sentence(home, damage, named):
-    """Carts travel: whatever happened to one on the way, a person is told which and what to do, and nothing plays."""
+    """Carts travel: whatever happened to one on the way, a person is told which and what to do, and
+    nothing plays.
+    """
     path = put(home)
     damage(path)
     with pytest.raises(UserError, match=named) as caught:
@@ -219,7 +260,11 @@ def test_a_cart_that_was_signed_without_its_parts_is_refused(home):
     path = put(home)
     tensors, meta = load_tensors(path)
     for lost in ("starts", "game", "dynamics"):
-        write_cart(path, tensors, {key: value for key, value in meta.items() if key not in (lost, "fingerprint")})
+        write_cart(
+            path,
+            tensors,
+            {key: value for key, value in meta.items() if key not in (lost, "fingerprint")},
+        )
         with pytest.raises(UserError, match="lacks") as caught:
             load_cart(path, CPU)
         assert_sentence(caught.value)
@@ -236,7 +281,9 @@ def test_a_cart_that_was_signed_without_its_parts_is_refused(home):
     ids=["no object", "window", "buttons", "starts"],
 )
 def test_a_cart_that_was_signed_with_parts_that_do_not_fit_is_refused(home, change):
-    """A fingerprint says that a cart is as it was made, not that it was made well: no traceback at the first step."""
+    """A fingerprint says that a cart is as it was made, not that it was made well: no traceback at
+    the first step.
+    """
     path = put(home)
     tensors, meta = load_tensors(path)
     meta.pop("fingerprint")
@@ -254,11 +301,17 @@ def test_the_own_model_goes_before_the_cart(home):
     """Who trains wants to see what was trained; who has trained nothing plays the cart."""
     path = put(home)
     put(home, "other")
-    assert [title.label for title in titles()] == ["blockfall (trained here)", "blockfall (cart)", "other (cart)"]
+    assert [title.label for title in titles()] == [
+        "blockfall (trained here)",
+        "blockfall (cart)",
+        "other (cart)",
+    ]
     assert find("blockfall") == Title("blockfall", None)
     shutil.rmtree(home / "models")
     assert find("blockfall") == Title("blockfall", path)
-    np.testing.assert_array_equal(play_on(find("blockfall").load(CPU)), play_on(load_cart(path, CPU)[0]))
+    np.testing.assert_array_equal(
+        play_on(find("blockfall").load(CPU)), play_on(load_cart(path, CPU)[0])
+    )
 
 
 @pytest.mark.parametrize("with_cart", [True, False])
@@ -296,13 +349,22 @@ def stage(home, monkeypatch, capsys):
 
 
 def test_from_a_trained_model_to_a_played_cart(home, stage):
-    """The way of a cart: made, with the metrics of the last evaluation; listed; and played where nothing was trained."""
+    """The way of a cart: made, with the metrics of the last evaluation; listed; and played where
+    nothing was trained.
+    """
     (home / "metrics" / "blockfall").mkdir(parents=True)
-    report = METRICS | {"of": {"starts": 1}, "made": {"model": model_print(home / "models" / "blockfall")}}
+    report = METRICS | {
+        "of": {"starts": 1},
+        "made": {"model": model_print(home / "models" / "blockfall")},
+    }
     (home / "metrics" / "blockfall" / "rollout.json").write_text(json.dumps(report))
     path = home / "carts" / "my_blockfall.cart"
     code, printed, _ = stage("cart", "--game", "blockfall", "--out", str(path))
-    assert (code, printed.startswith("Blockfall is on "), f"--cart {path}" in printed) == (0, True, True)
+    assert (code, printed.startswith("Blockfall is on "), f"--cart {path}" in printed) == (
+        0,
+        True,
+        True,
+    )
     assert load_cart(path, CPU)[1]["metrics"] == report
     shutil.rmtree(home / "models")
     assert stage("play", "--list")[:2] == (0, "my_blockfall (cart)\n")
@@ -327,9 +389,13 @@ def test_a_cart_without_an_evaluation_has_no_metrics(home, stage):
 
 
 def test_a_cart_has_no_other_models_metrics(home, stage):
-    """The metrics that lie there may be those that came with the repository, of another training."""
+    """The metrics that lie there may be those that came with the repository, of another
+    training.
+    """
     (home / "metrics" / "blockfall").mkdir(parents=True)
-    (home / "metrics" / "blockfall" / "rollout.json").write_text(json.dumps(METRICS | {"of": {"starts": 1, "model": "another"}}))
+    (home / "metrics" / "blockfall" / "rollout.json").write_text(
+        json.dumps(METRICS | {"of": {"starts": 1, "model": "another"}})
+    )
     assert stage("cart", "--game", "blockfall", "--out", str(home / "my.cart"))[0] == 0
     assert load_cart(home / "my.cart", CPU)[1]["metrics"] == {}
 
@@ -348,7 +414,11 @@ def test_play_falls_back_to_the_cart(home, stage):
         ("cart", ["--game", "pacman"], "pacman"),
         ("play", ["--cart", "gone.cart", "--headless", "--frames", "2"], "gone.cart"),
         ("play", ["--menu", "--headless", "--frames", "2"], "--menu is a window"),
-        ("play", ["--seed", str(10**25), "--headless", "--frames", "2"], "allowed: 0 to 2147483647"),
+        (
+            "play",
+            ["--seed", str(10**25), "--headless", "--frames", "2"],
+            "allowed: 0 to 2147483647",
+        ),
         ("play", ["--seed", "-1", "--headless", "--frames", "2"], "allowed: 0 to 2147483647"),
     ],
 )
@@ -382,7 +452,10 @@ def key(code: int) -> pygame.event.Event:
 
 
 def click(column: int, row: int = 0) -> pygame.event.Event:
-    place = (GAP + column * (THUMB + GAP) + THUMB // 2, GAP + row * (THUMB + LABEL + GAP) + THUMB // 2)
+    place = (
+        GAP + column * (THUMB + GAP) + THUMB // 2,
+        GAP + row * (THUMB + LABEL + GAP) + THUMB // 2,
+    )
     return pygame.event.Event(pygame.MOUSEBUTTONDOWN, pos=place, button=1)
 
 
@@ -408,7 +481,9 @@ def choose_by(shelf: list[Title], *events: pygame.event.Event) -> Title | None:
     ],
 )
 def test_the_menu_is_chosen_from_by_keys_and_mouse(shelf, events, chosen):
-    """Arrows move and stop at the ends, RETURN and SPACE choose, a click chooses what is under it, ESC closes."""
+    """Arrows move and stop at the ends, RETURN and SPACE choose, a click chooses what is under it,
+    ESC closes.
+    """
     assert choose_by(shelf, *events) == (None if chosen is None else shelf[chosen])
 
 
@@ -429,7 +504,9 @@ def test_the_menu_shows_start_screens(shelf):
 
 
 def test_a_damaged_cart_does_not_stop_the_menu(shelf):
-    """One bad file must not keep anybody from the others; it says that it is damaged, and loading it says why."""
+    """One bad file must not keep anybody from the others; it says that it is damaged, and loading
+    it says why.
+    """
     truncate(shelf[0].cart)
     picture, label = thumbnail(shelf[0])
     assert (picture.any(), label) == (False, "blockfall: damaged")
@@ -463,15 +540,22 @@ def test_a_menu_of_nothing_is_refused(home, stage):
 
 
 def test_the_menu_is_reached_from_play_and_leads_back(shelf, stage, monkeypatch):
-    """M leaves the game for the menu, what is chosen there is played, and closing the menu ends it all."""
+    """M leaves the game for the menu, what is chosen there is played, and closing the menu ends it
+    all.
+    """
     from stages import play
 
     turns, chosen, offered = [Input(menu=True), Input(quit=True)], [shelf[1]], []
     monkeypatch.setattr("dreamcart.play.window.Window.read", lambda self: turns.pop(0))
-    monkeypatch.setattr(play, "choose", lambda titles: offered.append(titles) or (chosen.pop(0) if chosen else None))
+    monkeypatch.setattr(
+        play, "choose", lambda titles: offered.append(titles) or (chosen.pop(0) if chosen else None)
+    )
     code, printed, complaint = stage("play", "--game", "blockfall")
     assert code == 0, complaint
-    assert [line for line in printed.splitlines() if "Dreaming" in line] == ["Dreaming blockfall (cart).", "Dreaming other (cart)."]
+    assert [line for line in printed.splitlines() if "Dreaming" in line] == [
+        "Dreaming blockfall (cart).",
+        "Dreaming other (cart).",
+    ]
     assert (offered, turns) == ([shelf], [])
 
 
@@ -483,7 +567,8 @@ def test_the_menu_can_be_the_first_thing(shelf, stage, monkeypatch):
     assert stage("play", "--menu")[:2] == (0, "")
     monkeypatch.setattr(play, "choose", lambda titles: titles[1])
     played = []
-    monkeypatch.setattr(play, "play", lambda args, title, game: played.append(title))  # and then nothing more
+    # and then nothing more
+    monkeypatch.setattr(play, "play", lambda args, title, game: played.append(title))
     assert stage("play", "--menu")[0] == 0
     assert played == [shelf[1]]
 

@@ -1,1 +1,4 @@
-"""Dynamics on tokens: discrete frames, copy or change, an explicit history. See `model` for the idea."""
+"""Dynamics on tokens: discrete frames, copy or change, an explicit history.
+
+See `model` for the idea.
+"""

@@ -1,8 +1,9 @@
 """A step taken apart: several known moves at once.
 
-A step in which one thing moves while another appears is one of so many combinations that few come twice; but each of its moves
-does. Cells that touch are a piece of a change, and a known move explains one piece or several: the ends of a bar that lies, or
-a new piece together with the box that announces the one after it, which no recording shows apart.
+A step in which one thing moves while another appears is one of so many combinations that few come
+twice; but each of its moves does. Cells that touch are a piece of a change, and a known move
+explains one piece or several: the ends of a bar that lies, or a new piece together with the box
+that announces the one after it, which no recording shows apart.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +17,9 @@ TOUCH = np.ones((3, 3), bool)  # by a side or a corner
 
 
 def pieces_of(group: np.ndarray) -> Iterator[np.ndarray]:
-    """The cells of a change that touch one another: int16 [n, 4], see `moves.groups_of`, in parts of it."""
+    """The cells of a change that touch one another: int16 [n, 4], see `moves.groups_of`, in parts
+    of it.
+    """
     y, x = (group[:, :2] - group[:, :2].min(0)).T
     area = np.zeros((y.max() + 1, x.max() + 1), bool)
     area[y, x] = True
@@ -43,7 +46,9 @@ def _least(pieces: list[np.ndarray], knows: Callable[[np.ndarray], bool]) -> lis
     for size in range(len(others) + 1):
         for chosen in combinations(range(len(others)), size):
             if knows(in_order([first, *(others[number] for number in chosen)])):
-                left = _least([other for number, other in enumerate(others) if number not in chosen], knows)
+                left = _least(
+                    [other for number, other in enumerate(others) if number not in chosen], knows
+                )
                 best = min(best, left, key=cells)
     return best
 

@@ -51,7 +51,9 @@ class Budget:
         """Return the budget after a training of so many seconds, for so many recorded steps."""
         return Budget(max(SHARE * trained, LEAST + LEAST_STEP * steps))
 
-    def search(self, what: str, lacks: str, otherwise: Found, find: Callable[..., Found], *given: Any) -> Found:
+    def search(
+        self, what: str, lacks: str, otherwise: Found, find: Callable[..., Found], *given: Any
+    ) -> Found:
         """Return `find(*given)`; where it goes beyond a limit say so and return `otherwise`.
 
         Args:

@@ -1,7 +1,9 @@
-"""What buttons do to the live thing: found in the recordings, and kept where it has no exception there.
+"""What buttons do to the live thing: found in the recordings, and kept where it has no exception
+there.
 
-A button slides a thing one way if it is down whenever it goes so; one that ends that is up then. A button turns it if it mostly
-changes its shape as it goes down. What follows from both is compared with every step.
+A button slides a thing one way if it is down whenever it goes so; one that ends that is up then. A
+button turns it if it mostly changes its shape as it goes down. What follows from both is compared
+with every step.
 """
 
 from collections import Counter, defaultdict
@@ -25,9 +27,10 @@ MOSTLY = 0.5  # of the times that a button goes down: what turns a thing of some
 
 
 class Steps:
-    """N steps in which time runs and the live thing may move. numbers: int64 [N], of the course; shape, then: int64 [N], of `Live`,
-    -1 another; gone: int64 [N, 2], how far its first cell went, but for falls; down: bool [N, n], the buttons, and held: int64
-    [N, n], for how long each was so."""
+    """N steps in which time runs and the live thing may move. numbers: int64 [N], of the course;
+    shape, then: int64 [N], of `Live`, -1 another; gone: int64 [N, 2], how far its first cell went,
+    but for falls; down: bool [N, n], the buttons, and held: int64 [N, n], for how long each was so.
+    """
 
     def __init__(self, course: Course, index: np.ndarray, live: Live, pace: Pace) -> None:
         """index: the records of the split, with the buttons and the step of each in its episode."""
@@ -39,11 +42,20 @@ class Steps:
         own = course.runs & course.ran & (course.some > 0) & course.did(Deed.NOTHING, Deed.MOVES)
         self.numbers = np.flatnonzero(own & (course.lain(pace) == 0) & ~unclear)
         table = np.zeros((len(self.numbers), 4), np.int64)
-        for row, number in along(zip(table, self.numbers, strict=True), "controls", total=len(table)):
+        for row, number in along(
+            zip(table, self.numbers, strict=True), "controls", total=len(table)
+        ):
             (one, other), screen = course.live(number), course.before(course.at[number])
             token = int(screen[one > 0][0])
-            gone = np.argwhere(other > 0)[0] - np.argwhere(one > 0)[0] - follower.falls_of(one, other, screen) * way
-            row[:] = (*(follower.shapes.get((token, shape_of(thing)), -1) for thing in (one, other)), *gone)
+            gone = (
+                np.argwhere(other > 0)[0]
+                - np.argwhere(one > 0)[0]
+                - follower.falls_of(one, other, screen) * way
+            )
+            row[:] = (
+                *(follower.shapes.get((token, shape_of(thing)), -1) for thing in (one, other)),
+                *gone,
+            )
         self.shape, self.then, self.gone = table[:, 0], table[:, 1], table[:, 2:]
         at = course.at[self.numbers]
         self.down, self.held = course.pressed[at], held[at]
@@ -55,8 +67,10 @@ class Steps:
 
 
 def find_controls(course: Course, index: np.ndarray, live: Live, pace: Pace) -> Controls:
-    """What the buttons of a training split do, of which what is live and its pace are known; nothing where that is not always so.
-    index: its records, with the buttons and the step of each in its episode."""
+    """What the buttons of a training split do, of which what is live and its pace are known;
+    nothing where that is not always so. index: its records, with the buttons and the step of each
+    in its episode.
+    """
     if not len(pace.contents):
         return Controls.empty()
     steps = Steps(course, index, live, pace)
@@ -66,10 +80,13 @@ def find_controls(course: Course, index: np.ndarray, live: Live, pace: Pace) -> 
         sliding |= steps.down[:, button] & ~(against >= 0 and steps.down[:, against])
     buttons, becomes, offsets = _turns(steps, sliding, len(live.shapes))
     tables = [
-        np.array([slide[part] for slide in slides], kind) for part, kind in enumerate((np.int16, np.int64, np.int64, np.int8))
+        np.array([slide[part] for slide in slides], kind)
+        for part, kind in enumerate((np.int16, np.int64, np.int64, np.int8))
     ]
     tables[0], tables[3] = tables[0].reshape(-1, 2), tables[3].reshape(-1, MOST_HELD)
-    found = Controls(*map(torch.from_numpy, (*tables, buttons, becomes, offsets)), torch.tensor(True))
+    found = Controls(
+        *map(torch.from_numpy, (*tables, buttons, becomes, offsets)), torch.tensor(True)
+    )
     tried = [replace(found, turns_first=torch.tensor(first)) for first in (True, False)]
     wrong = [_wrong(steps, live, controls) for controls in tried]
     moves = int((steps.gone.any(1) | (steps.shape != steps.then)).sum())
@@ -77,17 +94,27 @@ def find_controls(course: Course, index: np.ndarray, live: Live, pace: Pace) -> 
 
 
 def _slides(steps: Steps, follower: Follower) -> list[tuple[tuple[int, int], int, int, np.ndarray]]:
-    """A row of `Controls.ways`, `button`, `against` and `beats` for each way in which things slide."""
+    """A row of `Controls.ways`, `button`, `against` and `beats` for each way in which things
+    slide.
+    """
     found, same = [], steps.shape == steps.then
     ways, times = np.unique(steps.gone[same], axis=0, return_counts=True)
     for way in ways[(times >= LEAST) & ways.any(1)].tolist():
         slid = same & (steps.gone == way).all(1)
-        always = [button for button in range(steps.down.shape[1]) if (~steps.down[slid, button]).sum() <= EXCEPTIONS * slid.sum()]
+        always = [
+            button
+            for button in range(steps.down.shape[1])
+            if (~steps.down[slid, button]).sum() <= EXCEPTIONS * slid.sum()
+        ]
         if not always:
             return []
         button = max(always, key=lambda one: slid[steps.down[:, one]].mean())
         down = steps.down[:, button]
-        both = {other: down & steps.down[:, other] for other in range(steps.down.shape[1]) if other != button}
+        both = {
+            other: down & steps.down[:, other]
+            for other in range(steps.down.shape[1])
+            if other != button
+        }
         ends = [other for other, at in both.items() if at.sum() >= LEAST and not slid[at].any()]
         against = max(ends, key=lambda other: both[other].sum(), default=-1)
         active = down & ~(against >= 0 and steps.down[:, against]) & same
@@ -96,18 +123,23 @@ def _slides(steps: Steps, follower: Follower) -> list[tuple[tuple[int, int], int
         for count in range(MOST_HELD):
             own = active & (since == count)
             numbers = along(np.flatnonzero(own & ~slid), "controls, slides")
-            stayed = (follower.gone(*steps.at(number), np.array(way)) is not None for number in numbers)
+            stayed = (
+                follower.gone(*steps.at(number), np.array(way)) is not None for number in numbers
+            )
             if (slid & own).sum() >= FEW:
                 beats[count] = 1
-            elif not (slid & own).any() and len(list(islice(filter(None, stayed), FEW))) == FEW:  # though there was room
+            elif not (slid & own).any() and len(list(islice(filter(None, stayed), FEW))) == FEW:
+                # though there was room
                 beats[count] = 0
         found.append((tuple(way), button, against, going_on(beats)))
     return found
 
 
 def going_on(beats: np.ndarray) -> np.ndarray:
-    """Beats int8 [N] that go on as they did: where they came back three times before the first that was not seen, those after it
-    are alike, unless one that was seen is not. That nothing came back is no beat."""
+    """Beats int8 [N] that go on as they did: where they came back three times before the first that
+    was not seen, those after it are alike, unless one that was seen is not. That nothing came back
+    is no beat.
+    """
     seen = int((beats == UNSEEN).argmax()) if (beats == UNSEEN).any() else len(beats)
     for period in range(1, seen // 3 + 1):
         last = beats[seen - period : seen]
@@ -117,16 +149,27 @@ def going_on(beats: np.ndarray) -> np.ndarray:
     return beats
 
 
-def _turns(steps: Steps, sliding: np.ndarray, shapes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`Controls.turns`, `becomes` and `offsets`. sliding: bool [N], steps in which a thing may slide."""
-    turned, fresh = (steps.shape != steps.then) & (steps.shape >= 0) & (steps.then >= 0), steps.down & (steps.held == 0)
+def _turns(
+    steps: Steps, sliding: np.ndarray, shapes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`Controls.turns`, `becomes` and `offsets`. sliding: bool [N], steps in which a thing may
+    slide.
+    """
+    turned, fresh = (
+        (steps.shape != steps.then) & (steps.shape >= 0) & (steps.then >= 0),
+        steps.down & (steps.held == 0),
+    )
     alone = fresh & (fresh.sum(1) == 1)[:, None]
 
     def mostly(button: int, shape: int) -> bool:
         own = alone[:, button] & (steps.shape == shape)
         return own.sum() >= LEAST and turned[own].mean() >= MOSTLY
 
-    buttons = [button for button in range(fresh.shape[1]) if any(mostly(button, shape) for shape in range(shapes))]
+    buttons = [
+        button
+        for button in range(fresh.shape[1])
+        if any(mostly(button, shape) for shape in range(shapes))
+    ]
     becomes = np.full((len(buttons), shapes), UNSEEN, np.int16)
     for number, button in enumerate(buttons):
         one = fresh[:, button] & (fresh[:, buttons].sum(1) == 1)
@@ -138,7 +181,9 @@ def _turns(steps: Steps, sliding: np.ndarray, shapes: int) -> tuple[np.ndarray, 
                 becomes[number, shape] = shape  # it looks alike
     offsets, ways = np.zeros((shapes, shapes, 2), np.int16), defaultdict(Counter)
     for number in np.flatnonzero(turned & ~sliding):
-        ways[int(steps.shape[number]), int(steps.then[number])][tuple(steps.gone[number].tolist())] += 1
+        ways[int(steps.shape[number]), int(steps.then[number])][
+            tuple(steps.gone[number].tolist())
+        ] += 1
     for pair, gone in ways.items():
         offsets[pair] = gone.most_common(1)[0][0]
     for into in becomes:

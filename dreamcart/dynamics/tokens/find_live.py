@@ -1,7 +1,9 @@
-"""What is live is found in the recordings: which tokens' things move and over what, and whether anything else ever did.
+"""What is live is found in the recordings: which tokens' things move and over what, and whether
+anything else ever did.
 
-A thing that moves swaps as many cells of its token for ground as of ground for its token, and nothing else changes. What such
-things move over most is the ground; of their tokens those count whose things also come from nowhere.
+A thing that moves swaps as many cells of its token for ground as of ground for its token, and
+nothing else changes. What such things move over most is the ground; of their tokens those count
+whose things also come from nowhere.
 """
 
 from collections import Counter, defaultdict
@@ -15,7 +17,15 @@ import torch
 from dreamcart.dynamics.tokens.budget import along
 from dreamcart.dynamics.tokens.contents import places_in
 from dreamcart.dynamics.tokens.layout import Layout
-from dreamcart.dynamics.tokens.live import MOST_CELLS, NO_MORE, UNKNOWN, Deed, Follower, Live, shape_of
+from dreamcart.dynamics.tokens.live import (
+    MOST_CELLS,
+    NO_MORE,
+    UNKNOWN,
+    Deed,
+    Follower,
+    Live,
+    shape_of,
+)
 
 LEAST = 100  # steps that show it: a token's things that move, or come
 FEW = 5  # times that a shape is seen
@@ -26,8 +36,9 @@ CHUNK = 4096
 
 
 class Step(NamedTuple):
-    """A step that changes the screen. at: its record; begin: its episode's first; live, then: what is live before and after it;
-    idle: for how many steps the screen had stood still."""
+    """A step that changes the screen. at: its record; begin: its episode's first; live, then: what
+    is live before and after it; idle: for how many steps the screen had stood still.
+    """
 
     at: int
     begin: int
@@ -46,8 +57,12 @@ class Step(NamedTuple):
         return follower.falls_of(self.live, self.then, tokens[rows[self.at]]) > 0
 
 
-def watch(follower: Follower, tokens: np.ndarray, rows: np.ndarray, transitions: np.ndarray, about: str) -> Iterator[Step]:
-    """The steps of a split that change its screen, one after another. about: what the progress bar says."""
+def watch(
+    follower: Follower, tokens: np.ndarray, rows: np.ndarray, transitions: np.ndarray, about: str
+) -> Iterator[Step]:
+    """The steps of a split that change its screen, one after another. about: what the progress bar
+    says.
+    """
     live = np.full(tokens.shape[1:], UNKNOWN, np.int8)
     last, begin, idle = -2, 0, 0
     for at in along(transitions.tolist(), about, unit_scale=True, mininterval=0.5):
@@ -62,11 +77,14 @@ def watch(follower: Follower, tokens: np.ndarray, rows: np.ndarray, transitions:
         live, idle = then, 0
 
 
-def find_live(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, layout: Layout) -> Live:
+def find_live(
+    tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, layout: Layout
+) -> Live:
     """What is live in a training split; nothing where other things move too.
 
     Args:
-        tokens: int [U, H, W], every distinct frame once; index: the split's records, with the row of `tokens` that each shows;
+        tokens: int [U, H, W], every distinct frame once; index: the split's records, with the row
+            of `tokens` that each shows;
         transitions: int [T], records with a successor.
     """
     rows, active = index["frame"], places_in(layout, tokens.shape[1:]) >= 0
@@ -96,13 +114,20 @@ def find_live(tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, la
 
     def closed(way: tuple[int, int]) -> bool:
         tried = along(turns, "live, ways")
-        open_to = sum(follower.gone(step.live, tokens[rows[step.at]], np.array(way)) is not None for step in tried)
+        open_to = sum(
+            follower.gone(step.live, tokens[rows[step.at]], np.array(way)) is not None
+            for step in tried
+        )
         return open_to <= EXCEPTIONS * len(turns)
 
-    falls = [way for way, times in ways.items() if times >= SHARE * deeds[Deed.MOVES] and closed(way)]
+    falls = [
+        way for way, times in ways.items() if times >= SHARE * deeds[Deed.MOVES] and closed(way)
+    ]
     falls = torch.tensor(sorted(falls), dtype=torch.int16).view(-1, 2)
     known = sorted(shape for shape, times in shapes.items() if times >= FEW)
-    return replace(live, falls=falls, **_table(known), turned=torch.from_numpy(_turned(known, becomes, falls)))
+    return replace(
+        live, falls=falls, **_table(known), turned=torch.from_numpy(_turned(known, becomes, falls))
+    )
 
 
 def _table(shapes: list[tuple[int, bytes]]) -> dict[str, torch.Tensor]:
@@ -111,15 +136,22 @@ def _table(shapes: list[tuple[int, bytes]]) -> dict[str, torch.Tensor]:
     table = np.full((len(cells), max(map(len, cells), default=0), 2), NO_MORE, np.int16)
     for row, own in zip(table, cells, strict=True):
         row[: len(own)] = own
-    return {"shapes": torch.from_numpy(table), "made_of": torch.tensor([token for token, _ in shapes], dtype=torch.int16)}
+    return {
+        "shapes": torch.from_numpy(table),
+        "made_of": torch.tensor([token for token, _ in shapes], dtype=torch.int16),
+    }
 
 
 def _turned(
-    shapes: list[tuple[int, bytes]], becomes: dict[tuple[int, bytes, bytes], Counter[tuple[int, int]]], falls: torch.Tensor
+    shapes: list[tuple[int, bytes]],
+    becomes: dict[tuple[int, bytes, bytes], Counter[tuple[int, int]]],
+    falls: torch.Tensor,
 ) -> np.ndarray:
-    """`Live.turned`: a thing that turns often does not fall in the same step, so it is the least of what is not rare.
+    """`Live.turned`: a thing that turns often does not fall in the same step, so it is the least of
+    what is not rare.
 
-    becomes: for a token and two of its shapes, how often the first cell went so many rows and columns.
+    becomes: for a token and two of its shapes, how often the first cell went so many rows and
+    columns.
     """
     table = np.zeros((len(shapes), len(shapes)), np.int16)
     for (token, one, other), ways in becomes.items():
@@ -130,12 +162,18 @@ def _turned(
         along: Counter[int] = Counter()
         for gone, times in ways.items():
             along[int(np.array(gone) @ way) // int(way @ way)] += times
-        table[tuple(map(shapes.index, pair))] = min((far for far, times in along.items() if times >= often), default=0)
+        table[tuple(map(shapes.index, pair))] = min(
+            (far for far, times in along.items() if times >= often), default=0
+        )
     return table
 
 
-def _steps(tokens: np.ndarray, rows: np.ndarray, at: np.ndarray, area: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """Of the steps at records `at` that change a few cells of an area: which cells, and their tokens before and after."""
+def _steps(
+    tokens: np.ndarray, rows: np.ndarray, at: np.ndarray, area: np.ndarray
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Of the steps at records `at` that change a few cells of an area: which cells, and their
+    tokens before and after.
+    """
     for first in along(range(0, len(at), CHUNK), "live, swaps", "batch"):
         before, after = (tokens[rows[at[first : first + CHUNK] + k]] for k in (0, 1))
         changed = (before != after) & area
@@ -145,7 +183,9 @@ def _steps(tokens: np.ndarray, rows: np.ndarray, at: np.ndarray, area: np.ndarra
 
 
 def _tables(tokens: np.ndarray, rows: np.ndarray, at: np.ndarray, active: np.ndarray) -> Live:
-    """What moves where and over what, by steps in which nothing else happens; nothing where there is no such thing."""
+    """What moves where and over what, by steps in which nothing else happens; nothing where there
+    is no such thing.
+    """
     swaps: Counter[tuple[int, int]] = Counter()
     areas: dict[tuple[int, int], np.ndarray] = {}
     for cells, old, new in _steps(tokens, rows, at, active):
@@ -160,7 +200,11 @@ def _tables(tokens: np.ndarray, rows: np.ndarray, at: np.ndarray, active: np.nda
     if not times:
         return Live.empty()
     ground = times.most_common(1)[0][0]
-    moving = {sum(pair) - ground: areas[pair] for pair, number in swaps.items() if ground in pair and number >= LEAST}
+    moving = {
+        sum(pair) - ground: areas[pair]
+        for pair, number in swaps.items()
+        if ground in pair and number >= LEAST
+    }
     area = np.any([np.zeros_like(active), *moving.values()], 0)
     comings: Counter[tuple[int, int]] = Counter()
     for _, old, new in _steps(tokens, rows, at, area):

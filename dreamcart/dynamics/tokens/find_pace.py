@@ -1,7 +1,8 @@
 """At which pace the live thing falls: found in the recordings, where it is without exception.
 
-In each step in which time runs and the live thing has room below, it falls or does not. Buttons with which it always does are
-fast; without them it falls in a certain step after the last time, by what one part of the screen shows.
+In each step in which time runs and the live thing has room below, it falls or does not. Buttons
+with which it always does are fast; without them it falls in a certain step after the last time, by
+what one part of the screen shows.
 """
 
 from collections import Counter
@@ -22,22 +23,34 @@ LONG = 2**31  # steps that nothing lies
 
 
 def find_pace(course: Course, layout: Layout, live: Live) -> Pace:
-    """The pace of a training split of which what is live and whose turn it is are known; nothing where there is none."""
+    """The pace of a training split of which what is live and whose turn it is are known; nothing
+    where there is none.
+    """
     own = course.did(Deed.NOTHING, Deed.MOVES) & (course.some > 0) & course.runs
     if not own.any() or not len(live.falls):
         return Pace.empty()
-    tokens, at, waited, fell, room = course.tokens, *(part[own] for part in (course.at, course.waited, course.fell, course.room))
+    tokens, at, waited, fell, room = (
+        course.tokens,
+        *(part[own] for part in (course.at, course.waited, course.fell, course.room)),
+    )
     pressed = course.pressed[at]
     fast = np.array([_always(fell[room & down]) for down in pressed.T])
     slow = course.timed[own] & room & ~pressed[:, fast].any(1)
-    whole = Part(np.zeros(0, np.int64), np.zeros(len(tokens), np.int64), np.zeros((1, 0), np.int16))  # everywhere the same pace
+    # everywhere the same pace
+    whole = Part(np.zeros(0, np.int64), np.zeros(len(tokens), np.int64), np.zeros((1, 0), np.int16))
     parts = [whole, *parts_beside(tokens, layout, live)[0]]
-    told = [_every(part.which[course.rows[at[slow]]], len(part.contents), waited[slow], fell[slow]) for part in parts]
+    told = [
+        _every(part.which[course.rows[at[slow]]], len(part.contents), waited[slow], fell[slow])
+        for part in parts
+    ]
     best = min(range(len(parts)), key=lambda number: told[number][0])
     every, wrong = told[best][1], told[best][0]
     if (fell & slow).sum() < LEAST or wrong > EXCEPTIONS * (fell & slow).sum():
         return Pace.empty()
-    pace = Pace(*map(torch.from_numpy, (parts[best].cells, parts[best].contents, every, fast)), torch.tensor(LONG))
+    pace = Pace(
+        *map(torch.from_numpy, (parts[best].cells, parts[best].contents, every, fast)),
+        torch.tensor(LONG),
+    )
     return replace(pace, lies=torch.tensor(_lies(course, pace)))
 
 
@@ -45,8 +58,12 @@ def _always(fell: np.ndarray) -> bool:
     return len(fell) >= LEAST and (~fell).sum() <= EXCEPTIONS * len(fell)
 
 
-def _every(shown: np.ndarray, contents: int, waited: np.ndarray, fell: np.ndarray) -> tuple[int, np.ndarray]:
-    """How many of N steps are not as `Pace.every` says, and that, int16 [K]. shown: which content a part shows, int64 [N]."""
+def _every(
+    shown: np.ndarray, contents: int, waited: np.ndarray, fell: np.ndarray
+) -> tuple[int, np.ndarray]:
+    """How many of N steps are not as `Pace.every` says, and that, int16 [K]. shown: which content a
+    part shows, int64 [N].
+    """
     every, wrong = np.full(contents, -1, np.int16), 0
     for content in range(contents):
         own = shown == content
@@ -66,5 +83,7 @@ def _lies(course: Course, pace: Pace) -> int:
         return -1
     lies = came.most_common(1)[0][0]
     late = course.did(Deed.NOTHING) & (lain >= lies)
-    wrong = came.total() - came[lies] + int((own & (lain > 0) & (course.did(Deed.MOVES) | late)).sum())
+    wrong = (
+        came.total() - came[lies] + int((own & (lain > 0) & (course.did(Deed.MOVES) | late)).sum())
+    )
     return lies if wrong <= EXCEPTIONS * came.total() else -1

@@ -1,9 +1,9 @@
 """What the token dynamics may look back on, and the clock by which it is counted.
 
-One frame does not show a gravity counter, a key repeat or which piece is falling. The past K frames and buttons do,
-if they are given plainly: how long ago each cell changed, what each step changed, what was pressed at each step.
-The clock stops where the picture has stood still for PATIENCE steps (a pause, a menu), so that a timer that the game
-froze can still be read when the game goes on.
+One frame does not show a gravity counter, a key repeat or which piece is falling. The past K frames
+and buttons do, if they are given plainly: how long ago each cell changed, what each step changed,
+what was pressed at each step. The clock stops where the picture has stood still for PATIENCE steps
+(a pause, a menu), so that a timer that the game froze can still be read when the game goes on.
 """
 
 from dataclasses import dataclass, fields
@@ -11,7 +11,8 @@ from dataclasses import dataclass, fields
 import torch
 
 PATIENCE = 12  # steps without a change after which the clock stops: longer than the timers of play
-MOST_HELD = 31  # steps for which a button has been down (or up) are counted up to here, whatever the clock does
+# steps for which a button has been down (or up) are counted up to here, whatever the clock does
+MOST_HELD = 31
 MOST_IDLE = 64  # steps without a change are counted up to here
 
 
@@ -19,10 +20,10 @@ MOST_IDLE = 64  # steps without a change are counted up to here
 class State:
     """A dream's state. K = remembered steps, [h, w] the active window, n buttons.
 
-    frames: int16 [B, K + 1, h, w], oldest first, the current one last; sums: float32 [B, K + 1, S], see `Summary`;
-    actions: float32 [B, K, n], what was pressed between them; last: float32 [B, n], what the last step pressed, and
-    held: int64 [B, n], for how many steps before it each button had been as it was then; idle: int64 [B], steps since
-    the picture last changed; backdrop: int64 [B].
+    frames: int16 [B, K + 1, h, w], oldest first, the current one last; sums: float32 [B, K + 1, S],
+    see `Summary`; actions: float32 [B, K, n], what was pressed between them; last: float32 [B, n],
+    what the last step pressed, and held: int64 [B, n], for how many steps before it each button had
+    been as it was then; idle: int64 [B], steps since the picture last changed; backdrop: int64 [B].
     """
 
     frames: torch.Tensor
@@ -43,9 +44,11 @@ class State:
 
 
 class Summary(torch.nn.Module):
-    """What a frame holds, in a few numbers whose *change* tells what moved: for each kind of token, how many there
-    are, and the sums of their rows and of their columns (in quarters, so that a piece of four cells that falls by a row
-    changes one number by one). With more than `LIMIT` kinds, random projections of them."""
+    """What a frame holds, in a few numbers whose *change* tells what moved: for each kind of token,
+    how many there are, and the sums of their rows and of their columns (in quarters, so that a
+    piece of four cells that falls by a row changes one number by one). With more than `LIMIT`
+    kinds, random projections of them.
+    """
 
     LIMIT = 64
 
@@ -54,7 +57,9 @@ class Summary(torch.nn.Module):
         if vocabulary <= self.LIMIT:
             code = torch.eye(vocabulary)
         else:
-            signs = torch.randint(0, 2, (vocabulary, self.LIMIT), generator=torch.Generator().manual_seed(0))
+            signs = torch.randint(
+                0, 2, (vocabulary, self.LIMIT), generator=torch.Generator().manual_seed(0)
+            )
             code = (2.0 * signs - 1) / 4
         place = torch.stack(
             [
@@ -73,7 +78,9 @@ class Summary(torch.nn.Module):
             return (self.place @ self.code[window.flatten(1).long()]).flatten(1)
 
 
-def begin(frame: torch.Tensor, sums: torch.Tensor, backdrop: torch.Tensor, depth: int, buttons: int) -> State:
+def begin(
+    frame: torch.Tensor, sums: torch.Tensor, backdrop: torch.Tensor, depth: int, buttons: int
+) -> State:
     """The state at an episode's begin: its first frame for ever, no buttons."""
     batch = len(frame)
     return State(
@@ -87,7 +94,13 @@ def begin(frame: torch.Tensor, sums: torch.Tensor, backdrop: torch.Tensor, depth
     )
 
 
-def advance(state: State, action: torch.Tensor, frame: torch.Tensor, sums: torch.Tensor, backdrop: torch.Tensor) -> State:
+def advance(
+    state: State,
+    action: torch.Tensor,
+    frame: torch.Tensor,
+    sums: torch.Tensor,
+    backdrop: torch.Tensor,
+) -> State:
     """The state one step later: `action` [B, n] was pressed and `frame` [B, h, w] came."""
     same = (frame == state.frames[:, -1]).flatten(1).all(1) & (backdrop == state.backdrop)
     idle = torch.where(same, (state.idle + 1).clamp(max=MOST_IDLE), 0)
@@ -95,7 +108,11 @@ def advance(state: State, action: torch.Tensor, frame: torch.Tensor, sums: torch
 
     def push(past: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
         moved = torch.cat([past[:, 1:], new[:, None].to(past.dtype)], 1)
-        return moved if bool(ticks.all()) else torch.where(ticks.view(-1, *[1] * (past.dim() - 1)), moved, past)
+        return (
+            moved
+            if bool(ticks.all())
+            else torch.where(ticks.view(-1, *[1] * (past.dim() - 1)), moved, past)
+        )
 
     return State(
         push(state.frames, frame),
@@ -109,14 +126,20 @@ def advance(state: State, action: torch.Tensor, frame: torch.Tensor, sums: torch
 
 
 def delay(state: State, late: torch.Tensor) -> State:
-    """The state if nothing had happened and nothing been pressed for `late` steps more, int64 [B]: `advance` with the
-    current frame and no buttons, that many times, for rows in which no button is down."""
+    """The state if nothing had happened and nothing been pressed for `late` steps more, int64 [B]:
+    `advance` with the current frame and no buttons, that many times, for rows in which no button is
+    down.
+    """
     ticks = torch.minimum(late, (PATIENCE - state.idle).clamp(min=0))
     depth = state.actions.shape[1]
     order = torch.arange(depth + 1, device=late.device) + ticks[:, None]
     rows = torch.arange(len(late), device=late.device)[:, None]
     kept = order.clamp(max=depth)
-    pressed = torch.where((order[:, :-1] < depth)[:, :, None], state.actions[rows, order[:, :-1].clamp(max=depth - 1)], 0.0)
+    pressed = torch.where(
+        (order[:, :-1] < depth)[:, :, None],
+        state.actions[rows, order[:, :-1].clamp(max=depth - 1)],
+        0.0,
+    )
     return State(
         state.frames[rows, kept],
         state.sums[rows, kept],
@@ -129,15 +152,18 @@ def delay(state: State, late: torch.Tensor) -> State:
 
 
 def hold(state: State, action: torch.Tensor) -> torch.Tensor:
-    """For how many steps before this one each button has been as `action` [B, n] has it now: int64 [B, n].
+    """For how many steps before this one each button has been as `action` [B, n] has it now: int64
+    [B, n].
 
-    0 is a button that has just gone down or up: a press that counts once, and the clock of auto-repeat.
+    0 is a button that has just gone down or up: a press that counts once, and the clock of
+    auto-repeat.
     """
     return torch.where(action.float() == state.last, (state.held + 1).clamp(max=MOST_HELD), 0)
 
 
 def ages(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """From frames [B, K + 1, h, w]: each cell's age, the last frame that was different, and the steps that changed.
+    """From frames [B, K + 1, h, w]: each cell's age, the last frame that was different, and the
+    steps that changed.
 
     Returns:
         int64 [B, h, w], 0 for a cell that the last step changed to K for one that never changed;
@@ -149,5 +175,10 @@ def ages(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
     order = torch.arange(1, depth + 1, dtype=torch.int16, device=frames.device)
     age = depth - (differs * order.view(1, -1, 1, 1)).amax(1).long()
     changed = differs.flatten(2).any(2)
-    last = (changed * order).amax(1).long() - 1  # the step that made the current frame; its frame before is at that index
-    return age, frames[torch.arange(batch, device=frames.device), last.clamp(min=0)], changed.float()
+    # the step that made the current frame; its frame before is at that index
+    last = (changed * order).amax(1).long() - 1
+    return (
+        age,
+        frames[torch.arange(batch, device=frames.device), last.clamp(min=0)],
+        changed.float(),
+    )

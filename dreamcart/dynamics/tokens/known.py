@@ -1,4 +1,6 @@
-"""The known moves in play: where a dream would do what no recording shows, the likeliest known moves instead."""
+"""The known moves in play: where a dream would do what no recording shows, the likeliest known
+moves instead.
+"""
 
 from collections.abc import Callable
 
@@ -25,19 +27,27 @@ class Known:
         for line in self.table:
             line = line[line[:, 2] >= 0]
             changes = line[:, 2] != line[:, 3]
-            self.moves.setdefault(line[changes].tobytes(), []).append(line[~changes].astype(np.int64))
+            self.moves.setdefault(line[changes].tobytes(), []).append(
+                line[~changes].astype(np.int64)
+            )
         self.open = moves.open.tolist()
         self.apart = bool(moves.apart)
 
     def mend(
-        self, current: np.ndarray, dreamed: np.ndarray, gains: Callable[[], np.ndarray], allows: Allows = lambda after: True
+        self,
+        current: np.ndarray,
+        dreamed: np.ndarray,
+        gains: Callable[[], np.ndarray],
+        allows: Allows = lambda after: True,
     ) -> np.ndarray:
-        """The screen that a dream shows next: where it changes what may not be new, by the likeliest known move instead.
+        """The screen that a dream shows next: where it changes what may not be new, by the
+        likeliest known move instead.
 
         Args:
             current, dreamed: int16 [H, W], the screen now, and as it was decided cell by cell.
-            gains: gives float32 [H, W, vocabulary], how much likelier it is that a cell changes to a token than that it
-                stays, as a difference of log-probabilities; -inf where it cannot.
+            gains: gives float32 [H, W, vocabulary], how much likelier it is that a cell changes to
+                a token than that it stays, as a difference of log-probabilities; -inf where it
+                cannot.
             allows: whether a screen may follow, int16 [H, W], by other rules.
 
         Returns int16 [H, W]: `dreamed` itself where all that it changes is known.
@@ -48,7 +58,9 @@ class Known:
         return dreamed
 
     def may(self, group: np.ndarray, current: np.ndarray) -> bool:
-        """Whether a group of cells as `groups_of` has it may change so: as is known, or as is often new."""
+        """Whether a group of cells as `groups_of` has it may change so: as is known, or as is often
+        new.
+        """
         if len(group) > MOST_CELLS or self.knows(group, current):
             return True
         if not self.apart:
@@ -56,8 +68,12 @@ class Known:
         left = unexplained(group, lambda some: self.knows(some, current))
         return not left or self.open[largest(left)]
 
-    def _likeliest_of_all(self, current: np.ndarray, gain: np.ndarray, allows: Allows) -> np.ndarray:
-        """The screen after the likeliest known move, and what others gain beside it, the likeliest first."""
+    def _likeliest_of_all(
+        self, current: np.ndarray, gain: np.ndarray, allows: Allows
+    ) -> np.ndarray:
+        """The screen after the likeliest known move, and what others gain beside it, the likeliest
+        first.
+        """
         free, after = current, current
         for _ in range(MOST_PIECES if self.apart else 1):
             before, after = after, self.likeliest(free, after, gain, allows)
@@ -67,7 +83,9 @@ class Known:
         return after
 
     def knows(self, group: np.ndarray, current: np.ndarray) -> bool:
-        """Whether a group of cells as `groups_of` has it is a known move, with what must be around it."""
+        """Whether a group of cells as `groups_of` has it is a known move, with what must be around
+        it.
+        """
         (top, left), (height, width) = group[0, :2], current.shape
         for rest in self.moves.get(without_place(group).tobytes(), ()):
             y, x = top + rest[:, 0], left + rest[:, 1]
@@ -76,16 +94,24 @@ class Known:
                 return True
         return False
 
-    def likeliest(self, free: np.ndarray, undone: np.ndarray, gain: np.ndarray, allows: Allows = lambda after: True) -> np.ndarray:
-        """The screen after the known move that gains most, at any place that shows what it changes, or after none.
+    def likeliest(
+        self,
+        free: np.ndarray,
+        undone: np.ndarray,
+        gain: np.ndarray,
+        allows: Allows = lambda after: True,
+    ) -> np.ndarray:
+        """The screen after the known move that gains most, at any place that shows what it changes,
+        or after none.
 
         Args:
-            free: int16 [H, W], the tokens of cells that may still change, -1 where they are settled; undone: the screen
-            to change; gain, allows: see `mend`.
+            free: int16 [H, W], the tokens of cells that may still change, -1 where they are
+                settled; undone: the screen to change; gain, allows: see `mend`.
         """
         height, width = free.shape
         hope = self._hope(gain)
-        # pairs of a move and a place that fit in their first cells, then of those the ones that fit in their second, …
+        # pairs of a move and a place that fit in their first cells, then of those the ones that fit
+        # in their second, …
         hopeful = np.flatnonzero(hope[:, 0] > 0)
         move, at = np.nonzero(self.table[hopeful, 0, 2][:, None] == free.reshape(1, -1))
         move = hopeful[move]
@@ -112,8 +138,11 @@ class Known:
         return undone
 
     def _hope(self, gain: np.ndarray) -> np.ndarray:
-        """The most that moves can gain from their cells on, wherever they are made: float32 [M, S + 1]. Nearly all moves of a
-        game with thousands have none at all, and are looked for nowhere."""
+        """The most that moves can gain from their cells on, wherever they are made: float32 [M, S +
+        1]. Nearly all moves of a game with thousands have none at all, and are looked for nowhere.
+        """
         old, new = self.table[:, :, 2], self.table[:, :, 3]
         most = np.where(old != new, gain.max((0, 1))[new], 0) + ROUNDING
-        return np.pad(most[:, ::-1].cumsum(1)[:, ::-1], ((0, 0), (0, 1)), constant_values=ROUNDING).astype(np.float32)
+        return np.pad(
+            most[:, ::-1].cumsum(1)[:, ::-1], ((0, 0), (0, 1)), constant_values=ROUNDING
+        ).astype(np.float32)

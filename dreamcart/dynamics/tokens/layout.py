@@ -1,9 +1,11 @@
-"""Where a game's picture lives: the cells that play changes, packed into a small window, and the backdrops behind.
+"""Where a game's picture lives: the cells that play changes, packed into a small window, and the
+backdrops behind.
 
-Most cells of a screen never change while one plays; they change together when the scene does (title to play). So a
-frame of tokens is split into a *window*, the cells that ordinary transitions change (with as few others as a rectangle
-allows), and a *backdrop*, one of the few known fillings of all other cells. The network sees the window and the number
-of the backdrop, which costs a fraction of the whole screen.
+Most cells of a screen never change while one plays; they change together when the scene does (title
+to play). So a frame of tokens is split into a *window*, the cells that ordinary transitions change
+(with as few others as a rectangle allows), and a *backdrop*, one of the few known fillings of all
+other cells. The network sees the window and the number of the backdrop, which costs a fraction of
+the whole screen.
 """
 
 from dataclasses import dataclass
@@ -11,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-CUT = 0.25  # a transition that changes a larger share of the screen's cells is a cut to another scene
+# a transition that changes a larger share of the screen's cells is a cut to another scene
+CUT = 0.25
 MOST_BACKDROPS = 256
 CHUNK = 2048
 
@@ -20,9 +23,9 @@ CHUNK = 2048
 class Layout:
     """A screen's window and backdrops.
 
-    cells: int64 [h, w], the flat number of the screen's cell at each place of the window (-1: nothing there);
-    mask: bool [h, w], the places whose cell may change within a scene; backdrops: int16 [K, H, W], whole frames, of
-    which the cells that are not in the mask count.
+    cells: int64 [h, w], the flat number of the screen's cell at each place of the window (-1:
+    nothing there); mask: bool [h, w], the places whose cell may change within a scene; backdrops:
+    int16 [K, H, W], whole frames, of which the cells that are not in the mask count.
     """
 
     cells: torch.Tensor
@@ -70,21 +73,26 @@ def find_layout(tokens: np.ndarray, rows: np.ndarray, transitions: np.ndarray) -
     backdrops: dict[bytes, int] = {}
     for number in range(len(tokens)):
         backdrops.setdefault(tokens[number][~active].tobytes(), number)
-        if len(backdrops) > MOST_BACKDROPS:  # scenery without end: then every cell is the network's to paint
+        # scenery without end: then every cell is the network's to paint
+        if len(backdrops) > MOST_BACKDROPS:
             active[:] = True
             backdrops = {b"": 0}
             break
     cells = pack(active)
     mask = (cells >= 0) & active.flatten()[cells]
     backdrop_frames = tokens[sorted(backdrops.values())].astype(np.int16)
-    return Layout(torch.from_numpy(cells), torch.from_numpy(mask), torch.from_numpy(backdrop_frames))
+    return Layout(
+        torch.from_numpy(cells), torch.from_numpy(mask), torch.from_numpy(backdrop_frames)
+    )
 
 
 def pack(active: np.ndarray) -> np.ndarray:
-    """The active cells of a screen, bool [H, W], in a rectangle with rows and columns kept together: int64 [h, w].
+    """The active cells of a screen, bool [H, W], in a rectangle with rows and columns kept
+    together: int64 [h, w].
 
-    Rows and columns without any are left out. Parts of the screen with still columns between them (a board and a
-    panel) are set one above the other, each with its own rows, where that makes the rectangle smaller.
+    Rows and columns without any are left out. Parts of the screen with still columns between them
+    (a board and a panel) are set one above the other, each with its own rows, where that makes the
+    rectangle smaller.
     """
     number = np.arange(active.size).reshape(active.shape)
     used = np.flatnonzero(active.any(0))
@@ -92,5 +100,7 @@ def pack(active: np.ndarray) -> np.ndarray:
     together = np.split(used, np.flatnonzero(np.diff(used) > 1) + 1)
     parts = [number[np.ix_(active[:, columns].any(1), columns)] for columns in together]
     width = max(part.shape[1] for part in parts)
-    stack = np.concatenate([np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=-1) for part in parts])
+    stack = np.concatenate(
+        [np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=-1) for part in parts]
+    )
     return stack if stack.size < whole.size else whole

@@ -1,8 +1,10 @@
-"""Lines: what the area where things move shows where the live thing fills a line of it, when that goes, and what is there then.
+"""Lines: what the area where things move shows where the live thing fills a line of it, when that
+goes, and what is there then.
 
-In a game of falling blocks a line without ground turns into one of a single token (it flashes), goes some steps later with all that
-lies above it coming down by a line, and again some steps later the next thing comes. A network has to decide two hundred cells for
-that, of which it has seen few examples. Where recordings have no exception it is known, as what moves and its pace are.
+In a game of falling blocks a line without ground turns into one of a single token (it flashes),
+goes some steps later with all that lies above it coming down by a line, and again some steps later
+the next thing comes. A network has to decide two hundred cells for that, of which it has seen few
+examples. Where recordings have no exception it is known, as what moves and its pace are.
 """
 
 from dataclasses import dataclass, fields
@@ -16,8 +18,10 @@ from dreamcart.dynamics.tokens.pace import Time
 
 @dataclass(frozen=True)
 class Lines:
-    """mark: int16 [], the token of which all of a full line is until it goes, -1 where that is not known; stays: int64 [], how many
-    steps after they came full lines go; rests: int64 [], how many steps after that the next thing comes."""
+    """mark: int16 [], the token of which all of a full line is until it goes, -1 where that is not
+    known; stays: int64 [], how many steps after they came full lines go; rests: int64 [], how many
+    steps after that the next thing comes.
+    """
 
     mark: torch.Tensor
     stays: torch.Tensor
@@ -26,7 +30,10 @@ class Lines:
     @staticmethod
     def empty(known: bool = False) -> "Lines":
         """A table that knows nothing, or will know (known)."""
-        return Lines(torch.tensor(0 if known else UNKNOWN, dtype=torch.int16), *torch.zeros(2, dtype=torch.int64))
+        return Lines(
+            torch.tensor(0 if known else UNKNOWN, dtype=torch.int16),
+            *torch.zeros(2, dtype=torch.int64),
+        )
 
     @property
     def known(self) -> bool:
@@ -40,16 +47,23 @@ class Clears:
         self.follower, self.known = follower, lines.known and straight(follower)
         for field in fields(lines):
             setattr(self, field.name, int(getattr(lines, field.name)))
-        self.box = tuple(slice(along.min(), along.max() + 1) if len(along) else slice(0) for along in np.nonzero(follower.area))
+        self.box = tuple(
+            slice(along.min(), along.max() + 1) if len(along) else slice(0)
+            for along in np.nonzero(follower.area)
+        )
 
     def time(self, waited: int, screen: np.ndarray) -> Time:
-        """What is known of the next step from a screen on which for so many steps nothing has been live."""
+        """What is known of the next step from a screen on which for so many steps nothing has been
+        live.
+        """
         if (self.well(screen) == self.mark).any():
             return Time(False, lines=self.gone(screen) if waited >= self.stays else screen)
         return Time(False, ends=True) if waited >= self.rests else Time(False, lines=screen)
 
     def well(self, screen: np.ndarray) -> np.ndarray:
-        """A view [N, M] of the area where things move, a line in each row, the lowest last: things fall from row to row."""
+        """A view [N, M] of the area where things move, a line in each row, the lowest last: things
+        fall from row to row.
+        """
         down, right = self.follower.falls[0].tolist()
         well = screen[self.box] if down else screen[self.box].T
         return well if down + right > 0 else well[::-1]

@@ -1,9 +1,11 @@
 """The pace of the live thing: in which step it falls, and how long it lies before the next comes.
 
-What no picture shows is counted: a piece falls by itself in every tenth step (or sixth, by the level that a part of the screen
-tells), at each step while a certain button is down, and not otherwise; where it was to fall and could not it lies, and so many
-steps later its turn ends. A network that is told when each cell changed reads that clock well, but not without mistakes; in
-recordings it holds without exception, and then it is known. What the thing does besides (slide, turn) the network says.
+What no picture shows is counted: a piece falls by itself in every tenth step (or sixth, by the
+level that a part of the screen tells), at each step while a certain button is down, and not
+otherwise; where it was to fall and could not it lies, and so many steps later its turn ends. A
+network that is told when each cell changed reads that clock well, but not without mistakes; in
+recordings it holds without exception, and then it is known. What the thing does besides (slide,
+turn) the network says.
 """
 
 from collections.abc import Sequence
@@ -20,10 +22,12 @@ UNSEEN = -1
 
 @dataclass(frozen=True)
 class Pace:
-    """part: int64 [S], the flat cells that tell how fast things fall; contents: int16 [K, S], what they show, and every: int16 [K],
-    in which step after the last one the live thing falls by itself then, counted from 0, -1 where it is not known; fast:
-    bool [n], the buttons by which it falls at each step; lies: int64 [], how many steps after it was to fall and could not
-    its turn ends, -1 where that is not known. Without contents nothing is known."""
+    """part: int64 [S], the flat cells that tell how fast things fall; contents: int16 [K, S], what
+    they show, and every: int16 [K], in which step after the last one the live thing falls by itself
+    then, counted from 0, -1 where it is not known; fast: bool [n], the buttons by which it falls at
+    each step; lies: int64 [], how many steps after it was to fall and could not its turn ends, -1
+    where that is not known. Without contents nothing is known.
+    """
 
     part: torch.Tensor
     contents: torch.Tensor
@@ -58,10 +62,12 @@ class Watched(NamedTuple):
 
 
 class Time(NamedTuple):
-    """What is known of a step before it. falls: whether the live thing falls in it if it can, None where that is not known; lies:
-    whether it has lain, and moves no more; ends: whether its turn ends; moved: int8 [H, W], where it is then but for a fall, see
-    `controls.py`, None where that is not known; lines: int16 [H, W], the area then (all else as it was) where nothing is live, see
-    `lines.py`, likewise."""
+    """What is known of a step before it. falls: whether the live thing falls in it if it can, None
+    where that is not known; lies: whether it has lain, and moves no more; ends: whether its turn
+    ends; moved: int8 [H, W], where it is then but for a fall, see `controls.py`, None where that is
+    not known; lines: int16 [H, W], the area then (all else as it was) where nothing is live, see
+    `lines.py`, likewise.
+    """
 
     falls: bool | None = None
     lies: bool = False
@@ -80,7 +86,9 @@ class Pacer:
         self.fast = np.flatnonzero(self.fast).tolist()
 
     def time(self, now: Watched, screen: np.ndarray, action: Sequence[float]) -> Time:
-        """What is known of the step from a screen int [H, W] in which buttons [n] are pressed, if time runs in it."""
+        """What is known of the step from a screen int [H, W] in which buttons [n] are pressed, if
+        time runs in it.
+        """
         if now.lain:
             return Time(False, True, bool(now.lain >= self.lies))
         if not len(self.contents):
@@ -98,15 +106,25 @@ class Pacer:
         return int(self.every[alike.argmax()]) if alike.any() else UNSEEN
 
     def lies_down(self, time: Time, then: np.ndarray, after: np.ndarray) -> bool:
-        """Whether what is live after a step in which it did not fall, int8 [H, W], was to and could not."""
-        return bool(time.falls and self.lies > 0 and (then > 0).any() and self.follower.fallen(then, after) is None)
+        """Whether what is live after a step in which it did not fall, int8 [H, W], was to and could
+        not.
+        """
+        return bool(
+            time.falls
+            and self.lies > 0
+            and (then > 0).any()
+            and self.follower.fallen(then, after) is None
+        )
 
-    def keep(self, live: np.ndarray, before: np.ndarray, then: np.ndarray, time: Time) -> tuple[np.ndarray, bool]:
-        """The screen int16 [H, W] on which the live thing has done what was decided, but falls or not by the time; and whether it
-        fell.
+    def keep(
+        self, live: np.ndarray, before: np.ndarray, then: np.ndarray, time: Time
+    ) -> tuple[np.ndarray, bool]:
+        """The screen int16 [H, W] on which the live thing has done what was decided, but falls or
+        not by the time; and whether it fell.
 
         Args:
-            live, then: int8 [H, W], the live thing on the screen before, and where it was decided to be.
+            live, then: int8 [H, W], the live thing on the screen before, and where it was decided
+                to be.
         """
         cells = np.argwhere(then > 0)
         if fell := self.follower.falls_of(live, then, before):

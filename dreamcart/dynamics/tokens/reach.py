@@ -1,8 +1,10 @@
-"""Cells that play may come to change, though no recording shows it: a brick that no ball has hit yet.
+"""Cells that play may come to change, though no recording shows it: a brick that no ball has hit
+yet.
 
-A cell of the window that always showed the same picture was none of the network's, and stayed for ever as it was: a third of what
-a dream of Breakout got wrong in a step was a single brick, hit in the one episode and in no other (docs/lab). What it shows tells
-that it is like its neighbours: tokens that change elsewhere.
+A cell of the window that always showed the same picture was none of the network's, and stayed for
+ever as it was: a third of what a dream of Breakout got wrong in a step was a single brick, hit in
+the one episode and in no other (docs/lab). What it shows tells that it is like its neighbours:
+tokens that change elsewhere.
 """
 
 from dataclasses import replace
@@ -17,8 +19,8 @@ CHUNK = 2048
 
 
 def reach(layout: Layout, tokens: np.ndarray, rows: np.ndarray, transitions: np.ndarray) -> Layout:
-    """The layout, with those cells of its window in the mask that touch one of it, and show nothing but tokens that play changes:
-    things, not the bare ground (the commonest token) between them.
+    """The layout, with those cells of its window in the mask that touch one of it, and show nothing
+    but tokens that play changes: things, not the bare ground (the commonest token) between them.
 
     Args: see `find_layout`.
     """
@@ -28,7 +30,9 @@ def reach(layout: Layout, tokens: np.ndarray, rows: np.ndarray, transitions: np.
     cells, kinds = tokens[0].size, int(tokens.max()) + 1
     fleeting = np.zeros(kinds, bool)  # tokens that give way to others
     for first in range(0, len(pairs), CHUNK):
-        one, other = (tokens[part].reshape(len(part), -1) for part in pairs[first : first + CHUNK].T)
+        one, other = (
+            tokens[part].reshape(len(part), -1) for part in pairs[first : first + CHUNK].T
+        )
         play = (one != other).sum(1) <= CUT * cells
         one, other = one[play][:, own], other[play][:, own]
         fleeting[one[one != other]] = True
@@ -41,9 +45,12 @@ def reach(layout: Layout, tokens: np.ndarray, rows: np.ndarray, transitions: np.
     like &= tokens[0].ravel() != seen.argmax()
     changes = np.zeros(tokens[0].shape, np.uint8)
     changes.flat[own] = 1
-    like &= cv2.dilate(changes, np.ones((3, 3), np.uint8)).ravel() > 0  # and touches one that play changes
+    # and touches one that play changes
+    like &= cv2.dilate(changes, np.ones((3, 3), np.uint8)).ravel() > 0
     mask = layout.mask | ((layout.cells >= 0) & torch.from_numpy(like)[layout.cells.clamp(min=0)])
     still = np.ones(cells, bool)
     still[layout.cells[mask].numpy()] = False
-    _, different = np.unique(layout.backdrops.flatten(1).numpy()[:, still], axis=0, return_index=True)
+    _, different = np.unique(
+        layout.backdrops.flatten(1).numpy()[:, still], axis=0, return_index=True
+    )
     return replace(layout, mask=mask, backdrops=layout.backdrops[np.sort(different)])

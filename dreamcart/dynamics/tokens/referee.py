@@ -1,8 +1,8 @@
-"""Keeps a dream to the turns of its game: what is live moves in its time and as buttons say, then what is told comes, or the game
-ends.
+"""Keeps a dream to the turns of its game: what is live moves in its time and as buttons say, then
+what is told comes, or the game ends.
 
-A network decides each step; where recordings know better (`live.py`, `turns.py`, `pace.py`, `controls.py`, `lines.py`) they have
-the last word.
+A network decides each step; where recordings know better (`live.py`, `turns.py`, `pace.py`,
+`controls.py`, `lines.py`) they have the last word.
 """
 
 from collections.abc import Sequence
@@ -23,38 +23,62 @@ RARE = 0.05  # where at most this share of what followed was another, the usual 
 class Referee:
     """Keeps a dream to the turns of its game."""
 
-    def __init__(self, live: Live, turns: Turns, pace: Pace, controls: Controls, lines: Lines) -> None:
+    def __init__(
+        self, live: Live, turns: Turns, pace: Pace, controls: Controls, lines: Lines
+    ) -> None:
         self.follower = Follower(live)
-        self.pacer, self.hands = Pacer(self.follower, pace), Hands(self.follower, live.shapes, controls)
+        self.pacer, self.hands = (
+            Pacer(self.follower, pace),
+            Hands(self.follower, live.shapes, controls),
+        )
         self.clears = Clears(self.follower, lines)
         for field in fields(turns):
             setattr(self, field.name, getattr(turns, field.name).cpu().numpy())
 
-    def follow(self, now: Watched, before: np.ndarray, after: np.ndarray, action: Sequence[float]) -> Watched:
+    def follow(
+        self, now: Watched, before: np.ndarray, after: np.ndarray, action: Sequence[float]
+    ) -> Watched:
         """What is known of the live thing after a step in which buttons [n] were pressed."""
-        return self.count(now, *self.follower.follow(now.live, before, after), before, after, action)
+        return self.count(
+            now, *self.follower.follow(now.live, before, after), before, after, action
+        )
 
     def count(
-        self, now: Watched, deed: Deed, then: np.ndarray, before: np.ndarray, after: np.ndarray, action: Sequence[float]
+        self,
+        now: Watched,
+        deed: Deed,
+        then: np.ndarray,
+        before: np.ndarray,
+        after: np.ndarray,
+        action: Sequence[float],
     ) -> Watched:
-        """`follow` where it is known what the step does and what is live then, see `Follower.follow`."""
+        """`follow` where it is known what the step does and what is live then, see
+        `Follower.follow`.
+        """
         if deed is Deed.STRANGER:
             return Watched(then)
         if deed in TURNS:
             comes = deed is Deed.COMES or self._is_first(then, after)
-            if deed is Deed.OTHER and not comes and (then > 0).any():  # what is left alone when rows have gone is not live
+            # what is left alone when rows have gone is not live
+            if deed is Deed.OTHER and not comes and (then > 0).any():
                 then = np.zeros_like(then)
             return Watched(then, timed=comes and bool((then > 0).any()))
         if not self.runs_on(after):
             return now._replace(live=then)
         if deed is Deed.MOVES and self.follower.falls_of(now.live, then, before):
             return Watched(then, timed=True)
-        lies = now.lain > 0 or self.pacer.lies_down(self.pacer.time(now, before, action), then, after)
+        lies = now.lain > 0 or self.pacer.lies_down(
+            self.pacer.time(now, before, action), then, after
+        )
         return Watched(then, now.waited + 1, now.timed, now.lain + lies)
 
-    def time(self, now: Watched, screen: np.ndarray, action: Sequence[float], held: np.ndarray) -> Time:
-        """What is known of the next step by its time, see `Pacer.time` and `Clears.time`, and by the buttons, see `Hands.moved`;
-        where that is nothing, what has not fallen for as long as any falls, or its turn ends."""
+    def time(
+        self, now: Watched, screen: np.ndarray, action: Sequence[float], held: np.ndarray
+    ) -> Time:
+        """What is known of the next step by its time, see `Pacer.time` and `Clears.time`, and by
+        the buttons, see `Hands.moved`; where that is nothing, what has not fallen for as long as
+        any falls, or its turn ends.
+        """
         if self.clears.known and not now.live.any():
             return self.clears.time(now.waited, screen)
         time, runs = self.pacer.time(now, screen, action), self.runs_on(screen)
@@ -77,29 +101,49 @@ class Referee:
         return time.ends or moves or clears or bool(time.falls and self._falls(live, screen))
 
     def _falls(self, live: np.ndarray, screen: np.ndarray) -> bool:
-        """Whether what is to fall in the next step does something: it falls, or lies down and fills a line."""
-        return self.follower.fallen(live, screen) is not None or (self.clears.known and bool(self.clears.full(screen).any()))
+        """Whether what is to fall in the next step does something: it falls, or lies down and fills
+        a line.
+        """
+        return self.follower.fallen(live, screen) is not None or (
+            self.clears.known and bool(self.clears.full(screen).any())
+        )
 
-    def rule(self, live: np.ndarray, before: np.ndarray, after: np.ndarray, time: Time = ANY) -> np.ndarray | None:
-        """The screen that follows by the rules, where one is decided otherwise; None where they have nothing to say.
+    def rule(
+        self, live: np.ndarray, before: np.ndarray, after: np.ndarray, time: Time = ANY
+    ) -> np.ndarray | None:
+        """The screen that follows by the rules, where one is decided otherwise; None where they
+        have nothing to say.
 
         Args:
-            live: int8 [H, W], see `State.live`; before, after: int16 [H, W], now, and as it was decided; time: see `time`.
+            live: int8 [H, W], see `State.live`; before, after: int16 [H, W], now, and as it was
+                decided; time: see `time`.
         """
         if not len(self.notes):
             return None
         deed, then = self.follower.follow(live, before, after)
-        if deed is not Deed.NOTHING and self._is(self.begins, before) and (before != after).flat[self.panel].any():
+        if (
+            deed is not Deed.NOTHING
+            and self._is(self.begins, before)
+            and (before != after).flat[self.panel].any()
+        ):
             return self._open(after)
         ends = self._is(self.ends, after) and not self._is(self.ends, before)
         anew = deed is Deed.OTHER and self._is_first(then, after)  # though none has ended
         if deed is not Deed.NOTHING and not ends and self._is(self.still, after):
             return np.where(self.follower.area, before, after)
-        hangs = time.ends and live.flat[0] != UNKNOWN and (np.array_equal(before, after) or time.falls is not None)
-        turn = self.follower.arrives(before, after) or ends or anew or (hangs and self.runs_on(after))
+        hangs = (
+            time.ends
+            and live.flat[0] != UNKNOWN
+            and (np.array_equal(before, after) or time.falls is not None)
+        )
+        turn = (
+            self.follower.arrives(before, after) or ends or anew or (hangs and self.runs_on(after))
+        )
         if not turn and deed is not Deed.OTHER:
             return None
-        if time.lines is not None or (turn and time.falls is not None and not time.ends and (live > 0).any()):
+        if time.lines is not None or (
+            turn and time.falls is not None and not time.ends and (live > 0).any()
+        ):
             return None  # it is not time: see `in_time`
         fallen = self.follower.fallen(live, before)
         if fallen is not None and not ends:  # a pause may have ended
@@ -114,9 +158,12 @@ class Referee:
             return self._come(note, cells, before, after)
         return self._end(before)
 
-    def in_time(self, live: np.ndarray, before: np.ndarray, after: np.ndarray, time: Time) -> np.ndarray:
-        """A screen int16 [H, W] that was decided, with the live thing and full lines where they are by then: it falls in its time,
-        they go in theirs, and nothing comes, is told or ends before."""
+    def in_time(
+        self, live: np.ndarray, before: np.ndarray, after: np.ndarray, time: Time
+    ) -> np.ndarray:
+        """A screen int16 [H, W] that was decided, with the live thing and full lines where they are
+        by then: it falls in its time, they go in theirs, and nothing comes, is told or ends before.
+        """
         deed, then = self.follower.follow(live, before, after)
         if deed in (Deed.NOTHING, Deed.MOVES) and (before != after).flat[self.notice].any():
             after = after.copy()
@@ -136,7 +183,9 @@ class Referee:
             goes = then if deed is Deed.MOVES and not time.lies else live
             goes = goes if time.moved is None or not self.runs_on(before) else time.moved
             own, fell = self.pacer.keep(live, before, goes, time)
-            marked = self.clears.marked(own) if self.clears.known and time.falls and not fell else None
+            marked = (
+                self.clears.marked(own) if self.clears.known and time.falls and not fell else None
+            )
             own, same = (own, True) if marked is None else (marked, False)
         screen = np.where(self.follower.area, own, before if same and deed is Deed.OTHER else after)
         if ends:
@@ -148,8 +197,12 @@ class Referee:
     def _cells(self, note: int) -> np.ndarray:
         return self.places[note][self.places[note] >= 0]
 
-    def _come(self, note: int, cells: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-        """The screen on which what is told has come, and what comes after it is told; all else outside as it was decided."""
+    def _come(
+        self, note: int, cells: np.ndarray, before: np.ndarray, after: np.ndarray
+    ) -> np.ndarray:
+        """The screen on which what is told has come, and what comes after it is told; all else
+        outside as it was decided.
+        """
         screen = np.where(self.follower.area, before, after)
         if self._is(self.ends, after):
             screen.flat[self.panel] = before.flat[self.panel]
@@ -159,9 +212,12 @@ class Referee:
         return screen
 
     def _open(self, after: np.ndarray) -> np.ndarray:
-        """The screen on which a game has begun: with nothing but what comes; if that is not nearly always the same, with what
-        agrees with most cells."""
-        screen = np.where(self.blank >= 0, self.blank, np.where(self.follower.area, self.follower.ground, after))
+        """The screen on which a game has begun: with nothing but what comes; if that is not nearly
+        always the same, with what agrees with most cells.
+        """
+        screen = np.where(
+            self.blank >= 0, self.blank, np.where(self.follower.area, self.follower.ground, after)
+        )
         firsts = {int(note): screen.copy() for note in self.opens.any(1).nonzero()[0]}
         for note, first in firsts.items():
             first.flat[self._cells(note)] = self.comes[note]
@@ -184,7 +240,9 @@ class Referee:
     def _is_first(self, thing: np.ndarray, screen: np.ndarray) -> bool:
         """Whether a thing, int8 [H, W], is where one comes."""
         cells = np.flatnonzero(thing > 0)
-        alike = [np.array_equal(cells, np.sort(self._cells(note))) for note in range(len(self.notes))]
+        alike = [
+            np.array_equal(cells, np.sort(self._cells(note))) for note in range(len(self.notes))
+        ]
         return len(cells) > 0 and bool((self.comes[alike] == screen.flat[cells[0]]).any())
 
     def _is(self, which: np.ndarray, screen: np.ndarray) -> bool:
@@ -199,7 +257,9 @@ class Referee:
         return int(alike.argmax()) if alike.any() else None
 
     def allows(self, live: np.ndarray, before: np.ndarray, after: np.ndarray) -> bool:
-        """Whether a step may follow: nothing moves but what is live, and nothing comes but by `rule`."""
+        """Whether a step may follow: nothing moves but what is live, and nothing comes but by
+        `rule`.
+        """
         deed, _ = self.follower.follow(live, before, after)
         if deed is Deed.STRANGER:
             return False
@@ -213,12 +273,16 @@ class Referee:
             return True
         cells = self._cells(note)
         changed = np.flatnonzero(((before != after) & self.follower.area).ravel())
-        return np.array_equal(changed, np.sort(cells)) and bool((after.flat[cells] == self.comes[note]).all())
+        return np.array_equal(changed, np.sort(cells)) and bool(
+            (after.flat[cells] == self.comes[note]).all()
+        )
 
 
 def likely(times: np.ndarray, told: int | None, before: int | None = None) -> int:
-    """What a part shows next, of contents that followed so often, int [K]: what it was decided to (told), if that is one; where
-    nearly always the same follows, then that, in place of what never did or of what was shown before."""
+    """What a part shows next, of contents that followed so often, int [K]: what it was decided to
+    (told), if that is one; where nearly always the same follows, then that, in place of what never
+    did or of what was shown before.
+    """
     usual = int(times.argmax())
     sure = times[usual] >= (1 - RARE) * times.sum()
     if told is None or (sure and (not times[told] or told == before)):

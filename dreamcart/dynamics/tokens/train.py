@@ -1,4 +1,6 @@
-"""Training the token dynamics: the loss, what is shown in advance, validation by frames got wrong."""
+"""Training the token dynamics: the loss, what is shown in advance, validation by frames got
+wrong.
+"""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -43,16 +45,21 @@ from dreamcart.params import Params
 from dreamcart.training.device import autocast, keep_memory, make_repeatable, pick_device
 from dreamcart.training.loop import Plan, fit, step_rng
 
-# Of the changing samples, those with some of the cells in doubt told in advance: where nothing is random little stays in doubt.
+# Of the changing samples, those with some of the cells in doubt told in advance: where nothing is
+# random little stays in doubt.
 TELL_SHARE, TELL_SHARE_RANDOM = 0.1, 0.5
 LATE_SHARE = 0.2  # of the changes that come by themselves, those that are practised late
 LATE_MOST = 60  # steps
-MOVERS_RATE, MOVERS_MORE = 0.002, 2  # peak learning rate, and how many times as many steps as the cells have
+# peak learning rate, and how many times as many steps as the cells have
+MOVERS_RATE, MOVERS_MORE = 0.002, 2
 SCALE = 0.1  # brings a frame's negative log-likelihood (a sum over cells) near 1
 VAL_BATCH = 256
 JUDGE_SAMPLE = 4096
-MOST_PULL = 4.0  # a frame whose loss is larger pulls no harder: one freak must not outweigh its whole batch
-EVENT = 3.0  # weight of the question whether anything changes: it is asked at every step, and a frame is wrong without it
+# a frame whose loss is larger pulls no harder: one freak must not outweigh its whole batch
+MOST_PULL = 4.0
+# weight of the question whether anything changes: it is asked at every step, and a frame is wrong
+# without it
+EVENT = 3.0
 
 
 def frame_loss(
@@ -67,8 +74,8 @@ def frame_loss(
 ) -> torch.Tensor:
     """Negative log-likelihood of the next frames, scaled, [B].
 
-    `weight` [B] is that of the question whether anything changes; `rng` chooses what is told in advance, in a `share` of
-    the frames that change, and what comes late.
+    `weight` [B] is that of the question whether anything changes; `rng` chooses what is told in
+    advance, in a `share` of the frames that change, and what comes late.
     """
     mask = model.mask
     current = state.frames[:, -1]
@@ -83,9 +90,13 @@ def frame_loss(
         onward = state.onward[painted] if model.side else None
         logits = model.network.tokens(features[painted], onward)
     event, scene, gate, logits = event.float(), scene.float(), gate.float(), logits.float()
-    loss = EVENT * weight * F.binary_cross_entropy_with_logits(event, moves.float(), reduction="none")
+    loss = (
+        EVENT * weight * F.binary_cross_entropy_with_logits(event, moves.float(), reduction="none")
+    )
     gates = F.binary_cross_entropy_with_logits(gate, differs.float(), reduction="none") * open_cells
-    loss = loss + moves * (gates.flatten(1).sum(1) + F.cross_entropy(scene, backdrop, reduction="none"))
+    loss = loss + moves * (
+        gates.flatten(1).sum(1) + F.cross_entropy(scene, backdrop, reduction="none")
+    )
     logits = logits.scatter(1, current[painted].long()[:, None], -1e4)
     colours = F.cross_entropy(logits, window[painted].long(), reduction="none")
     return SCALE * loss.index_add(0, painted.nonzero()[:, 0], colours)
@@ -98,16 +109,25 @@ def bounded(loss: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def tell(
-    model: TokenDynamics, state: State, action: torch.Tensor, window: torch.Tensor, rng: np.random.Generator, share: float
+    model: TokenDynamics,
+    state: State,
+    action: torch.Tensor,
+    window: torch.Tensor,
+    rng: np.random.Generator,
+    share: float,
 ) -> torch.Tensor:
-    """What is told of the next frames, in a `share` of those that change: int64 [B, h, w], 0 or 1 + the token of a told cell.
+    """What is told of the next frames, in a `share` of those that change: int64 [B, h, w], 0 or 1 +
+    the token of a told cell.
 
-    Practice for deciding cells one by one, with the cells that a dream would decide: some of those in doubt, the least
-    sure ones first or any of them. Where the network is sure of everything nothing is told.
+    Practice for deciding cells one by one, with the cells that a dream would decide: some of those
+    in doubt, the least sure ones first or any of them. Where the network is sure of everything
+    nothing is told.
     """
     known = torch.zeros(window.shape, dtype=torch.int64, device=window.device)
     chosen = rng.random(len(window)) < share
-    rows = torch.from_numpy(chosen).to(window.device) & (window != state.frames[:, -1]).flatten(1).any(1)
+    rows = torch.from_numpy(chosen).to(window.device) & (window != state.frames[:, -1]).flatten(
+        1
+    ).any(1)
     rows = rows.nonzero().squeeze(1)
     if not len(rows):
         return known
@@ -117,25 +137,39 @@ def tell(
         doubtful = np.flatnonzero(sure < SURE)
         if len(doubtful):
             number = int(rng.integers(1, min(len(doubtful), MOST_ROUNDS) + 1))
-            order = np.argsort(sure[doubtful]) if rng.random() < 0.5 else rng.permutation(len(doubtful))
+            order = (
+                np.argsort(sure[doubtful]) if rng.random() < 0.5 else rng.permutation(len(doubtful))
+            )
             cells = torch.from_numpy(doubtful[order[:number]]).to(window.device)
             known[row].view(-1)[cells] = window[row].flatten()[cells].long() + 1
     return known
 
 
-def practise_late(state: State, action: torch.Tensor, moves: torch.Tensor, rng: np.random.Generator) -> State:
-    """Some of the changes that come without a button, as if they were overdue: better late than never.
+def practise_late(
+    state: State, action: torch.Tensor, moves: torch.Tensor, rng: np.random.Generator
+) -> State:
+    """Some of the changes that come without a button, as if they were overdue: better late than
+    never.
 
-    A dream that misses a tick of the game's clock is in a state that no recording shows, and would wait there for ever.
+    A dream that misses a tick of the game's clock is in a state that no recording shows, and would
+    wait there for ever.
     """
     quiet = (action == 0).all(1) & (state.last == 0).all(1) & moves
-    late = torch.from_numpy((1 + LATE_MOST * rng.random(len(action)) ** 3).astype(np.int64)).to(action.device)
+    late = torch.from_numpy((1 + LATE_MOST * rng.random(len(action)) ** 3).astype(np.int64)).to(
+        action.device
+    )
     chosen = torch.from_numpy(rng.random(len(action)) < LATE_SHARE).to(action.device) & quiet
     return delay(state, torch.where(chosen, late, 0)) if chosen.any() else state
 
 
 @torch.no_grad()
-def wrong(model: TokenDynamics, state: State, action: torch.Tensor, window: torch.Tensor, backdrop: torch.Tensor) -> torch.Tensor:
+def wrong(
+    model: TokenDynamics,
+    state: State,
+    action: torch.Tensor,
+    window: torch.Tensor,
+    backdrop: torch.Tensor,
+) -> torch.Tensor:
     """bool [B]: frames not predicted exactly, deciding all cells at once."""
     mask = model.mask
     current = state.frames[:, -1]
@@ -164,7 +198,8 @@ def train_tokens(
         pictures: uint8 [vocabulary, ...], what the tokens look like.
         start: the dream whose weights it begins from, where it does not begin from nothing.
 
-    Returns the model (CPU, eval mode), its config and the curve; its `val` is the share of frames not exact.
+    Returns the model (CPU, eval mode), its config and the curve; its `val` is the share of frames
+    not exact.
     """
     own = params.dynamics
     keep_memory()
@@ -181,13 +216,18 @@ def train_tokens(
     codes = bool(start) and trained.network.codes
     sizes = SimpleNamespace(history_frames=own.history_frames, **asdict(own.tokens))
     config = config_for(layout, len(pictures), len(train.spec.buttons), sizes, dials, side, codes)
-    model = TokenDynamics(**{key: value for key, value in config.items() if key != "kind"}, pictures=pictures)
+    model = TokenDynamics(
+        **{key: value for key, value in config.items() if key != "kind"}, pictures=pictures
+    )
     model.set_layout(layout)
     if side:
         model.tiles.copy_(torch.from_numpy(tiles))
     if start:
         take_weights(model, trained, start.source)
-    samples = {name: Samples(split, tokens[name], model) for name, split in (("train", train), ("val", val))}
+    samples = {
+        name: Samples(split, tokens[name], model)
+        for name, split in (("train", train), ("val", val))
+    }
     practice = samples["train"]
     share = TELL_SHARE_RANDOM if train.spec.random else TELL_SHARE
     model.to(device)
@@ -205,16 +245,36 @@ def train_tokens(
 
     def validate() -> float:
         batches = (fixed[first : first + VAL_BATCH] for first in range(0, len(fixed), VAL_BATCH))
-        return sum(int(wrong(model, *samples["val"].get(at, device)).sum()) for at in batches) / len(fixed)
+        return sum(
+            int(wrong(model, *samples["val"].get(at, device)).sum()) for at in batches
+        ) / len(fixed)
 
-    plan = Plan(own.steps, own.learning_rate, own.weight_decay, own.validate_every, own.checkpoint_every, params.seed)
+    plan = Plan(
+        own.steps,
+        own.learning_rate,
+        own.weight_decay,
+        own.validate_every,
+        own.checkpoint_every,
+        params.seed,
+    )
     kept = practice.progress | {"seconds": watch.seconds}
-    curve = fit(model, plan, loss_at, validate, checkpoint, "dynamics, tokens", kept, model.network.matrices())
+    curve = fit(
+        model,
+        plan,
+        loss_at,
+        validate,
+        checkpoint,
+        "dynamics, tokens",
+        kept,
+        model.network.matrices(),
+    )
     model.cpu().network.settle()
     budget = Budget.after(float(watch.seconds), len(train.transitions))
     told = keep_to(model, tokens["train"], train, budget)
     plan = replace(plan, steps=MOVERS_MORE * plan.steps)
-    config |= move(model, samples, tokens, plan, checkpoint.with_suffix(f".movers{checkpoint.suffix}"), budget)
+    config |= move(
+        model, samples, tokens, plan, checkpoint.with_suffix(f".movers{checkpoint.suffix}"), budget
+    )
     return model, config | told, curve
 
 
@@ -226,10 +286,12 @@ def move(
     checkpoint: Path,
     budget: Budget | None = None,
 ) -> dict[str, Any]:
-    """Teach a trained model the things that move as one, where the game has such. Returns what its config says of them.
+    """Teach a trained model the things that move as one, where the game has such. Returns what its
+    config says of them.
 
     Args:
-        samples, tokens: by split, "train" and "val"; plan: its learning rate is for the cells, and is not used;
+        samples, tokens: by split, "train" and "val"; plan: its learning rate is for the cells, and
+            is not used;
         budget: of the searches. They take as long as they need without one, and where there is a
         checkpoint: then they had been within it.
     """
@@ -238,7 +300,9 @@ def move(
     if budget is None or checkpoint.is_file():
         budget = Budget()
     tiles = model.tiles.numpy()
-    kinds = budget.search(*MOVERS, Kinds.empty(), seen_kinds, tiles, tokens["train"], samples["train"])
+    kinds = budget.search(
+        *MOVERS, Kinds.empty(), seen_kinds, tiles, tokens["train"], samples["train"]
+    )
     if not len(kinds.colours):
         return {}
     plan = replace(plan, learning_rate=MOVERS_RATE)
@@ -256,12 +320,16 @@ def seen_kinds(tiles: np.ndarray, tokens: np.ndarray, samples: Samples) -> Kinds
     kinds = find_kinds(tiles, tokens, samples.frame, samples.all)
     if not len(kinds.colours):
         return kinds
-    return with_looks(kinds, tiles, tokens, samples.frame[samples.changed], samples.frame[samples.changed + 1])
+    return with_looks(
+        kinds, tiles, tokens, samples.frame[samples.changed], samples.frame[samples.changed + 1]
+    )
 
 
-def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split, budget: Budget | None = None) -> dict[str, Any]:
-    """Tell a trained model what the recordings show and show nothing else: regions, moves and chains, what is live and whose turn
-    it is.
+def keep_to(
+    model: TokenDynamics, tokens: np.ndarray, train: Split, budget: Budget | None = None
+) -> dict[str, Any]:
+    """Tell a trained model what the recordings show and show nothing else: regions, moves and
+    chains, what is live and whose turn it is.
 
     Args:
         tokens: int [U, H, W], the distinct frames of the training split; budget: of the searches,
@@ -275,7 +343,10 @@ def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split, budget: Budg
     model.set_regions(search(*what, Regions.empty(), find_regions, tokens, train.index, layout))
     what = "all that a step may change", "the dream may change things as no recording shows"
     model.set_moves(search(*what, Moves.empty(), find_moves, *shown))
-    what = "parts of the screen that change in a fixed order", "the dream may change them in another"
+    what = (
+        "parts of the screen that change in a fixed order",
+        "the dream may change them in another",
+    )
     model.set_chains(search(*what, Chains.empty(), find_chains, tokens, train.index, layout))
     any_scene = torch.ones(len(layout.backdrops), len(layout.backdrops), dtype=torch.bool)
     what = "the order of the scenes", "the dream may change from any scene to any other"
@@ -284,7 +355,10 @@ def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split, budget: Budg
     live = search(*what, Live.empty(), find_live, *shown)
     what = "what announces the next thing", "the dream chooses each next thing by its network alone"
     turns = search(*what, Turns.empty(), find_turns, *shown, live)
-    what = "the pace, the buttons and the full lines", "the dream decides by its network alone what they do"
+    what = (
+        "the pace, the buttons and the full lines",
+        "the dream decides by its network alone what they do",
+    )
     ruled = Pace.empty(), Controls.empty(), Lines.empty()
     pace, controls, lines = search(*what, ruled, find_rules, *shown, live, turns)
     model.set_live(live, turns, pace, controls, lines)
@@ -297,7 +371,12 @@ def keep_to(model: TokenDynamics, tokens: np.ndarray, train: Split, budget: Budg
 
 
 def find_rules(
-    tokens: np.ndarray, index: np.ndarray, transitions: np.ndarray, layout: Layout, live: Live, turns: Turns
+    tokens: np.ndarray,
+    index: np.ndarray,
+    transitions: np.ndarray,
+    layout: Layout,
+    live: Live,
+    turns: Turns,
 ) -> tuple[Pace, Controls, Lines]:
     """How the live thing falls, what the buttons do to it, and what full lines do."""
     course = Course(tokens, index, transitions, live, turns)

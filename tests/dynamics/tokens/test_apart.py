@@ -1,4 +1,6 @@
-"""A step that is several known moves at once: known too, though no recording shows just these together."""
+"""A step that is several known moves at once: known too, though no recording shows just these
+together.
+"""
 
 import numpy as np
 import pytest
@@ -16,8 +18,10 @@ GUEST_CELLS = {(0, 5): GUEST, (0, 6): GUEST}
 
 
 def play(heap: int = 0, still: float = 0.3) -> Moves:
-    """A bar of two cells goes left or right on a board or, a `still` share of the steps, stays; a guest of two cells comes or goes
-    at the top, and a box beside shows another of three pictures just then. At times `heap` cells of the floor become random."""
+    """A bar of two cells goes left or right on a board or, a `still` share of the steps, stays; a
+    guest of two cells comes or goes at the top, and a box beside shows another of three pictures
+    just then. At times `heap` cells of the floor become random.
+    """
     rng = np.random.default_rng(0)
     played = []
     for _ in range(100):
@@ -33,12 +37,20 @@ def play(heap: int = 0, still: float = 0.3) -> Moves:
             if rng.random() >= still:
                 x = int(np.clip(x + rng.choice((-1, 1)), 0, 11))
             if rng.random() < 0.06:
-                guest, picture = not guest, int(rng.choice([other for other in (3, 4, 5) if other != picture]))
+                guest, picture = (
+                    not guest,
+                    int(rng.choice([other for other in (3, 4, 5) if other != picture])),
+                )
             if heap and rng.random() < 0.01:
                 floor = rng.integers(6, 90, heap).astype(np.int16)
         played.append((frames, np.zeros((59, len(BUTTONS)), np.uint8)))
     split, tokens = record(played)
-    return find_moves(tokens, split.index, split.transitions, find_layout(tokens, split.index["frame"], split.transitions))
+    return find_moves(
+        tokens,
+        split.index,
+        split.transitions,
+        find_layout(tokens, split.index["frame"], split.transitions),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +67,16 @@ def screen(x: int = 9, picture: int = 3, **more: dict[tuple[int, int], int]) -> 
     return now
 
 
-def mended(moves: Moves, now: np.ndarray, dream: np.ndarray, doubts: dict[tuple[int, int, int], float] | None = None):
-    """What becomes of a step that the network likes but for some `doubts`; nothing else it likes. And whether it was asked."""
+def mended(
+    moves: Moves,
+    now: np.ndarray,
+    dream: np.ndarray,
+    doubts: dict[tuple[int, int, int], float] | None = None,
+):
+    """What becomes of a step that the network likes but for some `doubts`; nothing else it likes.
+
+    And whether it was asked.
+    """
     gains = np.full((6, 16, 90), -4.0, np.float32)
     np.put_along_axis(gains, now[:, :, None].astype(int), 0.0, 2)
     for cell in np.argwhere(now != dream):
@@ -79,18 +99,25 @@ def test_several_known_moves_at_once_are_known(moves):
 
 
 def test_in_an_older_file_a_step_is_one_move(moves):
-    older = Moves(*(getattr(moves, name) for name in ("offsets", "old", "new", "open", "whole")), apart=Moves.empty().apart)
+    older = Moves(
+        *(getattr(moves, name) for name in ("offsets", "old", "new", "open", "whole")),
+        apart=Moves.empty().apart,
+    )
 
     def alike(known: Moves, x: int) -> bool:
         dream = screen(x - 1, picture=4, cells=GUEST_CELLS)
         return np.array_equal(mended(known, screen(x), dream)[0], dream)
 
     assert all(alike(moves, x) for x in range(1, 12))
-    assert not all(alike(older, x) for x in range(1, 12))  # at some distance no recording shows both
+    # at some distance no recording shows both
+    assert not all(alike(older, x) for x in range(1, 12))
 
 
 def test_what_always_comes_together_comes_together(moves):
-    """A guest without another picture: the picture follows. Where none is likely there is no guest either."""
+    """A guest without another picture: the picture follows.
+
+    Where none is likely there is no guest either.
+    """
     now, dream = screen(9), screen(9, cells=GUEST_CELLS)
     new = [(y, x, 4) for y in (0, 1) for x in (14, 15)]
     result, _ = mended(moves, now, dream, dict.fromkeys(new, -1.0))
@@ -100,7 +127,9 @@ def test_what_always_comes_together_comes_together(moves):
 
 
 def test_half_a_move_beside_a_whole_one(moves):
-    """Half a guest while the bar goes on: the guest comes whole, with its picture, and the bar goes where it would."""
+    """Half a guest while the bar goes on: the guest comes whole, with its picture, and the bar goes
+    where it would.
+    """
     now, whole = screen(9), screen(8, picture=4, cells=GUEST_CELLS)
     dream = whole.copy()
     dream[0, 6] = 0
@@ -135,7 +164,9 @@ def test_what_is_often_new_stays_free_beside_known_moves():
 
 
 def test_what_known_moves_leave():
-    """A bar of four that lies moves by its ends, which do not touch: together they are known, each alone is not."""
+    """A bar of four that lies moves by its ends, which do not touch: together they are known, each
+    alone is not.
+    """
     ends = np.array([[0, 0, 0, 1], [0, 4, 1, 0]], np.int16)
     other = np.array([[3, 1, 0, 2], [3, 2, 0, 2]], np.int16)
     speck = np.array([[6, 6, 0, 9]], np.int16)

@@ -10,7 +10,16 @@ from toys.walk import learn, record, start_at, walk
 
 from dreamcart.data.processed import Split
 from dreamcart.dynamics.tokens import budget
-from dreamcart.dynamics.tokens.budget import LEAST, LEAST_STEP, SHARE, Budget, LeftOutError, Stopwatch, along, check
+from dreamcart.dynamics.tokens.budget import (
+    LEAST,
+    LEAST_STEP,
+    SHARE,
+    Budget,
+    LeftOutError,
+    Stopwatch,
+    along,
+    check,
+)
 from dreamcart.dynamics.tokens.model import TokenDynamics
 from dreamcart.dynamics.tokens.train import keep_to, train_tokens
 
@@ -41,12 +50,18 @@ def test_all_searches_share_one_budget(clock, capsys):
     assert own.search("another", "never mind", [], hours, clock, 5, 1.0) == [0, 1, 2, 3, 4]
     assert capsys.readouterr().out == ""
     assert own.search("a third", "the dream lacks it", None, hours, clock, 1000, 1.0) is None
-    assert own.used == pytest.approx(11.0)  # the second that was left, and the item that was begun in it
+    # the second that was left, and the item that was begun in it
+    assert own.used == pytest.approx(11.0)
     assert own.search("a fourth", "the dream lacks that too", [7], hours, clock, 1, 1.0) == [7]
     assert capsys.readouterr().out.splitlines() == [
-        "The search for a third was left out, for searches may take 10 seconds together after such a training; the dream lacks it.",
-        "The search for a fourth was left out, for searches may take 10 seconds together after such a training; "
-        "the dream lacks that too.",
+        (
+            "The search for a third was left out, for searches may take 10 seconds together after"
+            " such a training; the dream lacks it."
+        ),
+        (
+            "The search for a fourth was left out, for searches may take 10 seconds together after"
+            " such a training; the dream lacks that too."
+        ),
     ]
 
 
@@ -91,8 +106,20 @@ def test_the_time_of_a_training_is_counted(clock):
 def test_a_finished_training_has_the_budget_of_one_that_ran_through(tmp_path, monkeypatch):
     """Its checkpoint knows how long it took, also where it was broken off on the way."""
     given = []
-    monkeypatch.setattr(Budget, "after", staticmethod(lambda trained, steps: given.append((trained, steps)) or Budget()))
-    recorded, small = (walk(4, 30, 0), walk(2, 30, 1)), {"batch_size": 8, "channels": 4, "memory": 8, "checkpoint_every": 4}
+    monkeypatch.setattr(
+        Budget,
+        "after",
+        staticmethod(lambda trained, steps: given.append((trained, steps)) or Budget()),
+    )
+    recorded, small = (
+        (walk(4, 30, 0), walk(2, 30, 1)),
+        {
+            "batch_size": 8,
+            "channels": 4,
+            "memory": 8,
+            "checkpoint_every": 4,
+        },
+    )
     tick, ticks = Stopwatch.tick, []
 
     def dying(self: Stopwatch) -> None:
@@ -125,16 +152,29 @@ def crowd(sprites: int, length: int) -> tuple[Split, np.ndarray, np.ndarray]:
         for thing in range(sprites):
             y, x = (place[thing] + step * way[thing]) % (height, width)
             screen[y : y + size[thing, 0], x : x + size[thing, 1]] = colour[thing]
-    cut = screens.reshape(length, ROWS, SIDE, COLUMNS, SIDE).transpose(0, 1, 3, 2, 4).reshape(-1, SIDE * SIDE)
+    cut = (
+        screens.reshape(length, ROWS, SIDE, COLUMNS, SIDE)
+        .transpose(0, 1, 3, 2, 4)
+        .reshape(-1, SIDE * SIDE)
+    )
     tiles, number = np.unique(cut, axis=0, return_inverse=True)
     frames = number.reshape(length, ROWS, COLUMNS).astype(np.int16)
     split, tokens = record([(list(frames), np.zeros((length - 1, len(BUTTONS)), int))])
     return split, tokens, tiles.reshape(-1, SIDE, SIDE)
 
 
-def train_on(split: Split, tokens: np.ndarray, tiles: np.ndarray, checkpoint: Path) -> tuple[TokenDynamics, dict]:
+def train_on(
+    split: Split, tokens: np.ndarray, tiles: np.ndarray, checkpoint: Path
+) -> tuple[TokenDynamics, dict]:
     """The real training, at a size of toys."""
-    size = {"channels": 8, "blocks": 1, "memory": 16, "history_frames": 8, "batch_size": 4, "steps": 12}
+    size = {
+        "channels": 8,
+        "blocks": 1,
+        "memory": 16,
+        "history_frames": 8,
+        "batch_size": 4,
+        "steps": 12,
+    }
     values = {f"dynamics__{key}": value for key, value in size.items()}
     params = make_params(representation__kind="tiles", preprocess__tile=8, **values)
     pictures = torch.from_numpy(tiles)[..., None] * 30
@@ -166,7 +206,9 @@ def test_a_game_of_forty_moving_things_has_no_movers_and_ends(tmp_path, monkeypa
     game = crowd(SPRITES, LENGTH)
     spent = []
     after = Budget.after
-    monkeypatch.setattr(Budget, "after", staticmethod(lambda *given: spent.append(after(*given)) or spent[0]))
+    monkeypatch.setattr(
+        Budget, "after", staticmethod(lambda *given: spent.append(after(*given)) or spent[0])
+    )
     with torch.inference_mode(False):
         model, config = train_on(*game, tmp_path / "checkpoint")
     (said,) = capsys.readouterr().out.splitlines()
@@ -212,4 +254,7 @@ def test_a_limit_within_a_search_is_said(capsys):
         raise LeftOutError("there are 50 of them")
 
     assert Budget().search("them", "the dream has none", 3, limited) == 3
-    assert capsys.readouterr().out == "The search for them was left out, for there are 50 of them; the dream has none.\n"
+    assert (
+        capsys.readouterr().out
+        == "The search for them was left out, for there are 50 of them; the dream has none.\n"
+    )

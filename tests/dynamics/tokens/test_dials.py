@@ -1,4 +1,6 @@
-"""Dials: what an Atari paddle remembers of the buttons, known without a picture; and where the bat is by it."""
+"""Dials: what an Atari paddle remembers of the buttons, known without a picture; and where the bat
+is by it.
+"""
 
 import dataclasses
 
@@ -23,7 +25,12 @@ def test_paddle_games_have_one_and_others_none():
     slow = dataclasses.replace(load_game("breakout"), frame_skip=4)
     assert slow.paddles[0][2] == pytest.approx(2 * step)
     assert len(load_game("ALE/Kaboom-v5").paddles) == 1
-    assert make_spec().paddles == load_game("blockfall").paddles == load_game("ms_pacman").paddles == []
+    assert (
+        make_spec().paddles
+        == load_game("blockfall").paddles
+        == load_game("ms_pacman").paddles
+        == []
+    )
 
 
 def test_it_turns_by_steps_up_to_its_ends():
@@ -33,11 +40,15 @@ def test_it_turns_by_steps_up_to_its_ends():
     for buttons in ([0, 1, 0], [0, 1, 0], [1, 0, 0], [1, 0, 1], [1, 1, 0], [0, 0, 0]):
         at = turned(at, torch.tensor([buttons]).float(), dials)
         ways.append(at[0].tolist())
-    np.testing.assert_allclose(ways, [[0.9, 0.25], [1, 0], [0.6, 0], [0.2, 0.25], [0.2, 0], [0.2, 0]], atol=1e-6)
+    np.testing.assert_allclose(
+        ways, [[0.9, 0.25], [1, 0], [0.6, 0], [0.2, 0.25], [0.2, 0], [0.2, 0]], atol=1e-6
+    )
 
 
 def test_records_have_the_positions_that_a_dream_would_have():
-    """Of every record before its own action, from the middle at each episode's begin, to the bit."""
+    """Of every record before its own action, from the middle at each episode's begin, to the
+    bit.
+    """
     rng = np.random.default_rng(0)
     actions = rng.integers(0, 2, (300, len(BUTTONS))).astype(np.uint8)
     starts = np.repeat([0, 120, 121], [120, 1, 179])
@@ -54,11 +65,18 @@ def test_records_have_the_positions_that_a_dream_would_have():
 
 @torch.inference_mode()
 def test_a_network_hears_its_dials():
-    """At first they say nothing; what they have learned to say reaches both the memory and the cells."""
+    """At first they say nothing; what they have learned to say reaches both the memory and the
+    cells.
+    """
     model = make_model(plain_layout(3, 4), 4, dials=[Dial(0, 1, 0.1)])
     state, action = some_state(model)
     turned_away = dataclasses.replace(state, dials=1 - state.dials / 2)
-    same = [torch.equal(*both) for both in zip(model.network(state, action), model.network(turned_away, action), strict=True)]
+    same = [
+        torch.equal(*both)
+        for both in zip(
+            model.network(state, action), model.network(turned_away, action), strict=True
+        )
+    ]
     assert all(same)
     torch.nn.init.normal_(model.network.dialled.rows)
     gate, other = (model.network(one, action)[2] for one in (state, turned_away))
@@ -71,7 +89,9 @@ def test_a_network_hears_its_dials():
 
 @pytest.mark.parametrize("name", BATS)
 def test_the_bat_is_where_the_dial_points(name):
-    """In the real game: wherever the bat has come to rest, to two pixels, though the buttons alone were looked at."""
+    """In the real game: wherever the bat has come to rest, to two pixels, though the buttons alone
+    were looked at.
+    """
     pytest.importorskip("ale_py")
     spec = load_game(name)
     emulator, dials = open_emulator(spec), [Dial(*paddle) for paddle in spec.paddles]

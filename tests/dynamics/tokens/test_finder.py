@@ -1,4 +1,6 @@
-"""Finding things that move: whole or in part, whatever hides or colours them, and kept in mind where nothing shows them."""
+"""Finding things that move: whole or in part, whatever hides or colours them, and kept in mind
+where nothing shows them.
+"""
 
 import numpy as np
 import pytest
@@ -37,14 +39,22 @@ GAME = kinds((1, 2, 2), (1, 2, 8))
     ],
 )
 def test_things_are_found_also_where_they_touch(ball, bat, seen):
-    shown = picture((1, *ball, 2, 2), (1, *bat, 2, 8), (2, 10, 1, 2, 2))  # and one of another colour, which is no mover
+    # and one of another colour, which is no mover
+    shown = picture((1, *ball, 2, 2), (1, *bat, 2, 8), (2, 10, 1, 2, 2))
     tiled = Tiled(shown)
     assert found(Finder(tiled.tiles, GAME), tiled, shown) == seen
 
 
 def test_a_wall_hides_a_part_of_a_thing_and_is_no_thing():
     walled = kinds((1, 2, 2), (1, 2, 8), fields=[[4, 4, 20, 28], [4, 4, 20, 28]])
-    for y, x, seen in ((5, 7, True), (3, 7, True), (3, 3, True), (19, 27, True), (5, 4, True), (2, 7, False)):
+    for y, x, seen in (
+        (5, 7, True),
+        (3, 7, True),
+        (3, 3, True),
+        (19, 27, True),
+        (5, 4, True),
+        (2, 7, False),
+    ):
         shown = picture((1, y, x, 2, 2), (1, 14, -1, 2, 8))
         shown[:4], shown[20:], shown[:, :4], shown[:, 28:] = 2, 2, 2, 2
         tiled = Tiled(shown)
@@ -81,9 +91,14 @@ def test_what_another_thing_covers_is_found_by_what_is_left_of_it(ball, seen):
     game = kinds((2, 2, 2), (1, 2, 8))
     shown = picture((1, 20, 10, 2, 8), (2, *ball, 2, 2))
     tiled = Tiled(shown)
-    assert found(Finder(tiled.tiles, game), tiled, shown) == [(BALL, *ball)] + [(BAT, 20, 10)] * seen
+    assert (
+        found(Finder(tiled.tiles, game), tiled, shown) == [(BALL, *ball)] + [(BAT, 20, 10)] * seen
+    )
     # half a bat that nothing covers is none, nor is one too long
-    for torn in (picture((1, 20, 10, 2, 5), (2, 4, 4, 2, 2)), picture((1, 20, 10, 2, 9), (2, 20, 12, 2, 2))):
+    for torn in (
+        picture((1, 20, 10, 2, 5), (2, 4, 4, 2, 2)),
+        picture((1, 20, 10, 2, 9), (2, 20, 12, 2, 2)),
+    ):
         tiled = Tiled(torn)
         assert [kind for kind, *_ in found(Finder(tiled.tiles, game), tiled, torn)] == [BALL]
 
@@ -117,7 +132,9 @@ def test_where_and_in_which_colours_things_are_seen_is_found_in_recordings():
 
 
 def test_a_field_ends_where_the_last_part_of_a_thing_is_seen():
-    """A ball that moves by two pixels is whole from the sixth line on; half of it is to be seen in the fifth."""
+    """A ball that moves by two pixels is whole from the sixth line on; half of it is to be seen in
+    the fifth.
+    """
     rng = np.random.default_rng(0)
 
     def shown(y: int, x: int) -> np.ndarray:
@@ -141,7 +158,9 @@ def test_there_is_room_for_a_few_things_and_no_more_are_looked_for(monkeypatch):
 
 
 def test_on_a_crowded_screen_only_so_many_places_are_tried(monkeypatch):
-    """Dots, each of which might be what is left to be seen of a large thing, at some hundred places."""
+    """Dots, each of which might be what is left to be seen of a large thing, at some hundred
+    places.
+    """
     game = kinds((2, 2, 2), (1, 12, 16))
     dots = [(1, 3 * n + 1, 3 * m + 1, 1, 1) for n in range(7) for m in range(10)]
     shown = picture(*dots, (2, 22, 20, 2, 2))
@@ -175,18 +194,30 @@ def test_what_is_not_seen_for_a_moment_is_kept_in_mind():
     assert lost[0, :, 0].tolist() == [0, 0, 0, 1, 0, 1, 2]
     assert (things[0, :, 1:] == -1).all()
     assert things[1, 2:5, 0].tolist() == [[BALL, 5, 5], [BALL, 5, 5], [-1, -1, -1]]  # not for ever
-    assert things[1, 6, 0].tolist() == [-1, -1, -1]  # of one way only is it known where it should be
+    # of one way only is it known where it should be
+    assert things[1, 6, 0].tolist() == [-1, -1, -1]
     assert (keep_in_mind(found[:, :2], lambda *_: None)[0] == found[:, :2]).all()
-    things, lost = keep_in_mind(found, lambda row, step, thing: (thing[1] + 1, thing[2]) if row == 0 else None)
+    things, lost = keep_in_mind(
+        found, lambda row, step, thing: (thing[1] + 1, thing[2]) if row == 0 else None
+    )
     assert things[0, 3:, 0].tolist() == [[BALL, 10, 7], [BALL, 13, 9], [BALL, 14, 9], [BALL, 15, 9]]
     assert lost[0, 3:, 0].tolist() == [AMONG, 0, AMONG, AMONG]
 
 
 def test_a_thing_among_what_has_its_colour_is_found_again():
-    """A ball comes to a brick of its own colour, and lies on it in part; where that colour is new tells where."""
+    """A ball comes to a brick of its own colour, and lies on it in part; where that colour is new
+    tells where.
+    """
     brick = (1, 8, 12, 4, 8)
     before = picture((1, 15, 10, 2, 2), brick)
-    for y, x, wanted in ((12, 11, True), (11, 13, True), (9, 10, True), (11, 11, True), (9, 14, False), (3, 3, False)):
+    for y, x, wanted in (
+        (12, 11, True),
+        (11, 13, True),
+        (9, 10, True),
+        (11, 11, True),
+        (9, 14, False),
+        (3, 3, False),
+    ):
         now = picture((1, y, x, 2, 2), brick)
         tiled = Tiled(before, now)
         finder = Finder(tiled.tiles, GAME)

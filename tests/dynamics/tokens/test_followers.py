@@ -1,4 +1,6 @@
-"""Things that follow a dial: found in recordings, followed by the buttons alone, and told when in a step the dial is read."""
+"""Things that follow a dial: found in recordings, followed by the buttons alone, and told when in a
+step the dial is read.
+"""
 
 from dataclasses import replace
 
@@ -38,8 +40,10 @@ FRAMES, EPISODES, LENGTH = 2, 150, 200
 
 
 def played(moments: tuple[int, ...] = (0, 1), seed: int = 0):
-    """A bat whose place, a whole number, goes half of the way to where its dial points, rounded down, and is drawn at every second
-    pixel; the dial is read at one of some moments of a step, by the episode. Places on the screen, readings, starts, moments."""
+    """A bat whose place, a whole number, goes half of the way to where its dial points, rounded
+    down, and is drawn at every second pixel; the dial is read at one of some moments of a step, by
+    the episode. Places on the screen, readings, starts, moments.
+    """
     rng = np.random.default_rng(seed)
     start = np.repeat(np.arange(EPISODES) * LENGTH, LENGTH)
     held = np.repeat(rng.integers(-1, 2, len(start) // 5), 5)
@@ -81,7 +85,8 @@ def test_how_a_bat_follows_its_dial_is_found(moments):
     along, exactly = believed_along(numbers, places, read, start)
     off = exactly[:, 0, 0] - places[:, 0, 0]
     settled = np.arange(len(start)) - start >= LENGTH // 2
-    assert np.isin(off[settled].round(2), (0, 1)).mean() > 0.97  # drawn at every second pixel, followed at each
+    # drawn at every second pixel, followed at each
+    assert np.isin(off[settled].round(2), (0, 1)).mean() > 0.97
     assert 0.3 < off[settled].mean() < 0.7
     np.testing.assert_array_equal(exactly[:, :, 1], places[:, :, 1])
     along = along.reshape(EPISODES, LENGTH, -1)
@@ -116,9 +121,16 @@ def test_dials_turn_within_a_step():
 
 @pytest.fixture
 def table():
-    """Two kinds of which the second goes half of the way to ten times its dial from the left, drawn at every second pixel."""
-    both = kinds((1, 2, 2), (1, 2, 8), leads=[[-1, -1], [0, 1]], pulls=[0, 0.5], grids=[[1, 0], [2, 1]])
-    stops, drawn_to = torch.tensor([[BEYOND] * 3, [0.0, 0.5, 1.0]]), torch.tensor([[0.0] * 3, [0.0, 50.0, 100.0]])
+    """Two kinds of which the second goes half of the way to ten times its dial from the left, drawn
+    at every second pixel.
+    """
+    both = kinds(
+        (1, 2, 2), (1, 2, 8), leads=[[-1, -1], [0, 1]], pulls=[0, 0.5], grids=[[1, 0], [2, 1]]
+    )
+    stops, drawn_to = (
+        torch.tensor([[BEYOND] * 3, [0.0, 0.5, 1.0]]),
+        torch.tensor([[0.0] * 3, [0.0, 50.0, 100.0]]),
+    )
     return replace(both, stops=stops, aims=drawn_to).numpy()
 
 
@@ -130,7 +142,8 @@ def test_a_step_tells_when_the_dial_was_read(table):
     np.testing.assert_array_equal(place, [[[5, 7], [9, 21]], [[np.nan] * 2] * 2])
     np.testing.assert_array_equal(led(table, place), [[np.nan, 21], [np.nan] * 2])
     first = begin_at(table, place, read)
-    np.testing.assert_array_equal(first[:, 1], [[21, 22], [100, 100]])  # at rest, as far as the screen allows
+    # at rest, as far as the screen allows
+    np.testing.assert_array_equal(first[:, 1], [[21, 22], [100, 100]])
     after = onward(table, first, read)
     np.testing.assert_array_equal(after[:, 1], [[10, 36], [100, 100]])
     np.testing.assert_array_equal(shown_at(table, after)[:, 1], [[9, 35], [99, 99]])
@@ -156,7 +169,9 @@ def test_it_is_sure_where_what_is_likely_agrees(table):
     assert np.isnan(told([0, 0], [0.5, 1.0]))
     assert told([0, -9], [0.5, 1.0]) == 45
     assert np.isnan(told([0, -9], [0.5, 1.0], place + 2))  # it is not where it should be
-    assert np.isnan(sure_of(table, np.zeros((1, 0)), followed[:, :, :0], np.zeros((1, 0, 1)), place, 0.9)).all()
+    assert np.isnan(
+        sure_of(table, np.zeros((1, 0)), followed[:, :, :0], np.zeros((1, 0, 1)), place, 0.9)
+    ).all()
 
 
 def on_screens(moments: tuple[int, ...], seed: int, episodes: int = 24, length: int = 160):
@@ -167,7 +182,9 @@ def on_screens(moments: tuple[int, ...], seed: int, episodes: int = 24, length: 
         for step, press in enumerate(np.repeat(rng.integers(-1, 2, length // 4), 4)[: length - 1]):
             actions[step, :2] = press < 0, press > 0
         at = torch.from_numpy(positions_of(actions, np.zeros(length - 1, int), DIALS))
-        read = readings(at, torch.from_numpy(actions).float(), DIALS, moments_of(make_spec().frame_skip)).numpy()
+        read = readings(
+            at, torch.from_numpy(actions).float(), DIALS, moments_of(make_spec().frame_skip)
+        ).numpy()
         place, shown = 12, []
         for step in range(length):
             shown.append(picture((1, 20, place, 2, 8)))
@@ -177,26 +194,41 @@ def on_screens(moments: tuple[int, ...], seed: int, episodes: int = 24, length: 
 
 
 def test_a_dream_has_a_bat_where_its_dial_leads_it(tmp_path):
-    """A hundred steps of buttons on, by networks that know next to nothing: every screen as it was."""
+    """A hundred steps of buttons on, by networks that know next to nothing: every screen as
+    it was.
+    """
     played = list(on_screens((0, 1), 0))
     tiled = Tiled(*(one for shown, _ in played for one in shown))
-    split, tokens = record([([tiled(one).astype(np.int16) for one in shown], actions) for shown, actions in played])
-    model = make_model(plain_layout(ROWS, COLUMNS), len(tiled.tiles), depth=PAST, side=SIDE, dials=DIALS)
+    split, tokens = record(
+        [([tiled(one).astype(np.int16) for one in shown], actions) for shown, actions in played]
+    )
+    model = make_model(
+        plain_layout(ROWS, COLUMNS), len(tiled.tiles), depth=PAST, side=SIDE, dials=DIALS
+    )
     model.tiles.copy_(torch.from_numpy(tiled.tiles))
     samples = Samples(split, tokens, model)
     both = {"train": samples, "val": samples}, {"train": tokens, "val": tokens}
     plan = Plan(20, 0.001, 0.01, 20, 20, 0)
-    table, mover, sizes = train_movers(*both, tiled.tiles, kinds((1, 2, 8)), plan, tmp_path / "movers.ckpt")
+    table, mover, sizes = train_movers(
+        *both, tiled.tiles, kinds((1, 2, 8)), plan, tmp_path / "movers.ckpt"
+    )
     model.set_movers(table, mover.eval())
     assert model.moments == moments_of(make_spec().frame_skip)
     assert model.kinds.leads.tolist() == [[0, 1]]
     renewed = told_anew(model.kinds, Samples(split, tokens, model), tokens, tiled.tiles)
-    assert all(torch.equal(getattr(renewed, name), getattr(model.kinds, name)) for name in ("leads", "pulls", "stops", "aims"))
+    assert all(
+        torch.equal(getattr(renewed, name), getattr(model.kinds, name))
+        for name in ("leads", "pulls", "stops", "aims")
+    )
     config = {"movers": {"shape": table.shape, "network": sizes}}
-    twin = make_model(plain_layout(ROWS, COLUMNS), len(tiled.tiles), depth=PAST, side=SIDE, dials=DIALS, **config)
+    twin = make_model(
+        plain_layout(ROWS, COLUMNS), len(tiled.tiles), depth=PAST, side=SIDE, dials=DIALS, **config
+    )
     twin.load_state_dict(model.state_dict())
     quiet(twin)
-    shown, actions = (np.stack(part) for part in zip(*on_screens((0, 1), 1, episodes=6), strict=True))
+    shown, actions = (
+        np.stack(part) for part in zip(*on_screens((0, 1), 1, episodes=6), strict=True)
+    )
     real = torch.from_numpy(np.stack([[tiled(one) for one in episode] for episode in shown]))
     pressed = torch.from_numpy(actions)
     state = twin.start(real[:, :50], pressed[:, :49])

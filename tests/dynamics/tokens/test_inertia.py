@@ -1,4 +1,6 @@
-"""Inertia: what a screen shows next if all that moves goes on, worked out in pixels, told as tokens."""
+"""Inertia: what a screen shows next if all that moves goes on, worked out in pixels, told as
+tokens.
+"""
 
 import numpy as np
 import pytest
@@ -30,9 +32,17 @@ def test_it_leaves_behind_what_was_there_before_it_came():
 
 
 def test_each_thing_goes_its_own_way():
-    """Two of one look: each is believed to have come from the nearer place. One that turns up and one that stays go nowhere."""
+    """Two of one look: each is believed to have come from the nearer place.
+
+    One that turns up and one that stays go nowhere.
+    """
     shown = [
-        picture((1, 4, 4 + step, 2, 2), (1, 14, 24 - 2 * step, 2, 2), (2, 20, 4, 3, 4), *[(3, 1, 28, 2, 2)] * (step > 0))
+        picture(
+            (1, 4, 4 + step, 2, 2),
+            (1, 14, 24 - 2 * step, 2, 2),
+            (2, 20, 4, 3, 4),
+            *[(3, 1, 28, 2, 2)] * (step > 0),
+        )
         for step in range(3)
     ]
     tiled = Tiled(*shown)
@@ -58,7 +68,8 @@ def test_what_no_tile_shows_is_unknown():
 
 def test_a_still_screen_scenery_and_a_cut_go_nowhere():
     still = picture((1, 8, 8, 2, 2))
-    wide = [picture((1, 8, step, 12, 12)) for step in (0, 1)]  # an eighth of the screen and more is scenery
+    # an eighth of the screen and more is scenery
+    wide = [picture((1, 8, step, 12, 12)) for step in (0, 1)]
     scenes = [picture(ground=np.full((HEIGHT, WIDTH), colour, np.uint8)) for colour in (4, 5)]
     tiled = Tiled(still, *wide, *scenes)
     for before, now in ((still, still), wide, scenes):
@@ -98,7 +109,8 @@ def test_training_sees_the_inertia_that_playing_has():
     assert (seen.onward != seen.frames[:, -1]).flatten(1).any(1).float().mean() > 0.8
     assert_same_state(start_at(split, tokens, model, at), seen)
     latent, following = model.step(seen, action)
-    assert torch.equal(latent, following.frames[:, -1])  # it shows what was decided, not what inertia would have next
+    # it shows what was decided, not what inertia would have next
+    assert torch.equal(latent, following.frames[:, -1])
     for row in range(len(at)):
         wanted = tiled.inertia.onward(seen.frames[row, -1].numpy(), latent[row].numpy())
         np.testing.assert_array_equal(following.onward[row], wanted)
@@ -115,7 +127,9 @@ def test_who_waits_goes_nowhere():
 
 @torch.inference_mode()
 def test_a_network_hears_of_it_and_may_trust_it():
-    """At first it says nothing; then cells are told, and the token by inertia is raised among the new ones."""
+    """At first it says nothing; then cells are told, and the token by inertia is raised among the
+    new ones.
+    """
     model = make_model(plain_layout(3, 4), 4, side=2)
     network = model.network
     state, action = some_state(model)

@@ -1,4 +1,6 @@
-"""Training that begins from a cart: it goes on where the cart stood, and only where the cart's numbers mean the same."""
+"""Training that begins from a cart: it goes on where the cart stood, and only where the cart's
+numbers mean the same.
+"""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,7 +37,9 @@ TOKENS = {"representation__kind": "tiles", "preprocess__tile": 8}
 
 def tiles() -> torch.Tensor:
     """uint8 [2, 2, 2, 1]: floor and dot."""
-    return torch.stack([torch.zeros(2, 2, 1, dtype=torch.uint8), torch.full((2, 2, 1), 200, dtype=torch.uint8)])
+    return torch.stack(
+        [torch.zeros(2, 2, 1, dtype=torch.uint8), torch.full((2, 2, 1), 200, dtype=torch.uint8)]
+    )
 
 
 def pinned(path: str) -> str:
@@ -49,8 +53,18 @@ def opened(path: Path) -> Trained:
     return Trained(str(path), world.dynamics, world.spec.buttons, world.representation.pictures)
 
 
-def train(folder: Path, steps: int, rate: float = 0.01, init_from: str = "", flipped: bool = False, more: int = 0):
-    """Train on walks, at a size of toys; `flipped`: what is token 0 elsewhere is token 1; `more`: tiles that no cart knows."""
+def train(
+    folder: Path,
+    steps: int,
+    rate: float = 0.01,
+    init_from: str = "",
+    flipped: bool = False,
+    more: int = 0,
+):
+    """Train on walks, at a size of toys;
+
+    `flipped`: what is token 0 elsewhere is token 1; `more`: tiles that no cart knows.
+    """
     size = {"channels": 16, "blocks": 1, "memory": 32, "history_frames": 2, "batch_size": 64}
     often = {
         "validate_every": steps,
@@ -68,9 +82,18 @@ def train(folder: Path, steps: int, rate: float = 0.01, init_from: str = "", fli
         tokens, val_tokens, pictures = 1 - tokens, 1 - val_tokens, pictures.flip(0)
     if more:  # before those that are known
         tokens, val_tokens = tokens + more, val_tokens + more
-        pictures = torch.cat([torch.arange(150, 150 + more)[:, None, None, None].expand(-1, 2, 2, 1).to(torch.uint8), pictures])
+        pictures = torch.cat(
+            [
+                torch.arange(150, 150 + more)[:, None, None, None]
+                .expand(-1, 2, 2, 1)
+                .to(torch.uint8),
+                pictures,
+            ]
+        )
     start, both = load_start(params), {"train": tokens, "val": val_tokens}
-    return train_tokens(params, split, val, both, pictures, folder / "checkpoint.safetensors", start)
+    return train_tokens(
+        params, split, val, both, pictures, folder / "checkpoint.safetensors", start
+    )
 
 
 def make_cart(folder: Path, model, config, pictures: torch.Tensor | None = None, spec=SPEC) -> Path:
@@ -78,7 +101,9 @@ def make_cart(folder: Path, model, config, pictures: torch.Tensor | None = None,
     seen = {"shape": list(SHAPE), "tile": 2, "vocabulary": len(pictures)}
     representation = Tiles(**seen)
     representation.tiles.copy_(pictures)
-    save_representation(folder / "representation.safetensors", representation, {"kind": "tiles", **seen})
+    save_representation(
+        folder / "representation.safetensors", representation, {"kind": "tiles", **seen}
+    )
     save_dynamics(folder / "dynamics.safetensors", model, config)
     blank = np.zeros(SHAPE, np.uint8)
     save_world(folder / "world.safetensors", spec, {"Begin": blank}, blank.copy(), SEEN_AS)
@@ -95,7 +120,9 @@ def trained(tmp_path_factory):
 
 
 def test_training_goes_on_where_the_cart_stood(trained, tmp_path):
-    """One tiny step from the cart is as good as the cart, and one from nothing is not; more steps make it better."""
+    """One tiny step from the cart is as good as the cart, and one from nothing is not; more steps
+    make it better.
+    """
     path, _, wrong = trained
     assert 0.01 < wrong < 0.5  # something was learnt, and something is left to learn
     _, _, begun = train(tmp_path, 1, 1e-6, str(path))
@@ -107,11 +134,15 @@ def test_training_goes_on_where_the_cart_stood(trained, tmp_path):
 
 
 def test_a_fresh_network_believes_what_the_trained_one_does(trained):
-    """All tables and weights are taken over; looks, which the trained tables hold already, add nothing."""
+    """All tables and weights are taken over; looks, which the trained tables hold already, add
+    nothing.
+    """
     path, model, _ = trained
     found = take_over(opened(path), tiles(), SPEC.buttons)
     own = SimpleNamespace(channels=16, blocks=1, history_frames=2, memory=32)
-    fresh = make_dynamics(config_for(model.layout, 2, len(SPEC.buttons), own) | {"pictures": tiles()}).eval()
+    fresh = make_dynamics(
+        config_for(model.layout, 2, len(SPEC.buttons), own) | {"pictures": tiles()}
+    ).eval()
     fresh.set_layout(model.layout)
     take_weights(fresh, found, path)
     split, tokens = walk(4, 9, 3)
@@ -125,13 +156,17 @@ def test_a_fresh_network_believes_what_the_trained_one_does(trained):
 
 
 def test_an_older_network_is_believed_alike():
-    """Carts from before glances and deeds: what is new in the network says nothing of its own until it is trained."""
+    """Carts from before glances and deeds: what is new in the network says nothing of its own until
+    it is trained.
+    """
     torch.manual_seed(0)
     split, tokens = walk(4, 9, 3)
     layout = find_layout(tokens, split.index["frame"], split.transitions)
     own = SimpleNamespace(channels=16, blocks=1, history_frames=5, memory=32)
     config = config_for(layout, 2, len(SPEC.buttons), own)
-    older = make_dynamics({key: value for key, value in config.items() if key not in ("glances", "deeds")}).eval()
+    older = make_dynamics(
+        {key: value for key, value in config.items() if key not in ("glances", "deeds")}
+    ).eval()
     fresh = make_dynamics(config | {"pictures": tiles()}).eval()
     for model in (older, fresh):
         model.set_layout(layout)
@@ -145,14 +180,25 @@ def test_an_older_network_is_believed_alike():
 
 
 def test_a_longer_past_of_dials_and_inertia_are_believed_alike():
-    """Carts that know where a dial stands now, and nothing of where it stood, nor of what goes on."""
+    """Carts that know where a dial stands now, and nothing of where it stood, nor of what
+    goes on.
+    """
     torch.manual_seed(0)
-    layout, own = plain_layout(3, 4), SimpleNamespace(channels=16, blocks=1, history_frames=5, memory=32)
-    config = config_for(layout, 4, len(SPEC.buttons), own, [Dial(0, 1, 0.1), Dial(1, 2, 0.2)], side=2)
+    layout, own = (
+        plain_layout(3, 4),
+        SimpleNamespace(channels=16, blocks=1, history_frames=5, memory=32),
+    )
+    config = config_for(
+        layout, 4, len(SPEC.buttons), own, [Dial(0, 1, 0.1), Dial(1, 2, 0.2)], side=2
+    )
     older = make_dynamics(config | {"dial_past": 1, "side": 0}).eval()
     fresh = make_dynamics(config).eval()
     assert fresh.network.dial_past > 1
-    for part in (older.network.dialled.rows, older.network.dialled.columns, older.network.dialled.tell.weight):
+    for part in (
+        older.network.dialled.rows,
+        older.network.dialled.columns,
+        older.network.dialled.tell.weight,
+    ):
         torch.nn.init.normal_(part)
     for model in (older, fresh):
         model.set_layout(layout)
@@ -166,15 +212,18 @@ def test_a_longer_past_of_dials_and_inertia_are_believed_alike():
 
 
 def test_tiles_may_have_other_numbers(trained, tmp_path):
-    """A tile's number is its place by how often it was seen, which other recordings change: the same tiles, the same dream."""
+    """A tile's number is its place by how often it was seen, which other recordings change: the
+    same tiles, the same dream.
+    """
     path, _, wrong = trained
     _, _, begun = train(tmp_path, 1, 1e-6, str(path), flipped=True)
     assert begun[-1]["val"] == pytest.approx(wrong, abs=0.01)
 
 
 def test_tiles_may_be_new(trained, tmp_path):
-    """A few steps are enough to tell them from those that they began as (with two tiles the cart never had to choose one), and
-    not nearly enough from nothing."""
+    """A few steps are enough to tell them from those that they began as (with two tiles the cart
+    never had to choose one), and not nearly enough from nothing.
+    """
     path, _, wrong = trained
     _, config, begun = train(tmp_path, 20, 0.005, str(path), flipped=True, more=2)
     assert config["vocabulary"] == 4
@@ -183,7 +232,10 @@ def test_tiles_may_be_new(trained, tmp_path):
     assert fresh[-1]["val"] > wrong + 0.2
 
 
-@pytest.mark.parametrize("order", [torch.tensor([2, 0, 1]), torch.randperm(70, generator=torch.Generator().manual_seed(1))])
+@pytest.mark.parametrize(
+    "order",
+    [torch.tensor([2, 0, 1]), torch.randperm(70, generator=torch.Generator().manual_seed(1))],
+)
 def test_renumbered_tokens_are_believed_alike(order):
     """Few kinds and many, in a window with a place that stands for no cell."""
     torch.manual_seed(0)
@@ -205,7 +257,9 @@ def test_renumbered_tokens_are_believed_alike(order):
     with torch.inference_mode():
         before = one.network(one.start(order[shown.long()], held), held[:, 0])
         after = other.network(other.start(shown, held), held[:, 0])
-        tokens = [m.network.tokens(out[3].flatten(0, 2)) for m, out in ((one, before), (other, after))]
+        tokens = [
+            m.network.tokens(out[3].flatten(0, 2)) for m, out in ((one, before), (other, after))
+        ]
     for a, b in zip(before, after, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(tokens[0][:, order], tokens[1], rtol=1e-4, atol=1e-5)
@@ -213,7 +267,11 @@ def test_renumbered_tokens_are_believed_alike(order):
 
 def grey(count: int, first: int = 0) -> torch.Tensor:
     """uint8 [count, 2, 2, 1]: plain tiles, each three shades lighter than the one before."""
-    return (3 * torch.arange(first, first + count))[:, None, None, None].expand(-1, 2, 2, 1).to(torch.uint8)
+    return (
+        (3 * torch.arange(first, first + count))[:, None, None, None]
+        .expand(-1, 2, 2, 1)
+        .to(torch.uint8)
+    )
 
 
 OWN = SimpleNamespace(channels=8, blocks=1, history_frames=3, memory=16)
@@ -249,10 +307,17 @@ def cart_of(folder: Path, layout: Layout, pictures: torch.Tensor):
 
 
 def beliefs(model, shown: torch.Tensor, held: torch.Tensor):
-    """What a model believes after screens, and the logits of all new tokens, [B, h, w, vocabulary]."""
+    """What a model believes after screens, and the logits of all new tokens, [B, h, w,
+    vocabulary].
+    """
     with torch.inference_mode():
         event, scene, gate, features = model.network(model.start(shown, held[:, 1:]), held[:, 0])
-        return event, scene, gate, model.network.tokens(features.flatten(0, 2)).unflatten(0, gate.shape)
+        return (
+            event,
+            scene,
+            gate,
+            model.network.tokens(features.flatten(0, 2)).unflatten(0, gate.shape),
+        )
 
 
 def close(one, other) -> None:
@@ -269,11 +334,14 @@ def screens(count: int, height: int = 6, width: int = 6):
 
 @pytest.mark.parametrize(("known", "gone", "more"), [(8, 2, 3), (70, 0, 3), (70, 0, 0), (72, 4, 9)])
 def test_tiles_that_are_known_are_believed_alike(tmp_path, known, gone, more):
-    """Recordings that show tiles in another order, new ones among them, and not all of the cart's. Then a model and a cart of
-    it, whose files hold which sums stand for a tile; and recordings with the cart's own order again."""
+    """Recordings that show tiles in another order, new ones among them, and not all of the cart's.
+    Then a model and a cart of it, whose files hold which sums stand for a tile; and recordings with
+    the cart's own order again.
+    """
     layout = plain_layout(6, 6)
     path, model = cart_of(tmp_path, layout, grey(known))
-    pictures = torch.cat([grey(known - gone), grey(more) + 1])  # each new one is nearest to the known one with its number
+    # each new one is nearest to the known one with its number
+    pictures = torch.cat([grey(known - gone), grey(more) + 1])
     shuffled = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(1))
     number = shuffled.argsort()[: known - gone]
     begun, config = begun_from(path, layout, pictures[shuffled])
@@ -283,7 +351,9 @@ def test_tiles_that_are_known_are_believed_alike(tmp_path, known, gone, more):
     again = number.to(torch.int16)[shown.long()]
     after = beliefs(begun, again, held)
     close(before[:3], after[:3])
-    torch.testing.assert_close(before[3][..., : known - gone], after[3][..., number], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        before[3][..., : known - gone], after[3][..., number], rtol=1e-4, atol=1e-5
+    )
     copies = after[3][..., shuffled.argsort()[known - gone :]]
     torch.testing.assert_close(copies, before[3][..., :more] - SELDOM, rtol=1e-4, atol=1e-5)
 
@@ -309,14 +379,22 @@ def test_many_tiles_in_the_carts_order_need_no_codes(tmp_path):
 
 
 def test_a_lost_tile_of_a_backdrop_becomes_the_nearest(tmp_path):
-    """The cart's scenes keep their numbers though recordings do not show one of their tiles any more."""
-    layout = Layout(torch.tensor([[0, 1]]), torch.ones(1, 2, dtype=torch.bool), torch.full((1, 6, 6), 5, dtype=torch.int16))
+    """The cart's scenes keep their numbers though recordings do not show one of their tiles any
+    more.
+    """
+    layout = Layout(
+        torch.tensor([[0, 1]]),
+        torch.ones(1, 2, dtype=torch.bool),
+        torch.full((1, 6, 6), 5, dtype=torch.int16),
+    )
     path, _ = cart_of(tmp_path, layout, grey(6))
     assert take_over(opened(path), grey(5).flip(0), SPEC.buttons).backdrops.unique().tolist() == [0]
 
 
 def part(rows: slice, columns: slice, backdrops: int = 1) -> Layout:
-    """Some rows and columns of a screen of 6 x 6 change, before backdrops that differ in its last row."""
+    """Some rows and columns of a screen of 6 x 6 change, before backdrops that differ in its last
+    row.
+    """
     cells = torch.arange(36).view(6, 6)[rows, columns]
     scenes = torch.zeros(backdrops, 6, 6, dtype=torch.int16)
     scenes[:, 5] = torch.arange(backdrops)[:, None]
@@ -324,7 +402,9 @@ def part(rows: slice, columns: slice, backdrops: int = 1) -> Layout:
 
 
 def test_the_window_grows_to_what_recordings_change(tmp_path):
-    """New rows and columns begin as their neighbours; what is learned of a place goes with its cell of the screen."""
+    """New rows and columns begin as their neighbours; what is learned of a place goes with its cell
+    of the screen.
+    """
     path, model = cart_of(tmp_path, part(slice(1, 3), slice(2, 5)), grey(4))
     begun, _ = begun_from(path, part(slice(0, 2), slice(4, 6)), grey(4))
     assert torch.equal(begun.cells, part(slice(0, 3), slice(2, 6)).cells)
@@ -345,7 +425,9 @@ def test_dials_follow_the_rows_and_columns_of_the_screen(tmp_path):
     """Each of them has weights of its own for where a dial stands."""
     small, large = part(slice(1, 3), slice(2, 5)), part(slice(0, 3), slice(2, 6))
     config = config_for(small, 4, len(SPEC.buttons), OWN, [Dial(0, 1, 0.1)])
-    one, other = (make_dynamics(config | {"window": list(layout.mask.shape)}) for layout in (small, large))
+    one, other = (
+        make_dynamics(config | {"window": list(layout.mask.shape)}) for layout in (small, large)
+    )
     wake(one)
     one.set_layout(small)
     other.set_layout(fit_layout(large, one, PATH))
@@ -355,9 +437,13 @@ def test_dials_follow_the_rows_and_columns_of_the_screen(tmp_path):
     assert torch.equal(other.network.dialled.columns, columns[:, :, [0, 1, 2, 2]])
 
 
-@pytest.mark.parametrize("parts", [(slice(1, 3), slice(2, 5)), (slice(0, 3), slice(2, 5)), (slice(2, 3), slice(3, 4))])
+@pytest.mark.parametrize(
+    "parts", [(slice(1, 3), slice(2, 5)), (slice(0, 3), slice(2, 5)), (slice(2, 3), slice(3, 4))]
+)
 def test_the_carts_window_stays_where_it_has_all(tmp_path, parts):
-    """Recordings that change less of the screen are seen through the window that is known, and believed alike."""
+    """Recordings that change less of the screen are seen through the window that is known, and
+    believed alike.
+    """
     path, model = cart_of(tmp_path, part(slice(0, 3), slice(2, 5)), grey(4))
     begun, _ = begun_from(path, part(*parts), grey(4))
     assert torch.equal(begun.cells, model.cells)
@@ -412,8 +498,16 @@ def refused(what: str, call, *arguments) -> None:
 def test_a_cart_of_other_tiles_or_buttons_is_refused(trained):
     path = trained[0]
     refused("other tiles", take_over, opened(path), tiles() + 1, SPEC.buttons)
-    refused("other tiles", take_over, opened(path), torch.cat([tiles()[:1], tiles() + 1]), SPEC.buttons)
-    refused("other tiles", take_over, opened(path), torch.zeros(2, 4, 4, 1, dtype=torch.uint8), SPEC.buttons)
+    refused(
+        "other tiles", take_over, opened(path), torch.cat([tiles()[:1], tiles() + 1]), SPEC.buttons
+    )
+    refused(
+        "other tiles",
+        take_over,
+        opened(path),
+        torch.zeros(2, 4, 4, 1, dtype=torch.uint8),
+        SPEC.buttons,
+    )
     refused("buttons", take_over, opened(path), tiles(), [*SPEC.buttons[1:], SPEC.buttons[0]])
 
 
@@ -421,7 +515,13 @@ def test_a_cart_of_other_tiles_or_buttons_is_refused(trained):
 def test_few_tiles_do_not_become_many(tmp_path, known, shown):
     """Few are summed each for itself, and many by random sums."""
     path, _ = cart_of(tmp_path, plain_layout(6, 6), grey(known))
-    refused(f"knows {known} tiles .* {shown}, .* another size", take_over, opened(path), grey(shown), SPEC.buttons)
+    refused(
+        f"knows {known} tiles .* {shown}, .* another size",
+        take_over,
+        opened(path),
+        grey(shown),
+        SPEC.buttons,
+    )
 
 
 def test_a_cart_of_another_window_or_size_is_refused(trained):
@@ -431,7 +531,9 @@ def test_a_cart_of_another_window_or_size_is_refused(trained):
 
 
 def test_backdrops_keep_the_carts_numbers():
-    """The recordings show two of the cart's three scenes, in another order and with one more cell that moves."""
+    """The recordings show two of the cart's three scenes, in another order and with one more cell
+    that moves.
+    """
     cells = torch.tensor([[0, 1]])
     scenes = torch.tensor([[[9, 9, number, 5]] for number in (1, 2, 3)], dtype=torch.int16)
     trained = make_model(Layout(cells, torch.tensor([[True, False]]), scenes), 16)
@@ -450,11 +552,23 @@ def test_backdrops_keep_the_carts_numbers():
     [
         ({"dynamics__init_from": "carts/none.cart", **TOKENS}, "no such cart"),
         ({"dynamics__init_from": "carts/blockfall.cart", "representation__kind": "ae"}, "tokens"),
-        ({"dynamics__init_from": "carts/blockfall.cart", "representation__kind": "vq"}, "over 'tiles'"),
+        (
+            {"dynamics__init_from": "carts/blockfall.cart", "representation__kind": "vq"},
+            "over 'tiles'",
+        ),
         ({"dynamics__init_from": "README.md", **TOKENS}, "no safetensors file"),
-        ({"dynamics__init_from": "tests/golden/world_v1/dynamics.safetensors", **TOKENS}, "no cart"),
-        ({"dynamics__init_from": "carts/blockfall.cart", **TOKENS}, "write carts/blockfall.cart@[0-9a-f]{12} "),
-        ({"dynamics__init_from": "carts/blockfall.cart@0123456789ab", **TOKENS}, "write carts/blockfall.cart@[0-9a-f]{12} "),
+        (
+            {"dynamics__init_from": "tests/golden/world_v1/dynamics.safetensors", **TOKENS},
+            "no cart",
+        ),
+        (
+            {"dynamics__init_from": "carts/blockfall.cart", **TOKENS},
+            "write carts/blockfall.cart@[0-9a-f]{12} ",
+        ),
+        (
+            {"dynamics__init_from": "carts/blockfall.cart@0123456789ab", **TOKENS},
+            "write carts/blockfall.cart@[0-9a-f]{12} ",
+        ),
     ],
 )
 def test_params_say_at_once_what_cannot_begin(change, what):

@@ -1,4 +1,6 @@
-"""What is live in a falling-block game, which comes next and when it falls, and that a dream keeps to it."""
+"""What is live in a falling-block game, which comes next and when it falls, and that a dream keeps
+to it.
+"""
 
 from collections import Counter
 from functools import cache
@@ -39,21 +41,30 @@ SPEED = (7, 6)  # the cell that tells how fast things fall
 FALLS = {0: 3, 7: 2}  # steps, by what it shows
 FAST = BUTTONS.index("A")  # falls in each step
 LIES = 1  # steps
-SLIDES = {"LEFT": -1, "RIGHT": 1}  # columns, if the other is up: at once, after two steps and then in each
+# columns, if the other is up: at once, after two steps and then in each
+SLIDES = {"LEFT": -1, "RIGHT": 1}
 TURNS = BUTTONS.index("B")
 
 
 class Game:
-    """A well in which bars fall, next to it the one that comes next, a panel and how fast they fall."""
+    """A well in which bars fall, next to it the one that comes next, a panel and how fast they
+    fall.
+    """
 
-    def __init__(self, rng: np.random.Generator, ghosts: bool = False, steered: bool = False) -> None:
+    def __init__(
+        self, rng: np.random.Generator, ghosts: bool = False, steered: bool = False
+    ) -> None:
         self.rng, self.ghosts, self.steered = rng, ghosts, steered
         self.down, self.held = np.zeros(len(BUTTONS), np.uint8), np.full(len(BUTTONS), 31)
         self.begin()
 
     def begin(self) -> None:
         self.stack = np.zeros((HEIGHT, WIDTH), np.int16)
-        self.panel, self.next, self.speed = 0, int(self.rng.integers(1, 4)), int(self.rng.choice(list(FALLS)))
+        self.panel, self.next, self.speed = (
+            0,
+            int(self.rng.integers(1, 4)),
+            int(self.rng.choice(list(FALLS))),
+        )
         self.come()
 
     def come(self) -> None:
@@ -63,13 +74,23 @@ class Game:
     def fits(self, cells: np.ndarray) -> bool:
         y, x = cells.T
         return bool(
-            (y >= 0).all() and (y < HEIGHT).all() and (x >= 0).all() and (x < WIDTH).all() and (self.stack[y, x] == 0).all()
+            (y >= 0).all()
+            and (y < HEIGHT).all()
+            and (x >= 0).all()
+            and (x < WIDTH).all()
+            and (self.stack[y, x] == 0).all()
         )
 
     def press(self) -> np.ndarray:
         """Buttons for a step."""
         down = self.down ^ (self.rng.random(len(BUTTONS)) < 0.2)
-        down[[button for button in range(len(BUTTONS)) if not self.steered or BUTTONS[button] not in (*SLIDES, "B")]] = 0
+        down[
+            [
+                button
+                for button in range(len(BUTTONS))
+                if not self.steered or BUTTONS[button] not in (*SLIDES, "B")
+            ]
+        ] = 0
         down[FAST] = self.rng.random() < 0.15
         self.held = np.where(down == self.down, self.held + 1, 0)
         return down
@@ -143,7 +164,9 @@ class Game:
 
 @cache
 def played(ghosts: bool = False, episodes: int = 40, steps: int = 400, steered: bool = False):
-    """Recordings of the game: the distinct frames, the records, those with a successor, and the layout."""
+    """Recordings of the game: the distinct frames, the records, those with a successor, and the
+    layout.
+    """
     recorded = []
     for seed in range(episodes):
         game = Game(np.random.default_rng(seed), ghosts, steered)
@@ -153,7 +176,12 @@ def played(ghosts: bool = False, episodes: int = 40, steps: int = 400, steered: 
             frames.append(game.screen())
         recorded.append((frames, actions))
     split, tokens = record(recorded)
-    return tokens, split.index, split.transitions, find_layout(tokens, split.index["frame"], split.transitions)
+    return (
+        tokens,
+        split.index,
+        split.transitions,
+        find_layout(tokens, split.index["frame"], split.transitions),
+    )
 
 
 @cache
@@ -214,7 +242,10 @@ def test_what_is_live_is_found():
     assert live.area[:, :WIDTH].all()
     assert not live.area[:, WIDTH:].any()
     assert live.falls.tolist() == [[1, 0]]
-    shapes = {(token, tuple(map(tuple, shape.tolist()))) for token, shape in zip(live.made_of.tolist(), live.shapes, strict=True)}
+    shapes = {
+        (token, tuple(map(tuple, shape.tolist())))
+        for token, shape in zip(live.made_of.tolist(), live.shapes, strict=True)
+    }
     assert shapes == {(FLAT, ((0, 0), (0, 1))), (TALL, ((0, 0), (1, 0))), (DOT, ((0, 0), (-1, -1)))}
 
 
@@ -252,15 +283,24 @@ def test_turns_are_found():
     assert (turns.follows > 0).all()
     panel = {int(content[0]): number for number, content in enumerate(turns.contents)}
     assert set(panel) == {0, OVER, PAUSED}
-    for name, those in (("ends", {OVER}), ("begins", {OVER}), ("runs", {0}), ("still", {OVER, PAUSED})):
-        assert {content for content, number in panel.items() if getattr(turns, name)[number]} == those, name
+    for name, those in (
+        ("ends", {OVER}),
+        ("begins", {OVER}),
+        ("runs", {0}),
+        ("still", {OVER, PAUSED}),
+    ):
+        assert {
+            content for content, number in panel.items() if getattr(turns, name)[number]
+        } == those, name
     assert turns.patience == max(FALLS.values()) - 1 + LIES
 
 
 def test_the_pace_is_found():
     pace = found()[2]
     assert pace.part.tolist() == [SPEED[0] * 11 + SPEED[1]]
-    assert {int(shown): int(every) for shown, every in zip(pace.contents[:, 0], pace.every, strict=True)} == {0: 2, 7: 1}
+    assert {
+        int(shown): int(every) for shown, every in zip(pace.contents[:, 0], pace.every, strict=True)
+    } == {0: 2, 7: 1}
     assert pace.fast.nonzero().flatten().tolist() == [FAST]
     assert pace.lies == LIES
 
@@ -289,8 +329,12 @@ def test_a_line_that_is_full_is_marked_when_the_thing_lies_down():
     live = bar(now, (7, 0), (7, 1))
     gone = well("3....", "66666", panel=0)
     for dreamed in (now, marked, gone, come(now, TALL, DOT)):
-        np.testing.assert_array_equal(referee(lines()).in_time(live, now, dreamed, Time(True)), marked)
-        np.testing.assert_array_equal(referee(lines()).in_time(live, now, dreamed, Time(False)), now)
+        np.testing.assert_array_equal(
+            referee(lines()).in_time(live, now, dreamed, Time(True)), marked
+        )
+        np.testing.assert_array_equal(
+            referee(lines()).in_time(live, now, dreamed, Time(False)), now
+        )
     assert referee(lines()).presses(live, now, Time(True))
     assert not referee().presses(live, now, Time(True))
 
@@ -310,9 +354,17 @@ def test_full_lines_go_in_their_time_and_then_the_next_comes():
     time = keeper.time(Watched(NONE), full, NOTHING, HELD)
     assert time.lines.tolist() == left.tolist()
     assert keeper.presses(NONE, full, time)
-    for dreamed in (full, left, well("2....", "66666"), come(full, TALL, DOT), well("2....", ".33..", panel=OVER)):
+    for dreamed in (
+        full,
+        left,
+        well("2....", "66666"),
+        come(full, TALL, DOT),
+        well("2....", ".33..", panel=OVER),
+    ):
         assert keeper.rule(NONE, full, dreamed, time) is None
-        np.testing.assert_array_equal(keeper.in_time(NONE, full, dreamed, time)[:, :WIDTH], left[:, :WIDTH])
+        np.testing.assert_array_equal(
+            keeper.in_time(NONE, full, dreamed, time)[:, :WIDTH], left[:, :WIDTH]
+        )
     assert keeper.time(Watched(NONE), left, NOTHING, HELD).ends
     after = keeper.rule(NONE, left, left, keeper.time(Watched(NONE), left, NOTHING, HELD))
     np.testing.assert_array_equal(after[:, :WIDTH], come(left, TALL, DOT)[:, :WIDTH])
@@ -340,13 +392,16 @@ def test_what_is_told_changes_only_when_it_comes():
     live = bar(now, (6, 0), (6, 1))
     np.testing.assert_array_equal(referee().in_time(live, now, told, Time()), now)
     paused = well("11...", ".....", panel=PAUSED, notice=DOT)
-    np.testing.assert_array_equal(referee().in_time(live, now, paused, Time()), well("11...", ".....", panel=PAUSED))
+    np.testing.assert_array_equal(
+        referee().in_time(live, now, paused, Time()), well("11...", ".....", panel=PAUSED)
+    )
 
 
 def test_what_buttons_do_is_found():
     live, _, _, controls = steered()
     slides = {
-        tuple(way): (button, against) for way, button, against in zip(*(part.tolist() for part in sliding(controls)), strict=True)
+        tuple(way): (button, against)
+        for way, button, against in zip(*(part.tolist() for part in sliding(controls)), strict=True)
     }
     left, right = (BUTTONS.index(name) for name in SLIDES)
     assert slides == {(0, -1): (left, right), (0, 1): (right, left)}
@@ -354,7 +409,9 @@ def test_what_buttons_do_is_found():
     assert controls.turns.tolist() == [TURNS]
     shapes = {
         (token, tuple(map(tuple, shape.tolist()))): number
-        for number, (token, shape) in enumerate(zip(live.made_of.tolist(), live.shapes, strict=True))
+        for number, (token, shape) in enumerate(
+            zip(live.made_of.tolist(), live.shapes, strict=True)
+        )
     }
     flat, stands = shapes[FLAT, ((0, 0), (0, 1))], shapes[FLAT, ((0, 0), (1, 0))]
     assert controls.becomes[0, [flat, stands]].tolist() == [stands, flat]
@@ -435,7 +492,9 @@ def test_what_is_left_alone_when_rows_have_gone_is_not_live():
     gone = referee().follow(Watched(np.zeros_like(full, np.int8)), full, left, NOTHING)
     assert not gone.live.any()
     assert not gone.timed
-    begun = referee().follow(Watched(np.zeros_like(full, np.int8)), full, come(well(), TALL, DOT), NOTHING)
+    begun = referee().follow(
+        Watched(np.zeros_like(full, np.int8)), full, come(well(), TALL, DOT), NOTHING
+    )
     assert np.argwhere(begun.live).tolist() == [[0, 2], [1, 2]]
     assert begun.timed
 
@@ -450,8 +509,14 @@ def come(screen: np.ndarray, token: int, notice: int, panel: int = 0) -> np.ndar
 def test_nothing_comes_or_ends_while_the_live_thing_can_fall():
     now = well("11...", ".....")
     fallen = well("11...")
-    for dreamed in (come(now, TALL, DOT), well("11...", ".....", panel=OVER), well("66666", ".....")):
-        np.testing.assert_array_equal(referee().rule(bar(now, (6, 0), (6, 1)), now, dreamed), fallen)
+    for dreamed in (
+        come(now, TALL, DOT),
+        well("11...", ".....", panel=OVER),
+        well("66666", "....."),
+    ):
+        np.testing.assert_array_equal(
+            referee().rule(bar(now, (6, 0), (6, 1)), now, dreamed), fallen
+        )
 
 
 def test_what_comes_is_what_was_told_whole_and_in_its_place():
@@ -467,7 +532,8 @@ def test_what_comes_is_what_was_told_whole_and_in_its_place():
 
 
 def test_a_game_ends_when_what_comes_has_no_room_and_only_then():
-    high, ended = well(*["..3.."] * 7), well(*["..3.."] * 7, panel=OVER)  # a dot lies where a tall bar would come
+    # a dot lies where a tall bar would come
+    high, ended = well(*["..3.."] * 7), well(*["..3.."] * 7, panel=OVER)
     overwritten, told = high.copy(), ended.copy()
     overwritten[0, 2] = TALL
     told[NOTICE] = DOT
@@ -475,7 +541,10 @@ def test_a_game_ends_when_what_comes_has_no_room_and_only_then():
         np.testing.assert_array_equal(referee().rule(bar(high, (1, 2)), high, dreamed), ended)
     low = well("11...")
     over = well("11...", panel=OVER)
-    np.testing.assert_array_equal(referee().rule(bar(low, (7, 0), (7, 1)), low, over)[:, :WIDTH], come(low, TALL, DOT)[:, :WIDTH])
+    np.testing.assert_array_equal(
+        referee().rule(bar(low, (7, 0), (7, 1)), low, over)[:, :WIDTH],
+        come(low, TALL, DOT)[:, :WIDTH],
+    )
 
 
 def test_a_game_begins_with_one_whole_thing():
@@ -490,12 +559,17 @@ def test_a_game_begins_with_one_whole_thing():
     assert (found()[1].blank[PANEL] == 0).all()
     assert (found()[1].blank[NOTICE] < 0).all()
     going = well("22..2", "11.33")  # none has ended: what is told comes
-    np.testing.assert_array_equal(referee().rule(bar(going, (7, 0), (7, 1)), going, come(well(), DOT, DOT)), come(going, TALL, DOT))
+    np.testing.assert_array_equal(
+        referee().rule(bar(going, (7, 0), (7, 1)), going, come(well(), DOT, DOT)),
+        come(going, TALL, DOT),
+    )
 
 
 def test_while_a_game_is_paused_nothing_moves():
     now, paused = well("11...", "....."), well("11...", panel=PAUSED)
-    np.testing.assert_array_equal(referee().rule(bar(now, (6, 0), (6, 1)), now, paused), well("11...", ".....", panel=PAUSED))
+    np.testing.assert_array_equal(
+        referee().rule(bar(now, (6, 0), (6, 1)), now, paused), well("11...", ".....", panel=PAUSED)
+    )
 
 
 def test_a_pause_may_end_in_the_step_in_which_something_falls_instead():
@@ -518,10 +592,16 @@ def test_what_hangs_falls_and_what_lies_is_followed():
     now = well("11...", ".....")
     live = bar(now, (6, 0), (6, 1))
     longest = int(found()[1].patience)
-    times = [slow().time(Watched(live, steps), now, NOTHING, HELD) for steps in (longest - 1, longest)]
+    times = [
+        slow().time(Watched(live, steps), now, NOTHING, HELD) for steps in (longest - 1, longest)
+    ]
     assert [time.ends for time in times] == [False, True]
     assert [slow().presses(live, now, time) for time in times] == [False, True]
-    assert not slow().time(Watched(live, 1000), well("11...", ".....", panel=PAUSED), NOTHING, HELD).ends
+    assert (
+        not slow()
+        .time(Watched(live, 1000), well("11...", ".....", panel=PAUSED), NOTHING, HELD)
+        .ends
+    )
     assert slow().rule(live, now, now) is None
     np.testing.assert_array_equal(slow().rule(live, now, now, times[1]), well("11..."))
     lies = well("11...")
@@ -539,7 +619,10 @@ def test_turning_is_no_fall_and_turning_while_it_falls_is():
     follower = Follower(Live(**vars(live) | {"made_of": made_of, "turned": turned}))
     lies, stands = bar(well(), (4, 0), (4, 1)), bar(well(), (3, 0), (4, 0))
     now = well("11...", ".....", ".....", ".....")
-    assert [follower.falls_of(lies, then, now) for then in (stands, np.roll(stands, 1, 0), np.roll(lies, 1, 0))] == [0, 1, 1]
+    assert [
+        follower.falls_of(lies, then, now)
+        for then in (stands, np.roll(stands, 1, 0), np.roll(lies, 1, 0))
+    ] == [0, 1, 1]
     unknown = np.full_like(lies, UNKNOWN)
     assert follower.falls_of(unknown, lies, now) == follower.falls_of(lies, unknown, now) == 0
 
@@ -557,7 +640,9 @@ def test_turning_is_no_fall_and_turning_while_it_falls_is():
 )
 def test_when_it_falls(watched, pressed, expected):
     now = well("11...", ".....")
-    assert referee().time(Watched(bar(now, (6, 0), (6, 1)), *watched), now, pressed, HELD) == expected
+    assert (
+        referee().time(Watched(bar(now, (6, 0), (6, 1)), *watched), now, pressed, HELD) == expected
+    )
 
 
 def test_where_its_turn_ends_at_once_it_ends_with_the_fall():
@@ -573,11 +658,19 @@ def test_it_falls_in_its_time_whatever_else_it_does():
     live = bar(now, (5, 0), (5, 1))
     stays, slides, falls = now, well(".11..", ".....", "....."), well("11...", ".....")
     both = well(".11..", ".....")
-    for decided, early, due in ((stays, stays, falls), (slides, slides, both), (falls, stays, falls), (both, slides, both)):
+    for decided, early, due in (
+        (stays, stays, falls),
+        (slides, slides, both),
+        (falls, stays, falls),
+        (both, slides, both),
+    ):
         np.testing.assert_array_equal(referee().in_time(live, now, decided, Time(False)), early)
         np.testing.assert_array_equal(referee().in_time(live, now, decided, Time(True)), due)
         np.testing.assert_array_equal(referee().in_time(live, now, decided, Time()), decided)
-        np.testing.assert_array_equal(referee().in_time(live, now, decided, Time(False, True)), stays)  # it lies
+        # it lies
+        np.testing.assert_array_equal(
+            referee().in_time(live, now, decided, Time(False, True)), stays
+        )
 
 
 @pytest.mark.parametrize(
@@ -599,26 +692,40 @@ def test_buttons_move_it(lines, cells, pressed, since, then):
     hands = Hands(Follower(live), live.shapes, controls)
     now, down = well(*lines), np.array([name in pressed for name in BUTTONS], np.float32)
     moved = hands.moved(bar(now, *cells), now, down, np.where(down, since, 31))
-    assert moved is None if then is None else np.argwhere(moved > 0).tolist() == [list(cell) for cell in then]
+    assert (
+        moved is None
+        if then is None
+        else np.argwhere(moved > 0).tolist() == [list(cell) for cell in then]
+    )
 
 
 def test_a_dream_is_steered_whatever_it_decides():
     """And something happens though a network says that nothing does."""
     live, turns, pace, controls = steered()
     referee = Referee(live, turns, pace, controls, Lines.empty())
-    now, right = well("11...", ".....", "....."), np.array([name == "RIGHT" for name in BUTTONS], np.float32)
+    now, right = (
+        well("11...", ".....", "....."),
+        np.array([name == "RIGHT" for name in BUTTONS], np.float32),
+    )
     watched = Watched(bar(now, (5, 0), (5, 1)), 0, True)
     time = referee.time(watched, now, right, np.where(right, 0, 31))
     assert referee.presses(watched.live, now, time)
     for decided in (now, well("11...", "....."), come(now, TALL, DOT)):
-        np.testing.assert_array_equal(referee.in_time(watched.live, now, decided, time), well(".11..", ".....", "....."))
+        np.testing.assert_array_equal(
+            referee.in_time(watched.live, now, decided, time), well(".11..", ".....", ".....")
+        )
     early = well(".....", "66666", ".....")
-    np.testing.assert_array_equal(referee.in_time(watched.live, now, early, time), well(".11..", ".....", "....."))
+    np.testing.assert_array_equal(
+        referee.in_time(watched.live, now, early, time), well(".11..", ".....", ".....")
+    )
 
 
 def test_it_slides_only_where_there_is_room_before_it_falls():
     now, decided = well("113..", "....."), well("..3..", ".11..")
-    np.testing.assert_array_equal(referee().in_time(bar(now, (6, 0), (6, 1)), now, decided, Time(True)), well("..3..", "11..."))
+    np.testing.assert_array_equal(
+        referee().in_time(bar(now, (6, 0), (6, 1)), now, decided, Time(True)),
+        well("..3..", "11..."),
+    )
 
 
 def test_nothing_comes_or_ends_before_its_time():
@@ -626,9 +733,13 @@ def test_nothing_comes_or_ends_before_its_time():
     live = bar(lies, (7, 0), (7, 1))
     for dreamed in (come(lies, TALL, DOT), well("11...", panel=OVER)):
         assert referee().rule(live, lies, dreamed, Time(False, True)) is None
-        np.testing.assert_array_equal(referee().in_time(live, lies, dreamed, Time(False, True)), lies)
+        np.testing.assert_array_equal(
+            referee().in_time(live, lies, dreamed, Time(False, True)), lies
+        )
     paused = well("11...", panel=PAUSED)
-    np.testing.assert_array_equal(referee().in_time(live, lies, paused, Time(False, True, True)), paused)
+    np.testing.assert_array_equal(
+        referee().in_time(live, lies, paused, Time(False, True, True)), paused
+    )
     after = referee().rule(live, lies, lies, Time(False, True, True))
     np.testing.assert_array_equal(after[:, :WIDTH], come(lies, TALL, DOT)[:, :WIDTH])
 
@@ -649,7 +760,15 @@ def test_a_turn_is_counted():
     ):
         watched = referee().follow(watched, before, after, pressed)
         seen.append(tuple(watched[1:]))
-    assert seen == [(0, True, 0), (1, True, 0), (1, True, 0), (1, True, 0), (2, True, 0), (3, True, 1), (0, True, 0)]
+    assert seen == [
+        (0, True, 0),
+        (1, True, 0),
+        (1, True, 0),
+        (1, True, 0),
+        (2, True, 0),
+        (3, True, 1),
+        (0, True, 0),
+    ]
 
 
 @pytest.fixture
@@ -665,10 +784,16 @@ def model():
 @torch.inference_mode()
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_dream_keeps_to_it(model, temperature, tmp_path):
-    """However wild the network: nothing moves but what is live, and what comes was told; also read from its file."""
+    """However wild the network: nothing moves but what is live, and what comes was told; also read
+    from its file.
+    """
     live, turns, pace = found()
     own = SimpleNamespace(channels=8, blocks=1, history_frames=4, memory=16)
-    config = config_for(model.layout, 10, len(BUTTONS), own) | {"live": live.size, "turns": turns.size, "pace": pace.size}
+    config = config_for(model.layout, 10, len(BUTTONS), own) | {
+        "live": live.size,
+        "turns": turns.size,
+        "pace": pace.size,
+    }
     config["lines"] = True
     save_dynamics(tmp_path / "dynamics.safetensors", model, config)
     again = load_dynamics(tmp_path / "dynamics.safetensors")
@@ -696,14 +821,22 @@ def test_a_dream_keeps_to_it(model, temperature, tmp_path):
             assert model.referee.allows(now.live, one, other), (now, one, other)
             deeds[deed] += 1
             time = model.referee.time(now, one, action[row].numpy(), HELD)
-            if (now.live > 0).any() and time.falls is not None and model.referee.runs_on(other) and deed is not Deed.OTHER:
-                fell = deed is Deed.MOVES and model.referee.follower.falls_of(now.live, then, one) > 0
+            if (
+                (now.live > 0).any()
+                and time.falls is not None
+                and model.referee.runs_on(other)
+                and deed is not Deed.OTHER
+            ):
+                fell = (
+                    deed is Deed.MOVES and model.referee.follower.falls_of(now.live, then, one) > 0
+                )
                 room = fell or model.referee.follower.fallen(then, other) is not None
                 assert deed is Deed.COMES or fell == (time.falls and room), (now, one, other)
                 assert deed is not Deed.COMES or time.ends, (now, one, other)
                 timed[deed] += 1
     assert min(timed[Deed.NOTHING], timed[Deed.MOVES]) > 0, timed
-    assert timed[Deed.COMES] > 0 or temperature, timed  # drawn at random something else happens before
+    # drawn at random something else happens before
+    assert timed[Deed.COMES] > 0 or temperature, timed
 
 
 @torch.inference_mode()

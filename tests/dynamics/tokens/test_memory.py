@@ -1,4 +1,6 @@
-"""What is remembered of things that move: the same in training and in play, and of use where a few screens do not tell."""
+"""What is remembered of things that move: the same in training and in play, and of use where a few
+screens do not tell.
+"""
 
 from types import SimpleNamespace
 
@@ -36,8 +38,9 @@ def test_what_is_seen_is_told_in_numbers():
 
 
 def walk(seed: int, episodes: int, length: int = 70):
-    """A ball that goes to and fro and stands still in every EVERYth step, in which, differs by episode; and one that never does.
-    Pictures."""
+    """A ball that goes to and fro and stands still in every EVERYth step, in which, differs by
+    episode; and one that never does. Pictures.
+    """
     rng = np.random.default_rng(seed)
     for phase in rng.integers(EVERY, size=episodes):
         at, way, shown = int(rng.integers(4, 20)), 2, []
@@ -66,9 +69,13 @@ def game(tmp_path_factory):
     checkpoint = tmp_path_factory.mktemp("movers") / "movers.ckpt"
     with pytest.MonkeyPatch.context() as patch:
         small_batches(patch)
-        table, mover, sizes = train_movers(samples, tokens, tiled.tiles, kinds((1, 2, 2), (2, 2, 2)), plan, checkpoint)
+        table, mover, sizes = train_movers(
+            samples, tokens, tiled.tiles, kinds((1, 2, 2), (2, 2, 2)), plan, checkpoint
+        )
     config = {"movers": {"shape": table.shape, "network": sizes}}
-    twin = make_model(plain_layout(ROWS, COLUMNS), len(tiled.tiles), depth=PAST, side=SIDE, **config)
+    twin = make_model(
+        plain_layout(ROWS, COLUMNS), len(tiled.tiles), depth=PAST, side=SIDE, **config
+    )
     model.set_movers(table, mover.eval())
     twin.load_state_dict(model.state_dict())
     quiet(twin)
@@ -89,7 +96,8 @@ def test_playing_remembers_what_training_did(game):
     np.testing.assert_array_equal(known.placed, practice.places[at])
     assert known.beat.tolist() == (split.index["step"][at] + 1).tolist()
     assert model.kinds.ticks.shape == (EVERY, 2, len(model.kinds.ways) + 1)  # its clock was found
-    assert (known.phases.sort(1).values[known.beat > 30, -2] < -2).all()  # and where it stands is soon known
+    # and where it stands is soon known
+    assert (known.phases.sort(1).values[known.beat > 30, -2] < -2).all()
     following = model.step(known, torch.zeros(len(at), len(BUTTONS)))[1]
     assert following.recalled.shape == known.recalled.shape
     assert not torch.equal(following.recalled, known.recalled)
@@ -100,7 +108,13 @@ def test_a_clock_is_found_only_where_one_tells_something():
     episode, step = np.repeat(np.arange(30), 80), np.tile(np.arange(80), 30)
     phase = rng.integers(4, size=30)[episode]
     rests = (step + phase) % 4 == 0
-    told = clock_of(Deeds(episode, step, np.zeros_like(step), np.where(rests, 0, rng.integers(1, 3, len(step)))), 1, 4)
+    told = clock_of(
+        Deeds(
+            episode, step, np.zeros_like(step), np.where(rests, 0, rng.integers(1, 3, len(step)))
+        ),
+        1,
+        4,
+    )
     assert told.shape == (4, 1, 4)  # no longer one: it tells the same
     at = told[:, 0, 0].argmax()
     assert (np.delete(told[:, 0, 0], at) < -1).all()
@@ -108,8 +122,13 @@ def test_a_clock_is_found_only_where_one_tells_something():
     rested = told_by_deeds(told, np.array([6, 6]), np.array([[0], [-1]]))
     assert rested[0].argmax() == (at - 6) % 4  # a thing that rests in an episode's seventh step
     assert not rested[1].any()
-    likelier = weights(told, np.array([[0.0] * 4, np.where(np.arange(4) == 1, 0, -12)]), np.array([(at - 1) % 4] * 2))
-    assert likelier[1, 0, 0] > 2 > likelier[0, 0, 0]  # it is known to be the step at which things rest
+    likelier = weights(
+        told,
+        np.array([[0.0] * 4, np.where(np.arange(4) == 1, 0, -12)]),
+        np.array([(at - 1) % 4] * 2),
+    )
+    # it is known to be the step at which things rest
+    assert likelier[1, 0, 0] > 2 > likelier[0, 0, 0]
     chance = Deeds(episode, step, np.zeros_like(step), rng.integers(0, 3, len(step)))
     nothing = Deeds(*np.zeros((4, 0), int))
     assert clock_of(chance, 1, 4).shape == clock_of(nothing, 1, 4).shape == (0, 1, 4)

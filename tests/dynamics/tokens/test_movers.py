@@ -1,4 +1,6 @@
-"""Movers: things that move as one, found on screens, taught where they go, and shown where they have gone."""
+"""Movers: things that move as one, found on screens, taught where they go, and shown where they
+have gone.
+"""
 
 import dataclasses
 from types import SimpleNamespace
@@ -17,7 +19,15 @@ from dreamcart.dynamics.tokens.budget import Budget, LeftOutError
 from dreamcart.dynamics.tokens.inertia import Thing
 from dreamcart.dynamics.tokens.model import TokenDynamics
 from dreamcart.dynamics.tokens.movers import train
-from dreamcart.dynamics.tokens.movers.births import certain, due, remember, returns_of, table_of, unborn, weighed
+from dreamcart.dynamics.tokens.movers.births import (
+    certain,
+    due,
+    remember,
+    returns_of,
+    table_of,
+    unborn,
+    weighed,
+)
 from dreamcart.dynamics.tokens.movers.claims import Tiles, claims
 from dreamcart.dynamics.tokens.movers.finder import Finder
 from dreamcart.dynamics.tokens.movers.kinds import MOST_ABSENT, MOST_THINGS, PAST, Kinds, find_kinds
@@ -41,23 +51,34 @@ def thing(y: int, x: int, colour: int = 1) -> Thing:
 def test_cells_must_show_things_where_they_have_gone_and_nowhere_else():
     """All tiles that anything like it shows; a brick (colour 2) beside it may stay or go."""
     brick = (2, 8, 12, 4, 4)
-    now, then, broken = picture((1, 9, 6, 2, 2), brick), picture((1, 9, 9, 2, 2), brick), picture((1, 9, 9, 2, 2))
+    now, then, broken = (
+        picture((1, 9, 6, 2, 2), brick),
+        picture((1, 9, 9, 2, 2), brick),
+        picture((1, 9, 9, 2, 2)),
+    )
     off = picture((1, 10, 9, 2, 2), brick)
     tiled = Tiled(now, then, broken, off, picture())
     may = np.ones((ROWS, COLUMNS, len(tiled.tiles)), bool)
     seen = set()
-    for row, column, fits in claims(Tiles(tiled.tiles, [1]), tiled(now), [thing(9, 6)], [thing(9, 9)]):
+    for row, column, fits in claims(
+        Tiles(tiled.tiles, [1]), tiled(now), [thing(9, 6)], [thing(9, 9)]
+    ):
         may[row, column] = fits
         seen.add((row, column))
     assert seen == {(2, 1), (2, 2)}
 
     def allowed(shown: np.ndarray) -> bool:
         tokens = tiled(shown)
-        return all(may[row, column, tokens[row, column]] for row, column in np.ndindex(ROWS, COLUMNS))
+        return all(
+            may[row, column, tokens[row, column]] for row, column in np.ndindex(ROWS, COLUMNS)
+        )
 
     assert allowed(then)
     assert allowed(broken)
-    assert not any(allowed(shown) for shown in (now, off, picture(), picture((1, 9, 6, 2, 2), (1, 9, 9, 2, 2), brick)))
+    assert not any(
+        allowed(shown)
+        for shown in (now, off, picture(), picture((1, 9, 6, 2, 2), (1, 9, 9, 2, 2), brick))
+    )
 
 
 def test_a_place_where_nothing_comes_shows_nothing_new():
@@ -71,9 +92,14 @@ def test_a_place_where_nothing_comes_shows_nothing_new():
 
 def test_what_no_tile_shows_is_not_asked_for_and_the_screen_has_ends():
     tiled = Tiled(picture((1, 0, 0, 2, 2)))
-    asked = list(claims(Tiles(tiled.tiles, [1]), tiled(picture((1, 0, 0, 2, 2))), [thing(0, 0)], [thing(-4, 9)]))
+    asked = list(
+        claims(
+            Tiles(tiled.tiles, [1]), tiled(picture((1, 0, 0, 2, 2))), [thing(0, 0)], [thing(-4, 9)]
+        )
+    )
     assert [(row, column) for row, column, _ in asked] == [(0, 0)]
-    assert not list(claims(Tiles(tiled.tiles, [1]), tiled(picture()), [], [thing(1, 1)]))  # a ball in the middle of a tile
+    # a ball in the middle of a tile
+    assert not list(claims(Tiles(tiled.tiles, [1]), tiled(picture()), [], [thing(1, 1)]))
 
 
 def test_a_view_is_centred_and_knows_the_screens_ends():
@@ -108,14 +134,20 @@ def game():
     split, tokens, tiled = flight(24, 60)
     model = make_model(plain_layout(ROWS, COLUMNS), len(tiled.tiles), depth=PAST, side=SIDE)
     model.tiles.copy_(torch.from_numpy(tiled.tiles))
-    return SimpleNamespace(split=split, tokens=tokens, tiled=tiled, model=model, samples=Samples(split, tokens, model))
+    return SimpleNamespace(
+        split=split, tokens=tokens, tiled=tiled, model=model, samples=Samples(split, tokens, model)
+    )
 
 
 def test_the_kinds_of_a_game_are_found(game):
-    table = find_kinds(game.tiled.tiles, game.tokens, game.split.index["frame"], game.split.transitions)
+    table = find_kinds(
+        game.tiled.tiles, game.tokens, game.split.index["frame"], game.split.transitions
+    )
     assert (table.colours.tolist(), table.sizes.tolist()) == ([1], [[2, 2]])
     assert table.masks.all()
-    went = things_of(game.samples, game.tokens, Finder(game.tiled.tiles, table), game.samples.changed)
+    went = things_of(
+        game.samples, game.tokens, Finder(game.tiled.tiles, table), game.samples.changed
+    )
     assert went.there.all()
     assert not len(went.births)
     table = complete(table, went)
@@ -127,7 +159,8 @@ def test_the_kinds_of_a_game_are_found(game):
     assert weight.mean().item() == pytest.approx(1)
     assert weight.min() < 1 < weight.max()
     assert len(chosen) == 64
-    places = seen.places[torch.from_numpy(stretch), torch.from_numpy(step), 0]  # what the stretch shows at that step
+    # what the stretch shows at that step
+    places = seen.places[torch.from_numpy(stretch), torch.from_numpy(step), 0]
     assert places.tolist() == went.thing[chosen, 1:].tolist()
     _, target = practice.get(np.arange(len(went.record)), torch.zeros(len(went.record), 0))
     for number in (0, 5, 700):
@@ -138,7 +171,9 @@ def test_the_kinds_of_a_game_are_found(game):
 
 
 def rows_of(*columns: int, things: int = 6) -> tuple[Tiled, np.ndarray]:
-    """Things of one size, one below the other and of different colours, at some places one after another."""
+    """Things of one size, one below the other and of different colours, at some places one after
+    another.
+    """
     shown = [picture(*((1 + n, 3 * n, x, 2, 2) for n in range(things))) for x in columns]
     tiled = Tiled(*shown)
     return tiled, np.stack([tiled(one) for one in shown])
@@ -147,28 +182,50 @@ def rows_of(*columns: int, things: int = 6) -> tuple[Tiled, np.ndarray]:
 def test_kinds_that_move_equally_often_have_the_order_of_the_screen():
     """In every process: a training that goes on has the kinds with which it began."""
     tiled, tokens = rows_of(2, 5, 9, 14, 16)
-    assert find_kinds(tiled.tiles, tokens, np.arange(5), np.arange(4)).colours.tolist() == [1, 2, 3, 4, 5, 6]
+    assert find_kinds(tiled.tiles, tokens, np.arange(5), np.arange(4)).colours.tolist() == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+    ]
 
 
 def test_a_game_in_which_more_things_move_than_a_screen_has_room_for_has_no_movers():
     """Things of one kind here: how many kinds there are does not matter."""
     for number, allowed in ((MOST_THINGS, True), (MOST_THINGS + 1, False)):
-        places = [(8 * (n // COLUMNS), SIDE * (n % COLUMNS)) for n in range(number)]  # each within a cell: else it is a cut
+        # each within a cell: else it is a cut
+        places = [(8 * (n // COLUMNS), SIDE * (n % COLUMNS)) for n in range(number)]
         shown = [picture(*((1, y, x + step % 3, 2, 2) for y, x in places)) for step in range(6)]
         tiled = Tiled(*shown)
         told = tiled.tiles, np.stack([tiled(one) for one in shown]), np.arange(6), np.arange(5)
         if allowed:
             assert len(find_kinds(*told).colours) == 1
         else:
-            with pytest.raises(LeftOutError, match=f"{number} of them move in a step on average and a screen has room for"):
+            with pytest.raises(
+                LeftOutError,
+                match=f"{number} of them move in a step on average and a screen has room for",
+            ):
                 find_kinds(*told)
 
 
 def test_things_that_come_from_nowhere_are_noted():
     """A ball that comes at one of two places again and again, after a while without."""
-    shown = [picture((1, 4, 8 + 12 * (turn % 2), 2, 2)) if step == 8 else picture() for turn in range(12) for step in range(9)]
+    shown = [
+        picture((1, 4, 8 + 12 * (turn % 2), 2, 2)) if step == 8 else picture()
+        for turn in range(12)
+        for step in range(9)
+    ]
     tiled = Tiled(*shown)
-    split, tokens = record([([tiled(one).astype(np.int16) for one in shown], np.zeros((len(shown) - 1, len(BUTTONS)), np.uint8))])
+    split, tokens = record(
+        [
+            (
+                [tiled(one).astype(np.int16) for one in shown],
+                np.zeros((len(shown) - 1, len(BUTTONS)), np.uint8),
+            )
+        ]
+    )
     model = make_model(plain_layout(ROWS, COLUMNS), len(tiled.tiles), depth=PAST, side=SIDE)
     model.tiles.copy_(torch.from_numpy(tiled.tiles))
     samples = Samples(split, tokens, model)
@@ -184,7 +241,9 @@ def test_things_that_come_from_nowhere_are_noted():
 
 
 def serves(count: int) -> np.ndarray:
-    """Births in one episode, at a place that a clock decides: every second step the other half of the places."""
+    """Births in one episode, at a place that a clock decides: every second step the other half of
+    the places.
+    """
     rng = np.random.default_rng(1)
     records = np.cumsum(rng.integers(9, 30, count))
     where = 2 * (records % 2) + rng.integers(0, 2, count)
@@ -216,10 +275,19 @@ def test_when_a_thing_comes_back_is_counted():
     table = torch.stack([torch.from_numpy(returns), torch.zeros(MOST_ABSENT)])
     born = unborn(4, 2)
     born[:, 0, 2] = torch.tensor([8, 9, 10, 5000])
-    assert due(born, table).tolist() == [[False, False], [True, False], [False, False], [False, False]]
+    assert due(born, table).tolist() == [
+        [False, False],
+        [True, False],
+        [False, False],
+        [False, False],
+    ]
     usual = np.array([0.75, 0.25], np.float32)
-    assert certain(torch.tensor([0.1, 0.3, 0.6]), np.arange(2), usual).tolist() == pytest.approx([0.25, 0.75, 0])
-    assert certain(torch.tensor([0.0, 0.0, 1.0]), np.arange(2), usual).tolist() == pytest.approx([0.75, 0.25, 0])
+    assert certain(torch.tensor([0.1, 0.3, 0.6]), np.arange(2), usual).tolist() == pytest.approx(
+        [0.25, 0.75, 0]
+    )
+    assert certain(torch.tensor([0.0, 0.0, 1.0]), np.arange(2), usual).tolist() == pytest.approx(
+        [0.75, 0.25, 0]
+    )
 
 
 def test_what_was_born_last_is_remembered_and_weighs():
@@ -241,9 +309,17 @@ def test_what_was_born_last_is_remembered_and_weighs():
         assert born[0].tolist() == wanted
     follows = np.zeros((3, 2, 3), np.float32)
     follows[1, 0], follows[1, 1] = (0.9, 0.1, 0), (0.1, 0.9, 0)
-    chances, usual, own = torch.tensor([0.3, 0.3]), np.array([0.5, 0.5, 1], np.float32), np.array([0, 1])
-    torch.testing.assert_close(weighed(chances, own, [1, 7, 9], usual, follows), torch.tensor([0.54, 0.06]))
-    torch.testing.assert_close(weighed(chances, own, [1, 6, 9], usual, follows), torch.tensor([0.06, 0.54]))
+    chances, usual, own = (
+        torch.tensor([0.3, 0.3]),
+        np.array([0.5, 0.5, 1], np.float32),
+        np.array([0, 1]),
+    )
+    torch.testing.assert_close(
+        weighed(chances, own, [1, 7, 9], usual, follows), torch.tensor([0.54, 0.06])
+    )
+    torch.testing.assert_close(
+        weighed(chances, own, [1, 6, 9], usual, follows), torch.tensor([0.06, 0.54])
+    )
     assert weighed(chances, own, [-1, 6, 9], usual, follows) is chances
 
 
@@ -252,7 +328,9 @@ def plan(steps: int) -> Plan:
 
 
 def test_a_ball_is_taught_to_fly_and_to_bounce(game, tmp_path, monkeypatch):
-    """Played after that by a network of cells that knows nothing: the ball goes where it should, whole."""
+    """Played after that by a network of cells that knows nothing: the ball goes where it should,
+    whole.
+    """
     both = {"train": game.samples, "val": game.samples}, {"train": game.tokens, "val": game.tokens}
     model = make_model(plain_layout(ROWS, COLUMNS), len(game.tiled.tiles), depth=PAST, side=SIDE)
     model.tiles.copy_(game.model.tiles)
@@ -262,17 +340,22 @@ def test_a_ball_is_taught_to_fly_and_to_bounce(game, tmp_path, monkeypatch):
     at = game.samples.changed[7::11]
     state, action, *_ = Samples(game.split, game.tokens, model).get(at)
     known = start_at(game.split, game.tokens, model, at)
-    untold = dict.fromkeys(MOVING, torch.zeros(1))  # the record does not say what came from nowhere, nor what is remembered
+    # the record does not say what came from nowhere, nor what is remembered
+    untold = dict.fromkeys(MOVING, torch.zeros(1))
     assert_same_state(*(dataclasses.replace(one, **untold) for one in (known, state)))
     quiet(model)
     with torch.inference_mode():
         dream, _ = model.step(known, action)
     true = torch.from_numpy(game.tokens[game.split.index["frame"][at + 1]])
     finder = Finder(game.tiled.tiles, model.kinds)
-    seen, wanted = ([finder.find(screen)[0] for screen in screens.numpy()] for screens in (dream, true))
+    seen, wanted = (
+        [finder.find(screen)[0] for screen in screens.numpy()] for screens in (dream, true)
+    )
     assert np.mean([(a == b).all() for a, b in zip(seen, wanted, strict=True)]) > 0.8
     # a model of the same config has the same, from a file's tensors
-    twin = make_model(plain_layout(ROWS, COLUMNS), len(game.tiled.tiles), depth=PAST, side=SIDE, **config)
+    twin = make_model(
+        plain_layout(ROWS, COLUMNS), len(game.tiled.tiles), depth=PAST, side=SIDE, **config
+    )
     twin.load_state_dict(model.state_dict())
     with torch.inference_mode():
         again, _ = twin.eval().step(known, action)
@@ -281,7 +364,10 @@ def test_a_ball_is_taught_to_fly_and_to_bounce(game, tmp_path, monkeypatch):
 
 def test_a_killed_training_of_movers_goes_on(game, tmp_path, monkeypatch):
     both = {"train": game.samples, "val": game.samples}, {"train": game.tokens, "val": game.tokens}
-    models = [make_model(plain_layout(ROWS, COLUMNS), len(game.tiled.tiles), depth=PAST, side=SIDE) for _ in range(2)]
+    models = [
+        make_model(plain_layout(ROWS, COLUMNS), len(game.tiled.tiles), depth=PAST, side=SIDE)
+        for _ in range(2)
+    ]
     for model in models:
         model.tiles.copy_(game.model.tiles)
     own = Plan(6, 0.001, 0.01, 2, 2, 0)
@@ -297,7 +383,8 @@ def test_a_killed_training_of_movers_goes_on(game, tmp_path, monkeypatch):
     monkeypatch.setattr(Practice, "draw", killed)
     with pytest.raises(KeyboardInterrupt):
         move(models[1], *both, own, tmp_path / "b.ckpt")
-    move(models[1], *both, own, tmp_path / "b.ckpt", Budget(0.0))  # what it trains was found in time
+    # what it trains was found in time
+    move(models[1], *both, own, tmp_path / "b.ckpt", Budget(0.0))
     for name, weight in models[0].mover.state_dict().items():
         assert torch.equal(weight, models[1].mover.state_dict()[name]), name
 
@@ -308,10 +395,16 @@ def test_what_is_not_found_in_time_is_no_mover(game, tmp_path, capsys):
     both = {"train": game.samples, "val": game.samples}, {"train": game.tokens, "val": game.tokens}
     assert move(model, *both, plan(2), tmp_path / "movers.ckpt", Budget(0.0)) == {}
     said = capsys.readouterr().out
-    assert said.startswith("The search for the things that move as one was left out, for searches may take 0 seconds")
+    assert said.startswith(
+        "The search for the things that move as one was left out, for searches may take 0 seconds"
+    )
     assert said.count("\n") == 1
-    table = find_kinds(game.tiled.tiles, game.tokens, game.split.index["frame"], game.split.transitions)
-    trained = train.train_movers(*both, game.tiled.tiles, table, plan(2), tmp_path / "movers.ckpt", Budget(0.0))
+    table = find_kinds(
+        game.tiled.tiles, game.tokens, game.split.index["frame"], game.split.transitions
+    )
+    trained = train.train_movers(
+        *both, game.tiled.tiles, table, plan(2), tmp_path / "movers.ckpt", Budget(0.0)
+    )
     assert trained is None
     assert "left out" in capsys.readouterr().out
     assert model.mover is None
@@ -330,7 +423,9 @@ class Fixed(Mover):
 
 
 def dreaming(mover: Mover, table: Kinds, *shown: np.ndarray) -> tuple[TokenDynamics, Tiled]:
-    """A model of cells that do nothing by themselves, with a mover, and the tiles of what is shown."""
+    """A model of cells that do nothing by themselves, with a mover, and the tiles of what is
+    shown.
+    """
     tiled = Tiled(*shown)
     model = make_model(plain_layout(ROWS, COLUMNS), len(tiled.tiles), depth=PAST, side=SIDE)
     model.tiles.copy_(torch.from_numpy(tiled.tiles))
@@ -341,9 +436,13 @@ def dreaming(mover: Mover, table: Kinds, *shown: np.ndarray) -> tuple[TokenDynam
 
 @torch.inference_mode()
 def test_a_thing_goes_one_way_and_is_never_torn():
-    """Two ways of even chance: at each temperature the ball is at one of two places, whole, and no longer where it was."""
+    """Two ways of even chance: at each temperature the ball is at one of two places, whole, and no
+    longer where it was.
+    """
     now, one, other = (picture((1, y, x, 2, 2)) for y, x in ((9, 9), (11, 12), (7, 12)))
-    model, tiled = dreaming(Fixed([0.5, 0.5, 0.0]), kinds((1, 2, 2), ways=[[2, 3], [-2, 3]]), now, one, other)
+    model, tiled = dreaming(
+        Fixed([0.5, 0.5, 0.0]), kinds((1, 2, 2), ways=[[2, 3], [-2, 3]]), now, one, other
+    )
     screens = torch.from_numpy(tiled(now))[None, None].repeat(40, PAST + 1, 1, 1)
     state = model.start(screens, torch.zeros(40, PAST, len(BUTTONS)))
     action = torch.zeros(40, len(BUTTONS))
@@ -361,7 +460,9 @@ def test_cells_are_held_to_what_they_must_show():
     now = torch.zeros(2, 1, 2, dtype=torch.int16)
     believed = Beliefs(now, now[:, :0], torch.zeros(2, 1, 2), torch.zeros(2, 1, 2, 3))
     painted = torch.tensor([[[2, 2]], [[1, 0]]], dtype=torch.int16)
-    may = torch.tensor([[False, True, False, True], [False, True, False, True], [True, False, False, False]])
+    may = torch.tensor(
+        [[False, True, False, True], [False, True, False, True], [True, False, False, False]]
+    )
     claimed = Claims(torch.tensor([0, 1, 1]), torch.tensor([1, 0, 1]), may)
     assert keep(network, painted, believed, claimed).tolist() == [[[2, 3]], [[1, 0]]]
     assert painted.tolist() == [[[2, 2]], [[1, 0]]]
@@ -375,13 +476,18 @@ def test_the_truth_is_told_where_a_way_is_in_doubt():
         model, tiled = dreaming(Fixed(chances), table, now, one, other)
         screens = torch.from_numpy(tiled(now))[None, None].repeat(1, PAST + 1, 1, 1)
         state = model.start(screens, torch.zeros(1, PAST, len(BUTTONS)))
-        dream, _ = model.step(state, torch.zeros(1, len(BUTTONS)), oracle=torch.from_numpy(tiled(other))[None])
-        assert (dream[0].numpy() == tiled(wanted)).all()  # cells that are sure of themselves stay as they are
+        dream, _ = model.step(
+            state, torch.zeros(1, len(BUTTONS)), oracle=torch.from_numpy(tiled(other))[None]
+        )
+        # cells that are sure of themselves stay as they are
+        assert (dream[0].numpy() == tiled(wanted)).all()
 
 
 @torch.inference_mode()
 def test_what_comes_from_nowhere_comes_once():
-    """Cells far apart each believe with a half that a ball comes to them: it comes to one of them, never to both or to none."""
+    """Cells far apart each believe with a half that a ball comes to them: it comes to one of them,
+    never to both or to none.
+    """
     empty, one, other = picture(), picture((1, 5, 5, 2, 2)), picture((1, 13, 25, 2, 2))
     table = kinds((1, 2, 2), ways=[[0, 0]], births=[[0, 5, 5], [0, 13, 25]])
     model, tiled = dreaming(Fixed([1.0, 0.0]), table, empty, one, other)
@@ -400,14 +506,18 @@ def test_what_comes_from_nowhere_comes_once():
             return place.view(1, ROWS, COLUMNS, 1).expand(len(features), -1, -1, -1)
 
     model.network.tokens, model.network.gate = tokens, Gate()
-    dream, _ = model.step(state, torch.zeros(40, len(BUTTONS)), 1.0, torch.Generator().manual_seed(0))
+    dream, _ = model.step(
+        state, torch.zeros(40, len(BUTTONS)), 1.0, torch.Generator().manual_seed(0)
+    )
     seen = {frame.tobytes() for frame in dream.numpy().astype(np.int64)}
     assert seen == {tiled(one).tobytes(), tiled(other).tobytes()}
 
 
 @torch.inference_mode()
 def test_a_thing_may_jump_to_where_its_kind_comes_from_nowhere():
-    """As Pong's enemy does at a serve: in the recording it is one of its choices, in play it is there, whole, and nowhere else."""
+    """As Pong's enemy does at a serve: in the recording it is one of its choices, in play it is
+    there, whole, and nowhere else.
+    """
     near, far, other = (picture((1, y, x, 2, 2)) for y, x in ((4, 2), (13, 25), (4, 3)))
     table = kinds((1, 2, 2), ways=[[0, 1], [0, -1]], births=[[0, 5, 5], [0, 13, 25]])
     model, tiled = dreaming(Fixed([0.0, 0.0, 0.0, 1.0, 0.0]), table, near, far, other)
@@ -435,7 +545,9 @@ def test_what_is_due_comes_though_no_cell_believes_it():
     state = model.start(screens, torch.zeros(2, PAST, len(BUTTONS)))
     shown = []
     for _ in range(4):
-        dream, state = model.step(state, torch.zeros(2, len(BUTTONS)), 1.0, torch.Generator().manual_seed(0))
+        dream, state = model.step(
+            state, torch.zeros(2, len(BUTTONS)), 1.0, torch.Generator().manual_seed(0)
+        )
         shown.append((dream.numpy() == tiled(ball)).all())
     assert shown == [False, False, True, True]
 

@@ -19,8 +19,9 @@ LEFT_OR_RIGHT = (-1, 1)
 
 
 def walk(things: int, episodes: int = 20, heap: int = 0):
-    """Bars of two cells, each in rows of its own, that go left or right by one each step; and at times a heap of `heap` random
-    tokens appears or goes."""
+    """Bars of two cells, each in rows of its own, that go left or right by one each step; and at
+    times a heap of `heap` random tokens appears or goes.
+    """
     rng = np.random.default_rng(0)
     played = []
     for _ in range(episodes):
@@ -37,11 +38,19 @@ def walk(things: int, episodes: int = 20, heap: int = 0):
             x = np.clip(x + rng.choice(LEFT_OR_RIGHT, things), 1, 28)
         played.append((frames, np.zeros((39, len(BUTTONS)), np.uint8)))
     split, tokens = record(played)
-    return tokens, split.index, split.transitions, find_layout(tokens, split.index["frame"], split.transitions)
+    return (
+        tokens,
+        split.index,
+        split.transitions,
+        find_layout(tokens, split.index["frame"], split.transitions),
+    )
 
 
 def shapes(moves: Moves) -> set[tuple]:
-    return {tuple(map(tuple, np.frombuffer(move, np.int16).reshape(-1, 4).tolist())) for move in Known(moves).moves}
+    return {
+        tuple(map(tuple, np.frombuffer(move, np.int16).reshape(-1, 4).tolist()))
+        for move in Known(moves).moves
+    }
 
 
 LEFT = ((0, 0, 0, 1), (0, 1, 1, 0), (1, 0, 0, 1), (1, 1, 1, 0))
@@ -63,7 +72,10 @@ def test_of_things_that_move_on_their_own_nothing_is_known():
 
 
 def test_what_never_comes_twice_is_left_alone():
-    """A heap of ten random cells: no change of that size is known, and none of it is impossible. Of nine cells there is none."""
+    """A heap of ten random cells: no change of that size is known, and none of it is impossible.
+
+    Of nine cells there is none.
+    """
     moves = find_moves(*walk(1, heap=10))
     assert {LEFT, RIGHT} <= shapes(moves)
     assert moves.open[10]
@@ -82,7 +94,12 @@ def test_a_step_without_its_place():
     before[0, 3, 2:4], after[0, 2, 3:5] = 7, 7
     groups = groups_of(before, after)
     assert [step for step, _ in groups] == [0]
-    assert without_place(groups[0][1]).tolist() == [[0, 0, 0, 7], [0, 1, 0, 7], [1, -1, 7, 0], [1, 0, 7, 0]]
+    assert without_place(groups[0][1]).tolist() == [
+        [0, 0, 0, 7],
+        [0, 1, 0, 7],
+        [1, -1, 7, 0],
+        [1, 0, 7, 0],
+    ]
 
 
 @pytest.fixture
@@ -90,8 +107,15 @@ def known() -> Known:
     return Known(find_moves(*walk(1)))
 
 
-def mended(known: Known, changed: dict[tuple[int, int], int], likes: dict[tuple[int, int, int], float], x: int = 10):
-    """What becomes of a step that changes these cells, the bar being at column x, where the network likes some changes."""
+def mended(
+    known: Known,
+    changed: dict[tuple[int, int], int],
+    likes: dict[tuple[int, int, int], float],
+    x: int = 10,
+):
+    """What becomes of a step that changes these cells, the bar being at column x, where the network
+    likes some changes.
+    """
     now = np.zeros((5, 30), np.int16)
     now[:2, x] = 1
     dream = now.copy()
@@ -114,7 +138,9 @@ def test_a_known_move_stays(known):
 
 
 def test_half_a_move_becomes_the_whole_one(known):
-    """Three of the cells of a step to the left: the fourth follows, against what the network thinks of it alone."""
+    """Three of the cells of a step to the left: the fourth follows, against what the network thinks
+    of it alone.
+    """
     likes = {(0, 10, 0): 5, (0, 9, 1): 5, (1, 9, 1): 5, (1, 10, 0): -3}
     now, _, result, _ = mended(known, {(0, 10): 0, (0, 9): 1, (1, 9): 1}, likes)
     assert result[:2, 8:12].tolist() == [[0, 1, 0, 0]] * 2
@@ -128,7 +154,9 @@ def test_where_no_move_is_likely_nothing_changes(known):
 
 
 def test_a_move_needs_its_room(known):
-    """At the left wall there is no place to go; nor does a move reach round the edge of the screen."""
+    """At the left wall there is no place to go; nor does a move reach round the edge of the
+    screen.
+    """
     likes = {(y, x, t): gain for y in (0, 1) for x, t, gain in ((1, 0, 9), (29, 1, 9), (2, 1, -20))}
     now, _, result, _ = mended(known, {(0, 1): 0, (1, 1): 0}, likes, x=1)
     assert np.array_equal(result, now)
@@ -145,16 +173,30 @@ def test_large_changes_are_left_alone(known):
 @torch.inference_mode()
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_dream_makes_no_others_and_its_file_knows(temperature, tmp_path):
-    """A network in doubt of everything, on a screen of 2 x 4 whose only moves are that its first row fills or empties."""
+    """A network in doubt of everything, on a screen of 2 x 4 whose only moves are that its first
+    row fills or empties.
+    """
     torch.manual_seed(0)
     model = in_doubt(make_model(plain_layout(2, 4), 4))
     model.network.event[2].bias.data[0] = 20.0  # something always changes
     fills = [[0, column, 0, 1] for column in range(4)]
     table = torch.tensor([fills, [[y, x, new, old] for y, x, old, new in fills]], dtype=torch.int16)
     open_sizes = torch.zeros(MOST_CELLS + 1, dtype=torch.bool)
-    model.set_moves(Moves(table[:, :, :2], table[:, :, 2], table[:, :, 3], open_sizes, torch.tensor(True), torch.tensor(True)))
+    model.set_moves(
+        Moves(
+            table[:, :, :2],
+            table[:, :, 2],
+            table[:, :, 3],
+            open_sizes,
+            torch.tensor(True),
+            torch.tensor(True),
+        )
+    )
     own = SimpleNamespace(channels=8, blocks=1, history_frames=4, memory=16)
-    config = config_for(model.layout, 4, len(BUTTONS), own) | {"moves": list(model.moves.old.shape), "apart": True}
+    config = config_for(model.layout, 4, len(BUTTONS), own) | {
+        "moves": list(model.moves.old.shape),
+        "apart": True,
+    }
     save_dynamics(tmp_path / "dynamics.safetensors", model, config)
     again = load_dynamics(tmp_path / "dynamics.safetensors")
     state, action = some_state(model, 200, vocabulary=2)
@@ -162,16 +204,21 @@ def test_a_dream_makes_no_others_and_its_file_knows(temperature, tmp_path):
     known = Known(model.moves).moves
     groups = groups_of(state.frames[:, -1].numpy(), frames.numpy())
     assert all(without_place(group).tobytes() in known for _, group in groups)
-    assert torch.equal(frames, again.step(state, action, temperature, torch.Generator().manual_seed(0))[0])
+    assert torch.equal(
+        frames, again.step(state, action, temperature, torch.Generator().manual_seed(0))[0]
+    )
 
 
 @torch.inference_mode()
 def test_what_was_drawn_is_kept():
-    """In a game of chance the cell that was drawn decides which move it is, whatever the others thought."""
+    """In a game of chance the cell that was drawn decides which move it is, whatever the others
+    thought.
+    """
     model = make_model(plain_layout(1, 3), 4)
     zeros = torch.zeros(1, 1, 3, dtype=torch.int16)
     believed = Beliefs(zeros, zeros, torch.full((1, 1, 3), 9.0), torch.zeros(1, 1, 3, 8))
-    gains = model._gains(believed, torch.tensor([[[0, 3, 0]]]), 0)  # the middle cell: token 2, drawn
+    # the middle cell: token 2, drawn
+    gains = model._gains(believed, torch.tensor([[[0, 3, 0]]]), 0)
     assert gains.shape == (1, 3, 4)
     assert gains[0, 1].argmax() == 2
     assert gains[0, 1, [1, 3]].max() < -40
@@ -187,7 +234,12 @@ def plainly(known: Known, free: np.ndarray, undone: np.ndarray, gain: np.ndarray
         line = line[line[:, 2] >= 0].astype(int)
         for y, x in np.argwhere(free == line[0, 2]):
             rows, columns = y + line[:, 0], x + line[:, 1]
-            if (rows >= 0).all() and (rows < len(free)).all() and (columns >= 0).all() and (columns < free.shape[1]).all():
+            if (
+                (rows >= 0).all()
+                and (rows < len(free)).all()
+                and (columns >= 0).all()
+                and (columns < free.shape[1]).all()
+            ):
                 total = np.float32(0)
                 for row, column, new in zip(rows, columns, line[:, 3], strict=True):
                     total += gain[row, column, new]
@@ -198,7 +250,9 @@ def plainly(known: Known, free: np.ndarray, undone: np.ndarray, gain: np.ndarray
 
 
 def some_moves(rng: np.random.Generator, moves: int = 60, cells: int = 5) -> Moves:
-    """Moves of one to `cells` cells near one another, from and to any of five tokens; mostly from 0."""
+    """Moves of one to `cells` cells near one another, from and to any of five tokens; mostly from
+    0.
+    """
     offsets = torch.zeros(moves, cells, 2, dtype=torch.int16)
     old, new = torch.full((2, moves, cells), -1, dtype=torch.int16)
     for number in range(moves):

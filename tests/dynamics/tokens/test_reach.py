@@ -10,8 +10,9 @@ GROUND, BRICK, WALL, BALL = 0, 1, 2, 3
 
 
 def wall_of_bricks(*hit: int) -> np.ndarray:
-    """int16 [U, 5, 7]: a row of five bricks between walls, of which those in these columns are hit one after another, and a ball
-    on the ground below."""
+    """int16 [U, 5, 7]: a row of five bricks between walls, of which those in these columns are hit
+    one after another, and a ball on the ground below.
+    """
     frames = [np.zeros((5, 7), np.int16)]
     frames[0][:, [0, 6]] = WALL
     frames[0][1, 1:6] = BRICK
@@ -38,7 +39,9 @@ def cells(layout) -> set[tuple[int, int]]:
 
 
 def test_a_brick_that_was_never_hit_is_a_brick():
-    """Beside one that was hit; not one further on, nor the walls (which never change), nor the bare ground."""
+    """Beside one that was hit; not one further on, nor the walls (which never change), nor the bare
+    ground.
+    """
     before, after = reached(wall_of_bricks(2))
     assert cells(before) == {(1, 2), (3, 1), (3, 2), (3, 3), (3, 5)}
     assert cells(after) - cells(before) == {(1, 1), (1, 3)}

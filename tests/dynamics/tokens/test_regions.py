@@ -1,4 +1,6 @@
-"""Regions: which parts of a screen show one of a few contents, and that a dream shows nothing else there."""
+"""Regions: which parts of a screen show one of a few contents, and that a dream shows nothing else
+there.
+"""
 
 from types import SimpleNamespace
 
@@ -18,19 +20,26 @@ from dreamcart.dynamics.tokens.regions import ALWAYS, Regions, find_regions
 
 
 def test_a_box_is_a_region_a_board_is_none():
-    """The board has more contents than are kept; and the counter shows its last numbers late, so it may go on."""
+    """The board has more contents than are kept; and the counter shows its last numbers late, so it
+    may go on.
+    """
     tokens, index, layout = played(counts_to=30)
     regions = find_regions(tokens, index, layout)
     assert regions.contents.shape == (1, 3, 4)
     seen = layout.cells.flatten()[regions.places[0]]
     assert seen.tolist() == [1 * 10 + 5, 1 * 10 + 6, 2 * 10 + 5, 2 * 10 + 6]
-    assert {tuple(content) for content in regions.contents[0].tolist()} == {tuple(box.flatten()) for box in BOXES}
+    assert {tuple(content) for content in regions.contents[0].tolist()} == {
+        tuple(box.flatten()) for box in BOXES
+    }
     assert not regions.unknown(layout.window(torch.from_numpy(tokens.astype(np.int16)))).any()
 
 
 @pytest.mark.parametrize(("every", "is_region"), [(1, True), (2, False)])
 def test_a_counter_is_one_where_it_soon_begins_again(every, is_region):
-    """Ten numbers, all seen in the first ten steps of thirty, or the last of them late. Regions of unlike size are in one table."""
+    """Ten numbers, all seen in the first ten steps of thirty, or the last of them late.
+
+    Regions of unlike size are in one table.
+    """
     tokens, index, layout = played(every=every)
     regions = find_regions(tokens, index, layout)
     assert sorted((regions.places >= 0).sum(1).tolist()) == [1] * is_region + [4]
@@ -48,7 +57,9 @@ def test_as_many_as_the_table_holds(monkeypatch):
 
 
 def new_games(episodes: int = 12):
-    """Half of each episode a title; then a board that begins with one of BOXES in the middle of nothing, and gets busy."""
+    """Half of each episode a title; then a board that begins with one of BOXES in the middle of
+    nothing, and gets busy.
+    """
     rng = np.random.default_rng(0)
     shown = []
     for number in range(episodes):
@@ -66,14 +77,22 @@ def new_games(episodes: int = 12):
 
 
 def test_how_a_new_game_begins_is_known():
-    """Its first frame shows one of three boxes; that holds at the cut to it, not while the board is busy."""
+    """Its first frame shows one of three boxes; that holds at the cut to it, not while the board is
+    busy.
+    """
     tokens, index, layout = new_games()
     regions = find_regions(tokens, index, layout)
     assert regions.contents.shape == (1, 3, 4)
-    assert {tuple(content) for content in regions.contents[0].tolist()} == {tuple(box.flatten()) for box in BOXES}
-    board = layout.backdrop_of(torch.from_numpy(tokens[index["frame"][index["step"] == 3][:1]].astype(np.int16)))
+    assert {tuple(content) for content in regions.contents[0].tolist()} == {
+        tuple(box.flatten()) for box in BOXES
+    }
+    board = layout.backdrop_of(
+        torch.from_numpy(tokens[index["frame"][index["step"] == 3][:1]].astype(np.int16))
+    )
     assert regions.after.tolist() == board.tolist()
-    assert find_regions(*new_games(episodes=3)).contents.numel() == 0, "each box was seen once: there may be others"
+    assert find_regions(*new_games(episodes=3)).contents.numel() == 0, (
+        "each box was seen once: there may be others"
+    )
 
 
 @pytest.fixture
@@ -88,7 +107,11 @@ def model():
 def first_row(after: int = ALWAYS) -> Regions:
     """The first row of a window of two rows of four is a region."""
     contents = [[0, 0, 0, 0], [1, 1, 1, 2], [2, 1, 2, 2], [-1, -1, -1, -1]]
-    return Regions(torch.tensor([[0, 1, 2, 3]]), torch.tensor([contents], dtype=torch.int16), torch.tensor([after]))
+    return Regions(
+        torch.tensor([[0, 1, 2, 3]]),
+        torch.tensor([contents], dtype=torch.int16),
+        torch.tensor([after]),
+    )
 
 
 def settled(model, *cells: int, likes: int = 0, cut: int = ALWAYS) -> list[int]:
@@ -127,13 +150,19 @@ def test_of_equally_near_ones_the_network_chooses(model):
 @pytest.mark.parametrize("only_after_cuts", [False, True])
 @torch.inference_mode()
 def test_a_dream_shows_nothing_else_and_its_file_knows(model, tmp_path, only_after_cuts):
-    """At any temperature; the other cells are as free as they were. The regions travel with the model."""
+    """At any temperature; the other cells are as free as they were.
+
+    The regions travel with the model.
+    """
     torch.manual_seed(1)
     state, action = some_state(model, 200)
     known = [[0, 0, 0, 0], [1, 1, 1, 2], [2, 1, 2, 2]]
     own = SimpleNamespace(channels=8, blocks=1, history_frames=4, memory=16)
     model.set_regions(first_row(after=1)) if only_after_cuts else None
-    config = config_for(model.layout, 4, len(BUTTONS), own) | {"regions": list(model.contents.shape), "cuts": only_after_cuts}
+    config = config_for(model.layout, 4, len(BUTTONS), own) | {
+        "regions": list(model.contents.shape),
+        "cuts": only_after_cuts,
+    }
     save_dynamics(tmp_path / "dynamics.safetensors", model, config)
     again = load_dynamics(tmp_path / "dynamics.safetensors")
     assert torch.equal(again.after, model.after)
@@ -145,4 +174,6 @@ def test_a_dream_shows_nothing_else_and_its_file_knows(model, tmp_path, only_aft
         assert changed.sum() > 50
         assert all(frame[0].tolist() in known for frame in frames[changed])
         assert len({tuple(frame[1].tolist()) for frame in frames}) > 5
-        assert torch.equal(frames, again.step(state, action, temperature, torch.Generator().manual_seed(0))[0])
+        assert torch.equal(
+            frames, again.step(state, action, temperature, torch.Generator().manual_seed(0))[0]
+        )

@@ -17,7 +17,9 @@ TITLE, PLAY, BONUS = range(3)
 
 
 def played(episodes: int = 6, steps: int = 400, bonuses: int = 0):
-    """A title, then play, in so many episodes a bonus after it; in all of them one cell that is not the scene's blinks."""
+    """A title, then play, in so many episodes a bonus after it; in all of them one cell that is not
+    the scene's blinks.
+    """
     recorded = []
     for number in range(episodes):
         scene = np.full(steps, PLAY)
@@ -27,7 +29,12 @@ def played(episodes: int = 6, steps: int = 400, bonuses: int = 0):
         frames[:, 0, 0] = np.arange(steps) % 2
         recorded.append((list(frames), np.zeros((steps - 1, len(BUTTONS)), np.uint8)))
     split, tokens = record(recorded)
-    return tokens, split.index, split.transitions, find_layout(tokens, split.index["frame"], split.transitions)
+    return (
+        tokens,
+        split.index,
+        split.transitions,
+        find_layout(tokens, split.index["frame"], split.transitions),
+    )
 
 
 def test_from_the_title_to_play_and_never_back():
@@ -47,7 +54,11 @@ def test_a_change_seen_in_one_episode_alone_leaves_it_open(bonuses, back):
 
 @torch.inference_mode()
 def test_a_dream_changes_to_no_other_scene(tmp_path):
-    layout = Layout(torch.arange(12).view(3, 4), torch.ones(3, 4, dtype=torch.bool), torch.zeros(2, 3, 4, dtype=torch.int16))
+    layout = Layout(
+        torch.arange(12).view(3, 4),
+        torch.ones(3, 4, dtype=torch.bool),
+        torch.zeros(2, 3, 4, dtype=torch.int16),
+    )
     model = in_doubt(make_model(layout, 4))
     model.network.event[2].bias.data[0] = 20.0
     state, action = some_state(model)
@@ -59,5 +70,9 @@ def test_a_dream_changes_to_no_other_scene(tmp_path):
         assert (model.step(state, action)[1].backdrop == favourite).all()
     model.set_scenes(torch.tensor([[True, False], [True, True]]))
     own = SimpleNamespace(channels=8, blocks=1, history_frames=4, memory=16)
-    save_dynamics(tmp_path / "dynamics.safetensors", model, config_for(layout, 4, len(BUTTONS), own) | {"scenes": True})
+    save_dynamics(
+        tmp_path / "dynamics.safetensors",
+        model,
+        config_for(layout, 4, len(BUTTONS), own) | {"scenes": True},
+    )
     assert torch.equal(load_dynamics(tmp_path / "dynamics.safetensors").scenes, model.scenes)

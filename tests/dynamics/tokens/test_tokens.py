@@ -1,4 +1,6 @@
-"""The token dynamics: where the picture lives, what it may look back on, how it decides, and what it learns."""
+"""The token dynamics: where the picture lives, what it may look back on, how it decides, and what
+it learns.
+"""
 
 import dataclasses
 
@@ -50,7 +52,9 @@ def changing(cells: list[tuple[slice, slice]], shape: tuple[int, int] = (6, 8)) 
 
 
 def layout_of(frames: np.ndarray) -> Layout:
-    """The layout of one episode that shows these frames one after another, and the first one again in between."""
+    """The layout of one episode that shows these frames one after another, and the first one again
+    in between.
+    """
     rows = np.stack([np.zeros(len(frames), int), np.arange(len(frames))], 1).flatten()
     return find_layout(frames, rows, np.arange(len(rows) - 1))
 
@@ -81,7 +85,9 @@ def test_parts_stay_side_by_side_where_stacking_is_no_smaller():
     """Twins of equal height share their rows already."""
     active = np.zeros((6, 8), bool)
     active[0:5, 0:3] = active[0:5, 5:8] = True
-    np.testing.assert_array_equal(pack(active), np.arange(48).reshape(6, 8)[0:5, [0, 1, 2, 5, 6, 7]])
+    np.testing.assert_array_equal(
+        pack(active), np.arange(48).reshape(6, 8)[0:5, [0, 1, 2, 5, 6, 7]]
+    )
 
 
 def test_a_narrower_part_is_filled_up_with_nothing():
@@ -90,14 +96,20 @@ def test_a_narrower_part_is_filled_up_with_nothing():
     active[0:5, 0:3] = active[1:2, 5:7] = True
     cells = pack(active)
     assert cells[-1].tolist() == [13, 14, -1]
-    found = Layout(torch.from_numpy(cells), torch.from_numpy(cells >= 0), torch.full((1, 6, 8), 3, dtype=torch.int16))
+    found = Layout(
+        torch.from_numpy(cells),
+        torch.from_numpy(cells >= 0),
+        torch.full((1, 6, 8), 3, dtype=torch.int16),
+    )
     assert found.window(torch.full((1, 6, 8), 7))[0, -1].tolist() == [7, 7, 0]
     whole = found.compose(torch.full((1, *cells.shape), 7), torch.tensor([0]))
     assert (whole == torch.from_numpy(np.where(active, 7, 3))).all()
 
 
 def test_a_cut_does_not_widen_the_window():
-    """From the title to play everything changes at once; that is another backdrop, and not for every step's network."""
+    """From the title to play everything changes at once; that is another backdrop, and not for
+    every step's network.
+    """
     frames = changing([(slice(2, 3), slice(3, 5))] * 2)
     title = np.full((6, 8), 9, np.int16)
     found = layout_of(np.concatenate([frames, title[None]]))
@@ -107,15 +119,26 @@ def test_a_cut_does_not_widen_the_window():
 
 def test_a_game_that_only_ever_cuts_or_stands_still_has_a_window_all_the_same():
     """Nothing would be left to paint: then every cell is the network's."""
-    still, cuts = np.zeros((1, 6, 8), np.int16), np.arange(3, dtype=np.int16)[:, None, None].repeat(6, 1).repeat(8, 2)
+    still, cuts = (
+        np.zeros((1, 6, 8), np.int16),
+        np.arange(3, dtype=np.int16)[:, None, None].repeat(6, 1).repeat(8, 2),
+    )
     for frames in (still, cuts):
         found = layout_of(frames)
-        assert (tuple(found.cells.shape), bool(found.mask.all()), len(found.backdrops)) == ((6, 8), True, 1)
+        assert (tuple(found.cells.shape), bool(found.mask.all()), len(found.backdrops)) == (
+            (6, 8),
+            True,
+            1,
+        )
 
 
-@pytest.mark.parametrize(("scenes", "window"), [(layouts.MOST_BACKDROPS, (1, 2)), (layouts.MOST_BACKDROPS + 1, (6, 8))])
+@pytest.mark.parametrize(
+    ("scenes", "window"), [(layouts.MOST_BACKDROPS, (1, 2)), (layouts.MOST_BACKDROPS + 1, (6, 8))]
+)
 def test_scenery_without_end_is_painted(scenes, window):
-    """A scrolling game has no few backdrops; they must not be hoarded, and every cell is the network's."""
+    """A scrolling game has no few backdrops; they must not be hoarded, and every cell is the
+    network's.
+    """
     numbers = np.arange(scenes)
     frames = np.zeros((scenes, 2, 6, 8), np.int16)
     frames[:, :, 0] = (numbers % 100)[:, None, None]
@@ -130,7 +153,9 @@ def test_scenery_without_end_is_painted(scenes, window):
 
 
 def scenes_game(seed: int = 0, length: int = 300) -> tuple[Split, np.ndarray]:
-    """A board of 4 x 3 and a panel of 1 x 2 that change, on three sceneries, which now and then change by a cut."""
+    """A board of 4 x 3 and a panel of 1 x 2 that change, on three sceneries, which now and then
+    change by a cut.
+    """
     rng = np.random.default_rng(seed)
     scenery = rng.integers(0, 6, (3, 8, 9)).astype(np.int16)
     episodes = []
@@ -163,7 +188,9 @@ def test_window_and_backdrop_make_the_frame_again():
 
 
 def test_a_foreign_frame_gets_the_nearest_backdrop():
-    """A scenery that differs in a cell from a known one is that one: a dream must start from any real frame."""
+    """A scenery that differs in a cell from a known one is that one: a dream must start from any
+    real frame.
+    """
     split, tokens = scenes_game()
     found = find_layout(tokens, split.index["frame"], split.transitions)
     foreign = torch.from_numpy(tokens[:50].copy())
@@ -177,7 +204,9 @@ def test_a_foreign_frame_gets_the_nearest_backdrop():
 
 
 def test_ages_are_what_a_slow_count_says():
-    """How long ago each cell changed, which frame was there before, which steps changed: counted here frame by frame."""
+    """How long ago each cell changed, which frame was there before, which steps changed: counted
+    here frame by frame.
+    """
     rng = np.random.default_rng(0)
     frames = np.zeros((40, 7, 3, 4), np.int16)
     for row in range(1, len(frames)):  # the first stands still for ever
@@ -193,13 +222,16 @@ def test_ages_are_what_a_slow_count_says():
         np.testing.assert_array_equal(before[row], previous)
         for y in range(3):
             for x in range(4):
-                steps = [6 - step for step in range(1, 7) if past[step, y, x] != past[step - 1, y, x]]
+                steps = [
+                    6 - step for step in range(1, 7) if past[step, y, x] != past[step - 1, y, x]
+                ]
                 assert age[row, y, x] == min(steps, default=6)
 
 
 def still_game(depth: int, seed: int = 0) -> tuple[Split, np.ndarray, TokenDynamics]:
-    """Episodes with long still stretches in which buttons are pressed, cuts among them; each begins with a press; two buttons
-    turn a dial."""
+    """Episodes with long still stretches in which buttons are pressed, cuts among them; each begins
+    with a press; two buttons turn a dial.
+    """
     rng = np.random.default_rng(seed)
     scenery = rng.integers(0, 5, (2, 5, 6)).astype(np.int16)
     episodes = []
@@ -217,15 +249,22 @@ def still_game(depth: int, seed: int = 0) -> tuple[Split, np.ndarray, TokenDynam
         actions[0][LEFT] = 1
         episodes.append((frames, np.array(actions[:-1])))
     split, tokens = record(episodes)
-    model = make_model(find_layout(tokens, split.index["frame"], split.transitions), 5, depth, [Dial(LEFT, RIGHT, 0.23)])
+    model = make_model(
+        find_layout(tokens, split.index["frame"], split.transitions),
+        5,
+        depth,
+        [Dial(LEFT, RIGHT, 0.23)],
+    )
     return split, tokens, model
 
 
 @pytest.mark.parametrize("depth", [3, 20])
 def test_training_sees_what_playing_remembers(depth):
-    """A sample's state is the one that a dream would have there, played from the episode's first frame, in every field.
+    """A sample's state is the one that a dream would have there, played from the episode's first
+    frame, in every field.
 
-    That holds through stretches so long that the clock stops, and for buttons pressed while it stands.
+    That holds through stretches so long that the clock stops, and for buttons pressed while it
+    stands.
     """
     split, tokens, model = still_game(depth)
     samples = Samples(split, tokens, model)
@@ -241,7 +280,14 @@ def test_training_sees_what_playing_remembers(depth):
         if step:
             window, backdrop = model.layout.window(whole[at]), model.layout.backdrop_of(whole[at])
             action = torch.from_numpy(split.index["action"][at - 1])
-            state = advance(state, action.float(), window, model.network.summary(window), backdrop, dials=model.network.dials)
+            state = advance(
+                state,
+                action.float(),
+                window,
+                model.network.summary(window),
+                backdrop,
+                dials=model.network.dials,
+            )
         if step < 69:
             seen, action, window, backdrop = samples.get(at)
             assert_same_state(seen, state, note=f"step {step}")
@@ -260,7 +306,9 @@ def test_samples_may_be_asked_for_in_any_order():
 
 
 def test_a_context_padded_before_the_begin_starts_as_training_saw():
-    """Evaluation pads the past before an episode with its first frame; the dream must take that for an episode's begin."""
+    """Evaluation pads the past before an episode with its first frame; the dream must take that for
+    an episode's begin.
+    """
     split, tokens, model = still_game(12)
     samples = Samples(split, tokens, model)
     at = samples.all[split.index["step"][samples.all] < model.history_frames - 1]
@@ -269,7 +317,9 @@ def test_a_context_padded_before_the_begin_starts_as_training_saw():
 
 
 def test_a_still_begin_without_buttons_starts_as_training_saw():
-    """Most games begin with a piece that hangs for some steps: how long it has hung is a timer that matters."""
+    """Most games begin with a piece that hangs for some steps: how long it has hung is a timer that
+    matters.
+    """
     _, tokens, model = still_game(12)
     frames = [tokens[0]] * 9 + [tokens[1]] * 20
     split, tokens = record([(frames, np.zeros((28, len(BUTTONS)), int))])
@@ -280,11 +330,19 @@ def test_a_still_begin_without_buttons_starts_as_training_saw():
 
 @pytest.mark.parametrize("depth", [16, 6])
 def test_a_context_reaches_back_before_a_pause(depth):
-    """Far from the begin, and after a pause much longer than the history: the timers of play are those from before it."""
+    """Far from the begin, and after a pause much longer than the history: the timers of play are
+    those from before it.
+    """
     rng = np.random.default_rng(0)
     _, tokens, model = still_game(depth)
-    shown = [*rng.integers(len(tokens), size=CONTEXT), *[0] * 300, *rng.integers(len(tokens), size=20)]
-    pressed = np.repeat(rng.random((len(shown), len(BUTTONS))) < 0.15, rng.integers(1, 50, len(shown)), 0)[: len(shown) - 1]
+    shown = [
+        *rng.integers(len(tokens), size=CONTEXT),
+        *[0] * 300,
+        *rng.integers(len(tokens), size=20),
+    ]
+    pressed = np.repeat(
+        rng.random((len(shown), len(BUTTONS))) < 0.15, rng.integers(1, 50, len(shown)), 0
+    )[: len(shown) - 1]
     split, tokens = record([([tokens[row] for row in shown], pressed.astype(int))])
     samples = Samples(split, tokens, model)
     at = samples.all[split.index["step"][samples.all] > CONTEXT + 2 * PATIENCE]
@@ -293,7 +351,9 @@ def test_a_context_reaches_back_before_a_pause(depth):
 
 
 def test_the_clock_stops_where_nothing_happens():
-    """A pause must not wash the timers of play out of the memory; how long buttons are held is counted all the same."""
+    """A pause must not wash the timers of play out of the memory; how long buttons are held is
+    counted all the same.
+    """
     model = make_model(plain_layout(2, 2), 3, 4)
     one, two = torch.zeros(1, 2, 2, dtype=torch.int16), torch.ones(1, 2, 2, dtype=torch.int16)
     press = torch.eye(len(BUTTONS))[[A]]
@@ -301,7 +361,9 @@ def test_the_clock_stops_where_nothing_happens():
     state = model.start(one[:, None], nothing)
 
     def go_on(state: State, action: torch.Tensor, frame: torch.Tensor) -> State:
-        return advance(state, action, frame, model.network.summary(frame), torch.zeros(1, dtype=torch.int64))
+        return advance(
+            state, action, frame, model.network.summary(frame), torch.zeros(1, dtype=torch.int64)
+        )
 
     for _ in range(3):
         state = go_on(state, press, two)
@@ -313,7 +375,11 @@ def test_the_clock_stops_where_nothing_happens():
         state = go_on(state, press, one)
     for name in ("frames", "sums", "actions"):
         assert torch.equal(getattr(state, name), getattr(before, name)), name
-    assert (state.idle.item(), state.last[0, A].item(), state.held[0, A].item()) == (MOST_IDLE, 1, MOST_HELD)
+    assert (state.idle.item(), state.last[0, A].item(), state.held[0, A].item()) == (
+        MOST_IDLE,
+        1,
+        MOST_HELD,
+    )
     assert state.held[0, LEFT].item() == MOST_HELD
     state = go_on(state, press, two)
     assert state.idle.item() == 0
@@ -321,7 +387,9 @@ def test_the_clock_stops_where_nothing_happens():
 
 
 def test_a_press_is_counted_from_when_it_goes_down():
-    """A tap that counts once, and a key repeat after so many steps: the network is told which of them this press is."""
+    """A tap that counts once, and a key repeat after so many steps: the network is told which of
+    them this press is.
+    """
     model = make_model(plain_layout(2, 2), 2, 4)
     frame = torch.zeros(1, 2, 2, dtype=torch.int16)
     state = model.start(frame[:, None], torch.zeros(1, 0, len(BUTTONS)))
@@ -330,12 +398,16 @@ def test_a_press_is_counted_from_when_it_goes_down():
         action = torch.zeros(1, len(BUTTONS))
         action[0, A] = down
         seen.append(hold(state, action)[0, A].item())
-        state = advance(state, action, frame, model.network.summary(frame), torch.zeros(1, dtype=torch.int64))
+        state = advance(
+            state, action, frame, model.network.summary(frame), torch.zeros(1, dtype=torch.int64)
+        )
     assert seen == [MOST_HELD, 0, 1, 2, 0, 1, 0]
 
 
 def test_late_practice_is_a_longer_wait():
-    """What is practised late must be the very state that a dream is in which waited so long, or the practice is for nothing."""
+    """What is practised late must be the very state that a dream is in which waited so long, or the
+    practice is for nothing.
+    """
     split, tokens, model = still_game(8)
     samples = Samples(split, tokens, model)
     state = samples.get(samples.all)[0]
@@ -352,9 +424,13 @@ def test_late_practice_is_a_longer_wait():
 
 @pytest.mark.parametrize("vocabulary", [5, 100])
 def test_a_summary_says_what_moved(vocabulary):
-    """A thing that falls by a row changes the sums of its kind and of no other; a single frame's is that of a batch."""
+    """A thing that falls by a row changes the sums of its kind and of no other; a single frame's is
+    that of a batch.
+    """
     summary = Summary(vocabulary, 10, 8)
-    frames = torch.from_numpy(np.random.default_rng(0).integers(0, vocabulary, (30, 10, 8)).astype(np.int16))
+    frames = torch.from_numpy(
+        np.random.default_rng(0).integers(0, vocabulary, (30, 10, 8)).astype(np.int16)
+    )
     together = summary(frames)
     assert together.shape == (30, summary.size)
     assert torch.equal(together, torch.cat([summary(frame[None]) for frame in frames]))
@@ -367,7 +443,9 @@ def test_a_summary_says_what_moved(vocabulary):
 
 
 def test_half_precision_keeps_the_sums_exact():
-    """Where the hardware multiplies in bfloat16 the dream runs in it, and its memory must still be what training saw."""
+    """Where the hardware multiplies in bfloat16 the dream runs in it, and its memory must still be
+    what training saw.
+    """
     summary = Summary(5, 20, 10)
     frames = torch.from_numpy(np.random.default_rng(0).integers(0, 5, (8, 20, 10)).astype(np.int16))
     exact = summary(frames)
@@ -389,7 +467,9 @@ def test_what_tokens_look_like_is_for_training_alone():
     """A trained model plays without pictures, and decides as it did with them."""
     torch.manual_seed(0)
     pictures = torch.randint(0, 256, (4, 8, 8, 3), dtype=torch.uint8)
-    network = Network(3, 4, 4, buttons=8, backdrops=1, channels=8, blocks=2, depth=5, memory=16, pictures=pictures).eval()
+    network = Network(
+        3, 4, 4, buttons=8, backdrops=1, channels=8, blocks=2, depth=5, memory=16, pictures=pictures
+    ).eval()
     model = make_model(plain_layout(3, 4), 4, 5)
     state, action = some_state(model)
     known = torch.randint(0, 5, (7, 3, 4))
@@ -397,14 +477,18 @@ def test_what_tokens_look_like_is_for_training_alone():
     colours = network.tokens(features.flatten(0, 2))
     network.settle()
     *found, features = network(state, action, known)
-    for one, other in zip((*wanted, colours), (*found, network.tokens(features.flatten(0, 2))), strict=True):
+    for one, other in zip(
+        (*wanted, colours), (*found, network.tokens(features.flatten(0, 2))), strict=True
+    ):
         torch.testing.assert_close(one, other)
     plain = Network(3, 4, 4, buttons=8, backdrops=1, channels=8, blocks=2, depth=5, memory=16)
     plain.load_state_dict(network.state_dict())
 
 
 def test_each_button_has_weights_of_its_own():
-    """Pressing A teaches the network about A: what it believes of B, or of A that is held on, stays as it was."""
+    """Pressing A teaches the network about A: what it believes of B, or of A that is held on, stays
+    as it was.
+    """
     model = make_model(plain_layout(3, 4), 4)
     network, (state, _) = model.network, some_state(model)
     state = dataclasses.replace(state, last=torch.zeros(7, len(BUTTONS)))
@@ -426,7 +510,9 @@ def test_each_button_has_weights_of_its_own():
 
 @torch.inference_mode()
 def test_nothing_known_is_zeros():
-    """In the first look nothing is told, and training tells nothing with zeros: the same beliefs, or practice is wasted."""
+    """In the first look nothing is told, and training tells nothing with zeros: the same beliefs,
+    or practice is wasted.
+    """
     model = make_model(plain_layout(3, 4), 4)
     state, action = some_state(model)
     without = model.network(state, action)
@@ -439,7 +525,9 @@ def test_nothing_known_is_zeros():
 
 @torch.inference_mode()
 def test_an_oracle_settles_every_doubt():
-    """A dream that is told what happened wherever it is in doubt, and doubts everything, shows the true frame."""
+    """A dream that is told what happened wherever it is in doubt, and doubts everything, shows the
+    true frame.
+    """
     model = in_doubt(make_model(plain_layout(3, 4), 4))
     state, action = some_state(model, 9)
     truth = torch.from_numpy(np.random.default_rng(2).integers(0, 4, (9, 3, 4)))
@@ -451,13 +539,17 @@ def test_an_oracle_settles_every_doubt():
     partly[5:] = UNTOLD
     frame = model.step(state, action, oracle=partly)[0]
     assert torch.equal(frame[:5].long(), truth[:5])
-    assert torch.equal(frame[5:], model.step(state, action)[0][5:]), "what is not told is left to the dream"
+    assert torch.equal(frame[5:], model.step(state, action)[0][5:]), (
+        "what is not told is left to the dream"
+    )
     assert not torch.equal(frame[5:].long(), truth[5:])
 
 
 @torch.inference_mode()
 def test_an_oracle_is_not_asked_where_there_is_no_doubt():
-    """What the model is sure of it must answer for: else the score of the told dream would be a gift."""
+    """What the model is sure of it must answer for: else the score of the told dream would be a
+    gift.
+    """
     model = in_doubt(make_model(plain_layout(3, 4), 4))
     state, action = some_state(model)
     truth = 3 - state.frames[:, -1].long()
@@ -472,7 +564,9 @@ def test_an_oracle_is_not_asked_where_there_is_no_doubt():
 
 @torch.inference_mode()
 def test_temperature_0_needs_no_luck():
-    """The likeliest choice is the same at any time, and takes nothing from torch's random numbers."""
+    """The likeliest choice is the same at any time, and takes nothing from torch's random
+    numbers.
+    """
     model = make_model(plain_layout(3, 4), 4)
     state, action = some_state(model)
     torch.manual_seed(1)
@@ -488,19 +582,25 @@ def test_luck_comes_from_the_generator_alone():
     """The same seed plays the same game again, another one another."""
     model = in_doubt(make_model(plain_layout(3, 4), 4))
     state, action = some_state(model)
-    one, again, other = (model.step(state, action, 1.0, torch.Generator().manual_seed(seed))[0] for seed in (3, 3, 4))
+    one, again, other = (
+        model.step(state, action, 1.0, torch.Generator().manual_seed(seed))[0] for seed in (3, 3, 4)
+    )
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
 
 
 @torch.inference_mode()
 def test_a_step_moves_the_history_and_keeps_the_still_cells():
-    """The new frame is the newest of the new state, and what is not in the mask is the backdrop's."""
+    """The new frame is the newest of the new state, and what is not in the mask is the
+    backdrop's.
+    """
     split, tokens = scenes_game()
     model = in_doubt(make_model(find_layout(tokens, split.index["frame"], split.transitions), 6))
     whole = torch.from_numpy(tokens[:20])[:, None]
     state = model.start(whole, torch.zeros(20, 0, len(BUTTONS)))
-    frame, after = model.step(state, torch.zeros(20, len(BUTTONS)), 1.0, torch.Generator().manual_seed(0))
+    frame, after = model.step(
+        state, torch.zeros(20, len(BUTTONS)), 1.0, torch.Generator().manual_seed(0)
+    )
     assert (frame.shape, frame.dtype) == ((20, 8, 9), torch.int16)
     assert torch.equal(frame, model.layout.compose(after.frames[:, -1], after.backdrop))
     assert torch.equal(after.frames[:, -2], state.frames[:, -1])
@@ -522,7 +622,9 @@ def test_a_batch_dreams_as_each_alone():
 
 @torch.inference_mode()
 def test_half_precision_decides_the_same():
-    """The network was trained in full precision, and its decisions hang on thresholds: everywhere they must be the same."""
+    """The network was trained in full precision, and its decisions hang on thresholds: everywhere
+    they must be the same.
+    """
     model = make_model(plain_layout(3, 4), 4)
     model.network.event[-1].bias.data[0] = 5
     model.network.paint[-1].weight.data *= 20
@@ -538,7 +640,14 @@ def test_a_models_file_holds_its_layout():
     split, tokens = scenes_game()
     model = make_model(find_layout(tokens, split.index["frame"], split.transitions), 6)
     state = model.state_dict()
-    sizes = {"vocabulary": 6, "channels": 8, "blocks": 1, "memory": 16, "glances": GLANCES, "deeds": DEEDS}
+    sizes = {
+        "vocabulary": 6,
+        "channels": 8,
+        "blocks": 1,
+        "memory": 16,
+        "glances": GLANCES,
+        "deeds": DEEDS,
+    }
     fresh = TokenDynamics([8, 9], len(BUTTONS), list(model.mask.shape), 3, 4, **sizes)
     loaded = load_weights(fresh, state, "memory")
     whole = torch.from_numpy(tokens)
@@ -553,14 +662,24 @@ def test_a_models_file_holds_its_layout():
 def practice():
     split, tokens, model = still_game(4)
     samples = Samples(split, tokens, model)
-    samples.learn(1, samples.all, torch.from_numpy(np.random.default_rng(0).uniform(0.1, 0.3, len(samples.all)).astype(np.float32)))
+    samples.learn(
+        1,
+        samples.all,
+        torch.from_numpy(
+            np.random.default_rng(0).uniform(0.1, 0.3, len(samples.all)).astype(np.float32)
+        ),
+    )
     return samples
 
 
 def test_weights_undo_the_favour(practice):
-    """Hard and changing samples are drawn more often; weighted, they count as often as they occur."""
+    """Hard and changing samples are drawn more often; weighted, they count as often as they
+    occur.
+    """
     number = len(practice.frame)
-    value = np.random.default_rng(1).normal(1, 1, number) + 3 * np.isin(np.arange(number), practice.changed)
+    value = np.random.default_rng(1).normal(1, 1, number) + 3 * np.isin(
+        np.arange(number), practice.changed
+    )
     rng, found, plain = np.random.default_rng(2), [], []
     for _ in range(400):
         at, weight = practice.draw(rng, 64, 0.67)
@@ -588,7 +707,9 @@ def test_hard_samples_are_drawn_more_often(practice):
 
 
 def test_what_was_never_drawn_is_as_hard_as_its_kind():
-    """Of many recordings most are drawn once or never: a hard kind of change must come up before each was tried."""
+    """Of many recordings most are drawn once or never: a hard kind of change must come up before
+    each was tried.
+    """
     split, tokens, model = still_game(4)
     samples = Samples(split, tokens, model)
     assert len(samples.kind_loss) > 2
@@ -598,11 +719,18 @@ def test_what_was_never_drawn_is_as_hard_as_its_kind():
     for _ in range(60):
         samples.learn(1, tried, torch.full((len(tried),), 4.0))
         samples.learn(
-            1, samples.all[samples.kind[samples.all] != kind], torch.zeros(int((samples.kind[samples.all] != kind).sum()))
+            1,
+            samples.all[samples.kind[samples.all] != kind],
+            torch.zeros(int((samples.kind[samples.all] != kind).sum())),
         )
     assert (samples.hardness[untried] == 1).all()
     samples.learn(REFRESH, tried[:0], torch.zeros(0))
-    torch.testing.assert_close(samples.hardness[untried], samples.hardness[tried][0].expand(len(untried)), rtol=0.02, atol=0)
+    torch.testing.assert_close(
+        samples.hardness[untried],
+        samples.hardness[tried][0].expand(len(untried)),
+        rtol=0.02,
+        atol=0,
+    )
 
 
 def test_no_weight_is_without_bounds(practice):
@@ -633,12 +761,16 @@ def test_a_freak_pulls_no_harder_than_its_bound():
 
 
 def test_what_is_told_is_true():
-    """Cells told in advance practise deciding one by one: true tokens of cells that are in doubt, in some samples."""
+    """Cells told in advance practise deciding one by one: true tokens of cells that are in doubt,
+    in some samples.
+    """
     layout = plain_layout(3, 4)
     layout.mask[0] = False
     model = in_doubt(make_model(layout, 4))
     state, action = some_state(model, 400)
-    window = torch.randint(0, 4, (400, 3, 4), generator=torch.Generator().manual_seed(2)).to(torch.int16)
+    window = torch.randint(0, 4, (400, 3, 4), generator=torch.Generator().manual_seed(2)).to(
+        torch.int16
+    )
     window[:100] = state.frames[:100, -1]
     known = tell(model, state, action, window, np.random.default_rng(0), TELL_SHARE_RANDOM)
     told = known > 0
@@ -657,7 +789,9 @@ def test_what_is_told_is_true():
 
 @torch.inference_mode()
 def test_it_learns_to_walk(tmp_path):
-    """A small game is learnt exactly, and fifty dreamed steps without a look at the game end in the right place."""
+    """A small game is learnt exactly, and fifty dreamed steps without a look at the game end in the
+    right place.
+    """
     train, val = walk(60, 60, 0), walk(10, 52, 1)
     with torch.inference_mode(False):
         model, config, curve = learn(train, val, tmp_path, 350)
@@ -665,7 +799,10 @@ def test_it_learns_to_walk(tmp_path):
     assert (config["kind"], config["window"], config["vocabulary"]) == ("tokens", [6, 6], 2)
     split, tokens = val
     first = np.flatnonzero(split.index["step"] == 0)
-    state = model.start(torch.from_numpy(tokens[split.index["frame"][first]])[:, None], torch.zeros(10, 0, len(BUTTONS)))
+    state = model.start(
+        torch.from_numpy(tokens[split.index["frame"][first]])[:, None],
+        torch.zeros(10, 0, len(BUTTONS)),
+    )
     right = []
     for step in range(50):
         frame, state = model.step(state, torch.from_numpy(split.index["action"][first + step]))
@@ -676,11 +813,18 @@ def test_it_learns_to_walk(tmp_path):
 
 # Two different cells in one of three rows of a field with a margin, and nothing at all.
 EMPTY = np.zeros((6, 4), np.int16)
-SHAPES = [np.pad([[row == place, 2 * (row == place)] for row in range(3)], ((1, 2), (1, 1))).astype(np.int16) for place in range(3)]
+SHAPES = [
+    np.pad([[row == place, 2 * (row == place)] for row in range(3)], ((1, 2), (1, 1))).astype(
+        np.int16
+    )
+    for place in range(3)
+]
 
 
 def appearing(episodes: int, seed: int) -> tuple[Split, np.ndarray]:
-    """An empty field on which A makes a shape appear in one of three places; any next step takes it away."""
+    """An empty field on which A makes a shape appear in one of three places; any next step takes it
+    away.
+    """
     rng = np.random.default_rng(seed)
     played = []
     for _ in range(episodes):
@@ -694,25 +838,33 @@ def appearing(episodes: int, seed: int) -> tuple[Split, np.ndarray]:
 
 @torch.inference_mode()
 def test_a_random_event_is_one_choice_and_never_a_mixture(tmp_path, monkeypatch):
-    """The next piece: every kind comes at temperature 1, each whole, and temperature 0 shows always the same.
+    """The next piece: every kind comes at temperature 1, each whole, and temperature 0 shows always
+    the same.
 
-    A model that drew each cell for itself would show halves of two pieces. What was told in training already keeps
-    most of them whole; that a half is no known move keeps all of them so. (A toy is trained shortly, so it is told more.)
+    A model that drew each cell for itself would show halves of two pieces. What was told in
+    training already keeps most of them whole; that a half is no known move keeps all of them so. (A
+    toy is trained shortly, so it is told more.)
     """
-    monkeypatch.setattr("dreamcart.dynamics.tokens.train.TELL_SHARE", 0.6)  # its spec has no seed variable
+    # its spec has no seed variable
+    monkeypatch.setattr("dreamcart.dynamics.tokens.train.TELL_SHARE", 0.6)
     train, val = appearing(40, 0), appearing(4, 1)
     with torch.inference_mode(False):
         model, _, _ = learn(train, val, tmp_path, 600, learning_rate=0.02)
-    state = model.start(torch.from_numpy(EMPTY).expand(90, 1, 6, 4), torch.zeros(90, 0, len(BUTTONS)))
+    state = model.start(
+        torch.from_numpy(EMPTY).expand(90, 1, 6, 4), torch.zeros(90, 0, len(BUTTONS))
+    )
     press = torch.eye(len(BUTTONS))[[A] * 90]
     moves = model.moves
     for known, halves in ((Moves.empty(), 3), (moves, 0)):
         model.set_moves(known)
         drawn, after = model.step(state, press, 1.0, torch.Generator().manual_seed(0))
-        whole = np.array([[np.array_equal(frame, shape) for shape in SHAPES] for frame in drawn.numpy()])
+        whole = np.array(
+            [[np.array_equal(frame, shape) for shape in SHAPES] for frame in drawn.numpy()]
+        )
         something = drawn.numpy().any((1, 2))
         assert (something & ~whole.any(1)).sum() <= halves
-        assert something.sum() >= 75  # whether anything comes is in some doubt after so short a training
+        # whether anything comes is in some doubt after so short a training
+        assert something.sum() >= 75
         assert min(whole.sum(0)) >= 15
     gone, _ = model.step(after, press, 1.0, torch.Generator().manual_seed(0))
     assert not gone[torch.from_numpy(whole.any(1))].any()
@@ -729,7 +881,9 @@ class KillError(Exception):
 
 
 def test_a_killed_training_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
-    """The losses that say what to practise, and Muon's momentum, come back from the checkpoint: the same to the bit."""
+    """The losses that say what to practise, and Muon's momentum, come back from the checkpoint: the
+    same to the bit.
+    """
     train, val = walk(4, 30, 0), walk(2, 30, 1)
     how = {"checkpoint_every": 4, "validate_every": 6, "batch_size": 8, "channels": 4, "memory": 8}
     (tmp_path / "whole").mkdir()
@@ -751,4 +905,6 @@ def test_a_killed_training_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     again, _, curve_again = learn(train, val, tmp_path, 12, **how)
     assert len(calls) == 7 + 8
     assert curve_again == curve
-    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in model.state_dict().items())
+    assert all(
+        torch.equal(tensor, again.state_dict()[name]) for name, tensor in model.state_dict().items()
+    )

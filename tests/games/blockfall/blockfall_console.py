@@ -28,7 +28,11 @@ class Console:
         self.custom = stable_retro.data.Integrations.CUSTOM_ONLY
         stable_retro.data.Integrations.add_custom_path(str(GAME_DIR))
         self.env = stable_retro.make(
-            GAME, state="PlayA", inttype=self.custom, use_restricted_actions=stable_retro.Actions.ALL, render_mode="rgb_array"
+            GAME,
+            state="PlayA",
+            inttype=self.custom,
+            use_restricted_actions=stable_retro.Actions.ALL,
+            render_mode="rgb_array",
         )
         self.buttons = self.env.unwrapped.buttons
 
@@ -48,7 +52,9 @@ class Console:
         """The lowest rows; "." is empty. Redrawn by the next frame."""
         rows = rows.split()
         cells = "." * (200 - 10 * len(rows)) + "".join(rows)
-        self.poke(redraw=1, **{f"board_{i:03d}": 0 if c == "." else int(c) for i, c in enumerate(cells)})
+        self.poke(
+            redraw=1, **{f"board_{i:03d}": 0 if c == "." else int(c) for i, c in enumerate(cells)}
+        )
 
     def frame(self, *held, times=1):
         mask = np.array([b in held for b in self.buttons], np.uint8)

@@ -20,10 +20,21 @@ def test_rom_format_and_sum():
     assert (ROM.parent / "rom.sha").read_text().split() == [hashlib.sha1(rom[16:]).hexdigest()]
 
 
-@pytest.mark.skipif(not (shutil.which("cl65") and shutil.which("make")), reason="needs cc65 and make")
+@pytest.mark.skipif(
+    not (shutil.which("cl65") and shutil.which("make")), reason="needs cc65 and make"
+)
 def test_rom_builds_byte_for_byte(tmp_path):
     subprocess.run(
-        ["make", "-s", "-C", str(GAME_DIR), f"BUILD={tmp_path}", "PYTHON=" + sys.executable, f"{tmp_path}/rom.nes"], check=True
+        [
+            "make",
+            "-s",
+            "-C",
+            str(GAME_DIR),
+            f"BUILD={tmp_path}",
+            "PYTHON=" + sys.executable,
+            f"{tmp_path}/rom.nes",
+        ],
+        check=True,
     )
     assert (tmp_path / "rom.nes").read_bytes() == ROM.read_bytes()
 

@@ -153,7 +153,11 @@ def test_two_frame_steps_show_what_ram_holds(console, artist, state):
     console.load(state)
     for held in random_play(300, seed=7, hold=1):
         console.frame(*held)
-        first = {k: v for k, v in console.info.items() if k not in ("gravity", "shift", "clearing", "soft", "start_wait")}
+        first = {
+            k: v
+            for k, v in console.info.items()
+            if k not in ("gravity", "shift", "clearing", "soft", "start_wait")
+        }
         console.frame(*held)
         assert {k: console.info[k] for k in first} == first
         assert np.array_equal(console.screen, artist.draw(console.info))
@@ -178,7 +182,14 @@ def test_replay_is_byte_identical(console, state):
 def test_title_chooses_the_mode(console):
     console.load("Title")
     assert (console.scene, console.mode) == (0, 0)
-    for button, mode in (("DOWN", 1), ("DOWN", 1), ("UP", 0), ("SELECT", 1), ("SELECT", 0), ("UP", 0)):
+    for button, mode in (
+        ("DOWN", 1),
+        ("DOWN", 1),
+        ("UP", 0),
+        ("SELECT", 1),
+        ("SELECT", 0),
+        ("UP", 0),
+    ):
         console.frame(button, times=2)
         assert console.mode == mode
         console.frame(times=2)
@@ -262,7 +273,8 @@ def test_shift_and_auto_shift(console, button, step):
         if console.frame(button)["piece_x"] != x:
             x = console.piece_x
             moved.append(n)
-        assert console.shift == 10 - n if n < 10 else 1 <= console.shift <= 4  # frames until it goes on by itself
+        # frames until it goes on by itself
+        assert console.shift == 10 - n if n < 10 else 1 <= console.shift <= 4
     assert moved == [0, 10, 14, 18][: len(moved)]
     assert len(moved) >= 3
     console.frame(button, times=60)
@@ -431,7 +443,9 @@ def test_numbers_saturate(console):
 
 def test_slowest_frame_is_in_time(console, artist):
     """Four lines under a tall stack, with the digits that take longest."""
-    console.load("PlayA", piece_type=PIECE_I, piece_rot=1, piece_y=3, lines=995, score=59899, level=15)
+    console.load(
+        "PlayA", piece_type=PIECE_I, piece_rot=1, piece_y=3, lines=995, score=59899, level=15
+    )
     console.poke_board("777.7.7777 " * 12 + "11111.1111 " * 4)
     console.frame(times=3)
     console.poke(lag=0)  # redrawing on a poke may take longer

@@ -1,8 +1,10 @@
-"""A clock out of sight: what things do at each of its steps, and which step of it this is, told by what they did.
+"""A clock out of sight: what things do at each of its steps, and which step of it this is, told by
+what they did.
 
-Pong's enemy stands still in every eighth frame, so in each fourth step it goes half as far; which steps these are differs by
-episode and is on no picture. In the recordings the episodes are laid over one another so that their things do most alike at each
-step of a clock; in play every step tells a little of where the clock is, and that weighs what a thing is believed to do.
+Pong's enemy stands still in every eighth frame, so in each fourth step it goes half as far; which
+steps these are differs by episode and is on no picture. In the recordings the episodes are laid
+over one another so that their things do most alike at each step of a clock; in play every step
+tells a little of where the clock is, and that weighs what a thing is believed to do.
 """
 
 from dataclasses import dataclass
@@ -14,7 +16,8 @@ from dreamcart.dynamics.tokens.movers.followers import chances
 
 LENGTHS = (2, 4, 8, 16)  # steps of a clock
 ROUNDS = 6  # of laying episodes over one another
-PRIOR = 5.0  # things by which what is done without a clock counts as much as what is done at a step of it
+# things by which what is done without a clock counts as much as what is done at a step of it
+PRIOR = 5.0
 LEAST_GAIN = 0.02  # nats that a clock must tell of each thing
 BETTER = 1.1  # times as much must a longer clock tell
 MOST_TOLD = 3.0  # nats
@@ -22,7 +25,9 @@ MOST_TOLD = 3.0  # nats
 
 @dataclass(frozen=True)
 class Deeds:
-    """What things of N recorded steps did: episode, steps since its begin, kind and choice of each, int64 [N]."""
+    """What things of N recorded steps did: episode, steps since its begin, kind and choice of each,
+    int64 [N].
+    """
 
     episode: np.ndarray
     step: np.ndarray
@@ -31,8 +36,10 @@ class Deeds:
 
 
 def clock_of(deeds: Deeds, kinds: int, choices: int) -> np.ndarray:
-    """How much likelier than usual things make each choice at each step of a clock, in nats: float32 [C, kinds, choices]; of no
-    steps where no clock tells anything. choices: how many there are."""
+    """How much likelier than usual things make each choice at each step of a clock, in nats:
+    float32 [C, kinds, choices]; of no steps where no clock tells anything. choices: how many there
+    are.
+    """
     found, gained = np.zeros((0, kinds, choices), np.float32), LEAST_GAIN * len(deeds.kind)
     for length in LENGTHS if len(deeds.kind) else ():
         told, gain = _laid_over(deeds, length, kinds, choices)
@@ -57,7 +64,8 @@ def _laid_over(deeds: Deeds, length: int, kinds: int, choices: int) -> tuple[np.
     laid, turn = np.zeros_like(counts[0]), np.zeros(episodes, int)
     for number in range(ROUNDS):
         for episode in along(range(episodes), "movers, clocks", "episode"):
-            turned = np.stack([np.roll(counts[episode], by, 0) for by in range(length)])  # [turns, ...]
+            # [turns, ...]
+            turned = np.stack([np.roll(counts[episode], by, 0) for by in range(length)])
             if number:
                 laid = laid - turned[turn[episode]]
             turn[episode] = (turned * told_by(laid)).sum((1, 2)).argmax()
@@ -68,11 +76,12 @@ def _laid_over(deeds: Deeds, length: int, kinds: int, choices: int) -> tuple[np.
 
 
 def told_by_deeds(ticks: np.ndarray, beat: np.ndarray, choice: np.ndarray) -> np.ndarray:
-    """What a step tells of the clock, in nats, float32 [B, C]: of each of its steps, whether the episode began with it.
+    """What a step tells of the clock, in nats, float32 [B, C]: of each of its steps, whether the
+    episode began with it.
 
     Args:
-        ticks: see `clock_of`; beat: int [B], steps since the episode's begin; choice: int [B, K], what the thing of each kind did,
-            -1 where that is not known.
+        ticks: see `clock_of`; beat: int [B], steps since the episode's begin; choice: int [B, K],
+            what the thing of each kind did, -1 where that is not known.
     """
     length, kinds, _ = ticks.shape
     at = (beat[:, None] + np.arange(length)) % length
@@ -81,8 +90,10 @@ def told_by_deeds(ticks: np.ndarray, beat: np.ndarray, choice: np.ndarray) -> np
 
 
 def weights(ticks: np.ndarray, phases: np.ndarray, beat: np.ndarray) -> np.ndarray:
-    """By how much each choice of each kind is likelier than usual in the next step, float32 [B, K, choices]. phases: what is
-    believed, see `followers.believe`, float32 [B, C]; beat: see `told_by_deeds`."""
+    """By how much each choice of each kind is likelier than usual in the next step, float32 [B, K,
+    choices]. phases: what is believed, see `followers.believe`, float32 [B, C]; beat: see
+    `told_by_deeds`.
+    """
     length = len(ticks)
     at = (beat[:, None] + np.arange(length)) % length
     return (chances(phases)[:, :, None, None] * np.exp(ticks[at])).sum(1)

@@ -1,4 +1,6 @@
-"""Finding the movers of a game on its screens: whole, cut off by an edge, touching one another, or half covered."""
+"""Finding the movers of a game on its screens: whole, cut off by an edge, touching one another, or
+half covered.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,9 +18,11 @@ MOST_TRIED = 4096  # places of half-seen things of a colour on a screen: a bat t
 
 @dataclass(frozen=True)
 class Group:
-    """The kinds of one colour. kinds: their numbers, the largest first; tint: uint8 [L], what the colour looks like in each line;
-    field: where any of them may be seen (top, left, bottom, right); shows: bool [V], the tokens with any of its looks; most: pixels
-    of the largest patch that may be one or two of them."""
+    """The kinds of one colour. kinds: their numbers, the largest first; tint: uint8 [L], what the
+    colour looks like in each line; field: where any of them may be seen (top, left, bottom, right);
+    shows: bool [V], the tokens with any of its looks; most: pixels of the largest patch that may be
+    one or two of them.
+    """
 
     kinds: list[int]
     tint: np.ndarray
@@ -29,7 +33,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Patch:
-    """Pixels of one group that touch: where their box begins on the screen, and which of the box they are, bool [h, w]."""
+    """Pixels of one group that touch: where their box begins on the screen, and which of the box
+    they are, bool [h, w].
+    """
 
     y: int
     x: int
@@ -47,22 +53,35 @@ class Finder:
         """tiles: uint8 [V, t, t], see `inertia.colours`."""
         self.draw, self.side, self.table = Inertia(tiles).draw, tiles.shape[1], kinds.numpy()
         table, self.count = self.table, len(kinds.colours)
-        self.masks = [mask[:height, :width] for mask, (height, width) in zip(table["masks"], table["sizes"].tolist(), strict=True)]
+        self.masks = [
+            mask[:height, :width]
+            for mask, (height, width) in zip(table["masks"], table["sizes"].tolist(), strict=True)
+        ]
         self.variants = [
-            [mask, longer(mask)] if taller.any() else [mask] for mask, taller in zip(self.masks, table["taller"], strict=True)
+            [mask, longer(mask)] if taller.any() else [mask]
+            for mask, taller in zip(self.masks, table["taller"], strict=True)
         ]
         self.groups = []
         for colour in dict.fromkeys(table["colours"].tolist()):
-            own = sorted(np.flatnonzero(table["colours"] == colour).tolist(), key=lambda kind: -self.masks[kind].sum())
+            own = sorted(
+                np.flatnonzero(table["colours"] == colour).tolist(),
+                key=lambda kind: -self.masks[kind].sum(),
+            )
             fields, tint = table["fields"][own], table["tints"][own[0]]
             field = [*fields[:, :2].min(0).tolist(), *fields[:, 2:].max(0).tolist()]
             shows = np.isin(tiles, np.unique(tint[field[0] : field[2]])).any((1, 2))
-            self.groups.append(Group(own, tint, field, shows, 2 * max(int(self.masks[kind].sum()) for kind in own)))
+            self.groups.append(
+                Group(own, tint, field, shows, 2 * max(int(self.masks[kind].sum()) for kind in own))
+            )
         self.still: list[np.ndarray] = []  # see `ignore`
 
     def ignore(self, screens: np.ndarray) -> None:
-        """From now on leave out what all of some screens, int [N, H, W], show: a wall's end may have a bat's colour."""
-        always = [np.ones([side * self.side for side in screens.shape[1:]], bool) for _ in self.groups]
+        """From now on leave out what all of some screens, int [N, H, W], show: a wall's end may
+        have a bat's colour.
+        """
+        always = [
+            np.ones([side * self.side for side in screens.shape[1:]], bool) for _ in self.groups
+        ]
         for one in along(screens, "movers, what stays", "screen"):
             picture = self.draw(one)
             for number, still in enumerate(always):
@@ -70,26 +89,34 @@ class Finder:
         self.still = always
 
     def find(self, tokens: np.ndarray) -> np.ndarray:
-        """The movers on a screen int [H, W], as far as there is room: int16 [MOST_THINGS, 3], kind (-1 for none), top and left."""
+        """The movers on a screen int [H, W], as far as there is room: int16 [MOST_THINGS, 3], kind
+        (-1 for none), top and left.
+        """
         found = np.full((MOST_THINGS, 3), -1, np.int16)
         for line, thing in zip(found, self._things(tokens), strict=False):
             line[:] = thing
         return found
 
-    def refind(self, before: np.ndarray, thing: tuple[int, int, int], now: np.ndarray) -> tuple[int, int, np.ndarray] | None:
-        """Where a thing has gone that is not to be made out any more, for it touches or lies on what has its colour: told by where
-        that colour is new.
+    def refind(
+        self, before: np.ndarray, thing: tuple[int, int, int], now: np.ndarray
+    ) -> tuple[int, int, np.ndarray] | None:
+        """Where a thing has gone that is not to be made out any more, for it touches or lies on
+        what has its colour: told by where that colour is new.
 
         Args:
             before, now: screens int [H, W]; thing: kind, top and left on the one before.
 
-        Returns top, left, and which pixels of the screen show it alone, bool; None where it is in doubt.
+        Returns top, left, and which pixels of the screen show it alone, bool; None where it is in
+        doubt.
         """
         kind, y, x = thing
         number = self._group_of(kind)
         old, lit = (self._lit(number, self.draw(screen)) for screen in (before, now))
         near = np.zeros(lit.shape, bool)
-        near[max(y - FAR, 0) : y + FAR + len(self.masks[kind]), max(x - FAR, 0) : x + FAR + self.masks[kind].shape[1]] = True
+        near[
+            max(y - FAR, 0) : y + FAR + len(self.masks[kind]),
+            max(x - FAR, 0) : x + FAR + self.masks[kind].shape[1],
+        ] = True
         fresh = lit & near & ~(old & ~self._covered_by([thing], lit.shape))
         group = replace(self.groups[number], kinds=[kind])
         places = list(self._half_seen(group, fresh, list(patches(fresh, group)), lit & ~fresh))
@@ -101,11 +128,18 @@ class Finder:
         return places[0][1], places[0][2], there & fresh
 
     def parts_seen(self, kind: int, tokens: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
-        """The boxes (top, left, bottom, right) of what may be a kind, or a part of it, on a screen int [H, W]."""
+        """The boxes (top, left, bottom, right) of what may be a kind, or a part of it, on a screen
+        int [H, W].
+        """
         number = self._group_of(kind)
         if self.groups[number].shows[tokens].any():
             for patch in patches(self._lit(number, self.draw(tokens)), self.groups[number]):
-                if any(size > most for size, most in zip(patch.area.shape, self.variants[kind][-1].shape, strict=True)):
+                if any(
+                    size > most
+                    for size, most in zip(
+                        patch.area.shape, self.variants[kind][-1].shape, strict=True
+                    )
+                ):
                     continue
                 yield patch.y, patch.x, patch.y + patch.area.shape[0], patch.x + patch.area.shape[1]
 
@@ -130,19 +164,30 @@ class Finder:
                 rest.append((group, lit, left))
         if rest and things:
             hidden = self._covered_by(things, picture.shape)
-            things += [thing for group, lit, left in rest for thing in self._half_seen(group, lit, left, hidden)]
+            things += [
+                thing
+                for group, lit, left in rest
+                for thing in self._half_seen(group, lit, left, hidden)
+            ]
         return things
 
     def _lit(self, number: int, picture: np.ndarray) -> np.ndarray:
-        """Where a picture shows a group's colour in the group's field, bool [H, W] of the whole screen."""
+        """Where a picture shows a group's colour in the group's field, bool [H, W] of the whole
+        screen.
+        """
         top, left, bottom, right = self.groups[number].field
         lit = np.zeros(picture.shape, bool)
-        lit[top:bottom, left:right] = picture[top:bottom, left:right] == self.groups[number].tint[top:bottom, None]
+        lit[top:bottom, left:right] = (
+            picture[top:bottom, left:right] == self.groups[number].tint[top:bottom, None]
+        )
         return lit & ~self.still[number] if self.still else lit
 
     def _parts(self, patch: Patch, group: Group) -> list[tuple[int, int, int]]:
-        """Which movers a patch is: one, or two that touch or cover one another; nothing where it is none."""
-        for kind in reversed(group.kinds):  # the one of which the most is seen: what looks like a ball is no end of a bat
+        """Which movers a patch is: one, or two that touch or cover one another; nothing where it is
+        none.
+        """
+        # the one of which the most is seen: what looks like a ball is no end of a bat
+        for kind in reversed(group.kinds):
             for mask in self.variants[kind]:
                 for top, left in placed(patch, mask, self.table["fields"][kind].tolist()):
                     if len(mask_of(self.table, kind, top)) == len(mask):
@@ -156,7 +201,11 @@ class Finder:
             within(rest, top, left, mask)[mask] = False
             for other in group.kinds:
                 small = self.masks[other]
-                covers = [(y, x) for y, x in places_of(small, area) if within(rest, y, x, small)[small].sum() == rest.sum()]
+                covers = [
+                    (y, x)
+                    for y, x in places_of(small, area)
+                    if within(rest, y, x, small)[small].sum() == rest.sum()
+                ]
                 both = [(kind, top, left), *((other, y, x) for y, x in covers)]
                 both = [(number, patch.y + y, patch.x + x) for number, y, x in both]
                 if len(covers) == 1 and all(self._inside(*one) for one in both):
@@ -169,7 +218,9 @@ class Finder:
         height, width = self.masks[kind].shape
         return top <= y <= bottom - height and left <= x <= right - width
 
-    def _covered_by(self, things: Sequence[tuple[int, int, int]], shape: tuple[int, int]) -> np.ndarray:
+    def _covered_by(
+        self, things: Sequence[tuple[int, int, int]], shape: tuple[int, int]
+    ) -> np.ndarray:
         """Where things are, bool of a screen's shape."""
         covered = np.zeros(shape, bool)
         for thing in things:
@@ -177,11 +228,15 @@ class Finder:
             within(covered, top, left, mask)[mask] = True
         return covered
 
-    def _half_seen(self, group: Group, lit: np.ndarray, left: list[Patch], hidden: np.ndarray) -> Iterator[tuple[int, int, int]]:
-        """Movers of which other ones hide a part: what is to be seen of one leaves no doubt where it is.
+    def _half_seen(
+        self, group: Group, lit: np.ndarray, left: list[Patch], hidden: np.ndarray
+    ) -> Iterator[tuple[int, int, int]]:
+        """Movers of which other ones hide a part: what is to be seen of one leaves no doubt where
+        it is.
 
         Args:
-            lit: see `_lit`; left: patches that are no movers by themselves; hidden: what others cover.
+            lit: see `_lit`; left: patches that are no movers by themselves; hidden: what others
+                cover.
 
         After MOST_TRIED places nothing more is found, in recordings as in play.
         """
@@ -220,11 +275,16 @@ def patches(lit: np.ndarray, group: Group) -> Iterator[Patch]:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(part.view(np.uint8), connectivity=8)
     for label, (x, y, width, height, size) in enumerate(stats.tolist()):
         if label and size <= group.most:
-            yield Patch(int(rows[0]) + y, int(columns[0]) + x, labels[y : y + height, x : x + width] == label)
+            yield Patch(
+                int(rows[0]) + y,
+                int(columns[0]) + x,
+                labels[y : y + height, x : x + width] == label,
+            )
 
 
 def placed(patch: Patch, mask: np.ndarray, field: list[int]) -> Iterator[tuple[int, int]]:
-    """Where a thing may be of which exactly this patch is to be seen: whole, or cut off by an edge of its field. Tops and lefts.
+    """Where a thing may be of which exactly this patch is to be seen: whole, or cut off by an edge
+    of its field. Tops and lefts.
 
     Args:
         mask: bool [h, w]; field: top, left, bottom and right.
@@ -242,7 +302,9 @@ def placed(patch: Patch, mask: np.ndarray, field: list[int]) -> Iterator[tuple[i
 
 
 def _starts(begin: int, extent: int, size: int, low: int, high: int) -> list[int]:
-    """Where a span of `size` begins of which `extent` pixels are seen, from `begin`, between the edges `low` and `high`."""
+    """Where a span of `size` begins of which `extent` pixels are seen, from `begin`, between the
+    edges `low` and `high`.
+    """
     if extent > size or begin < low or begin + extent > high:
         return []
     if extent == size:

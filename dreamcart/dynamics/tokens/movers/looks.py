@@ -1,8 +1,10 @@
-"""Where the movers of a game are to be seen, and in which colours: walls hide them, and a line may give them its own colour.
+"""Where the movers of a game are to be seen, and in which colours: walls hide them, and a line may
+give them its own colour.
 
-Beyond the edges of its field a thing is hidden: half a ball behind a wall is still that ball. And a console may colour a ball as
-it colours what else is in the same line of the screen, or draw a line of it twice: Breakout's ball takes the colour of the row of
-bricks that it flies through, and where it leaves the lowest it is a line taller.
+Beyond the edges of its field a thing is hidden: half a ball behind a wall is still that ball. And a
+console may colour a ball as it colours what else is in the same line of the screen, or draw a line
+of it twice: Breakout's ball takes the colour of the row of bricks that it flies through, and where
+it leaves the lowest it is a line taller.
 """
 
 from collections import Counter
@@ -23,12 +25,16 @@ MOST_BEYOND = 4  # pixels by which a field is wider than where whole things come
 LEAST_SHARE = 0.9  # of what a kind was seen to look like in a line
 
 
-def with_looks(kinds: Kinds, tiles: np.ndarray, tokens: np.ndarray, before: np.ndarray, after: np.ndarray) -> Kinds:
+def with_looks(
+    kinds: Kinds, tiles: np.ndarray, tokens: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> Kinds:
     """The kinds, told where and in which colours they are seen.
 
     Args:
-        kinds: as `find_kinds` has them: seen everywhere, in their own colours; tiles: see `inertia.colours`; tokens: int [U, H, W];
-        before, after: int [T], rows of `tokens`, the two screens of each step in which anything changes.
+        kinds: as `find_kinds` has them: seen everywhere, in their own colours; tiles: see
+            `inertia.colours`; tokens: int [U, H, W];
+        before, after: int [T], rows of `tokens`, the two screens of each step in which anything
+            changes.
     """
     every = max(1, len(before) // LOOKED_AT)
     steps = list(zip(before[::every].tolist(), after[::every].tolist(), strict=True))
@@ -39,9 +45,12 @@ def with_looks(kinds: Kinds, tiles: np.ndarray, tokens: np.ndarray, before: np.n
     return replace(kinds, fields=torch.from_numpy(_fields(finder, tokens, steps)))
 
 
-def _appearance(finder: Finder, tokens: np.ndarray, steps: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
-    """`Kinds.tints` and `Kinds.taller`: of things that have come to a place and have the shape of a kind, perhaps with a line more,
-    but not all of its colour."""
+def _appearance(
+    finder: Finder, tokens: np.ndarray, steps: list[tuple[int, int]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """`Kinds.tints` and `Kinds.taller`: of things that have come to a place and have the shape of a
+    kind, perhaps with a line more, but not all of its colour.
+    """
     table, masks = finder.table, finder.masks
     tints, taller = table["tints"].copy(), table["taller"].copy()
     both = masks, [longer(mask) for mask in masks]
@@ -51,9 +60,19 @@ def _appearance(finder: Finder, tokens: np.ndarray, steps: list[tuple[int, int]]
     heights = [[Counter() for _ in tints[0]] for _ in masks]
     for one, other in along(steps, "movers, colours"):
         for y, area, shown in _moved(finder.draw(tokens[one]), finder.draw(tokens[other]), sizes):
-            alike = [(kind, more) for more, some in enumerate(both) for kind, mask in enumerate(some) if np.array_equal(mask, area)]
-            seen = [set(line[on].tolist()) for line, on in zip(shown, area, strict=True)]  # colours, line by line
-            exact = [(kind, more) for kind, more in alike if all(some == {colours[kind]} for some in seen)]
+            alike = [
+                (kind, more)
+                for more, some in enumerate(both)
+                for kind, mask in enumerate(some)
+                if np.array_equal(mask, area)
+            ]
+            # colours, line by line
+            seen = [set(line[on].tolist()) for line, on in zip(shown, area, strict=True)]
+            exact = [
+                (kind, more)
+                for kind, more in alike
+                if all(some == {colours[kind]} for some in seen)
+            ]
             for kind, more in exact or alike:
                 heights[kind][y][more] += 1
             for colour in {colours[kind] for kind, _ in exact or alike}:
@@ -71,11 +90,16 @@ def _mostly(counts: Counter, otherwise: int) -> int:
     return best if times >= LEAST_SEEN and times >= LEAST_SHARE * counts.total() else otherwise
 
 
-def _moved(old: np.ndarray, new: np.ndarray, sizes: set[tuple[int, ...]]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Patches of a picture that are not of its ground, have a mover's size and are not as they were: top, pixels, and the picture
-    there."""
+def _moved(
+    old: np.ndarray, new: np.ndarray, sizes: set[tuple[int, ...]]
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Patches of a picture that are not of its ground, have a mover's size and are not as they
+    were: top, pixels, and the picture there.
+    """
     ground, differs = np.bincount(new.ravel()).argmax(), new != old
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((new != ground).view(np.uint8), connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(
+        (new != ground).view(np.uint8), connectivity=8
+    )
     for label, (x, y, width, height, _) in enumerate(stats.tolist()):
         part = np.s_[y : y + height, x : x + width]
         if label and (height, width) in sizes and differs[part].any():
@@ -83,7 +107,9 @@ def _moved(old: np.ndarray, new: np.ndarray, sizes: set[tuple[int, ...]]) -> Ite
 
 
 def _fields(finder: Finder, tokens: np.ndarray, steps: list[tuple[int, int]]) -> np.ndarray:
-    """`Kinds.fields`: from end to end of where whole things were seen to come to, and as far beyond as a part of one was seen."""
+    """`Kinds.fields`: from end to end of where whole things were seen to come to, and as far beyond
+    as a part of one was seen.
+    """
     fields = finder.table["fields"].copy()
     places: list[list[np.ndarray]] = [[] for _ in fields]
     for one, other in along(steps, "movers, places"):
@@ -97,21 +123,38 @@ def _fields(finder: Finder, tokens: np.ndarray, steps: list[tuple[int, int]]) ->
             often = values[times >= LEAST_SEEN]
             if len(often):
                 low, high = fields[kind, axis], fields[kind, axis + 2]
-                fields[kind, axis], fields[kind, axis + 2] = max(low, often[0]), min(high, often[-1] + size)
+                fields[kind, axis], fields[kind, axis + 2] = (
+                    max(low, often[0]),
+                    min(high, often[-1] + size),
+                )
     screens = dict.fromkeys(other for _, other in steps)
     for kind, field in enumerate(fields):
-        parts = (finder.parts_seen(kind, tokens[screen]) for screen in along(screens, "movers, edges", "screen"))
+        parts = (
+            finder.parts_seen(kind, tokens[screen])
+            for screen in along(screens, "movers, edges", "screen")
+        )
         _widen(field, [part for some in parts for part in some])
     return fields
 
 
 def _widen(field: np.ndarray, parts: list[tuple[int, int, int, int]]) -> None:
-    """Move the edges of a field (top, left, bottom, right) out to where parts of a thing were seen across them: what moves by two
-    pixels is whole in every second line only. parts: the boxes of patches no larger than the thing, as fields are."""
+    """Move the edges of a field (top, left, bottom, right) out to where parts of a thing were seen
+    across them: what moves by two pixels is whole in every second line only. parts: the boxes of
+    patches no larger than the thing, as fields are.
+    """
     top, left, bottom, right = field.tolist()
-    across = [part for part in parts if part[0] <= bottom and part[2] >= top and part[1] <= right and part[3] >= left]
+    across = [
+        part
+        for part in parts
+        if part[0] <= bottom and part[2] >= top and part[1] <= right and part[3] >= left
+    ]
     for edge, sign in enumerate((-1, -1, 1, 1)):
         beyond = Counter(sign * (part[edge] - field[edge]) for part in across)
         field[edge] += sign * max(
-            (more for more, times in beyond.items() if 0 < more <= MOST_BEYOND and times >= LEAST_SEEN), default=0
+            (
+                more
+                for more, times in beyond.items()
+                if 0 < more <= MOST_BEYOND and times >= LEAST_SEEN
+            ),
+            default=0,
         )

@@ -1,7 +1,8 @@
-"""Things that are not to be made out on a screen, but were a moment ago: found again, or kept in mind where they should be.
+"""Things that are not to be made out on a screen, but were a moment ago: found again, or kept in
+mind where they should be.
 
-A ball that touches a brick of its own colour is no known thing. Where that colour is new tells where the ball is, mostly; if not,
-it is still somewhere, and comes out again.
+A ball that touches a brick of its own colour is no known thing. Where that colour is new tells
+where the ball is, mostly; if not, it is still somewhere, and comes out again.
 """
 
 from collections.abc import Callable
@@ -17,15 +18,16 @@ Again = Callable[[int, int, tuple[int, int, int]], tuple[int, int] | None]
 
 
 def keep_in_mind(found: np.ndarray, again: Again) -> tuple[np.ndarray, np.ndarray]:
-    """Things on screens that follow one another, those included that are gone from one of them and had gone some known way before:
-    where they are found again, or where the same way leads.
+    """Things on screens that follow one another, those included that are gone from one of them and
+    had gone some known way before: where they are found again, or where the same way leads.
 
     Args:
         found: int [N, P, M, 3], see `Finder.find`, the last screen last.
-        again: of a row, a screen's number and a thing on the screen before it, where it is found again: top and left, or None.
+        again: of a row, a screen's number and a thing on the screen before it, where it is found
+            again: top and left, or None.
 
-    Returns the same with them, as far as there is room, and int [N, P, M], for how many steps each has not been seen: 0 where it
-    is, AMONG where it was found again.
+    Returns the same with them, as far as there is room, and int [N, P, M], for how many steps each
+    has not been seen: 0 where it is, AMONG where it was found again.
     """
     things, lost = found.copy(), np.zeros(found.shape[:3], np.int64)
     for step in range(2, found.shape[1]):
@@ -42,6 +44,11 @@ def keep_in_mind(found: np.ndarray, again: Again) -> tuple[np.ndarray, np.ndarra
             if len(free):
                 if lost[row, step - 1, slots[at]] <= 0:
                     place = again(int(row), step, tuple(thing[at].tolist()))
-                lost[row, step, free[0]] = AMONG if place else max(lost[row, step - 1, slots[at]], 0) + 1
-                things[row, step, free[0]] = thing[at, 0], *(place or 2 * thing[at, 1:] - before[at])
+                lost[row, step, free[0]] = (
+                    AMONG if place else max(lost[row, step - 1, slots[at]], 0) + 1
+                )
+                things[row, step, free[0]] = (
+                    thing[at, 0],
+                    *(place or 2 * thing[at, 1:] - before[at]),
+                )
     return things, lost

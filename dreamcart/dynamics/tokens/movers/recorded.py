@@ -17,11 +17,13 @@ from dreamcart.dynamics.tokens.samples import Samples
 
 @dataclass(frozen=True)
 class Went:
-    """Things of recorded steps: the record of each, int64 [N]; kind, top and left, int64 [N, 3]; how it came there, int64
-    [N, PAST, 2]; the way it went, int64 [N, 2], with `there`, bool [N], whether it is to be made out afterwards; dials: float32
-    [N, B], where the dials stood; lost: int64 [N], see `keep_in_mind`; births: int64 [M, 5], those that came when no screen in
-    mind had shown one, see `births.table_of`; returns: see `Kinds`; places: float32 [R, K, 2], where each kind is at the first R
-    records, NaN where that is not known, see `followers.places_of`; absent: int64 [R, K], see `births.absent_along`.
+    """Things of recorded steps: the record of each, int64 [N]; kind, top and left, int64 [N, 3];
+    how it came there, int64 [N, PAST, 2]; the way it went, int64 [N, 2], with `there`, bool [N],
+    whether it is to be made out afterwards; dials: float32 [N, B], where the dials stood; lost:
+    int64 [N], see `keep_in_mind`; births: int64 [M, 5], those that came when no screen in mind had
+    shown one, see `births.table_of`; returns: see `Kinds`; places: float32 [R, K, 2], where each
+    kind is at the first R records, NaN where that is not known, see `followers.places_of`; absent:
+    int64 [R, K], see `births.absent_along`.
     """
 
     record: np.ndarray
@@ -41,8 +43,11 @@ def things_of(samples: Samples, tokens: np.ndarray, finder: Finder, at: np.ndarr
     """The movers in the steps at records `at`. tokens: int [U, H, W]."""
     past = samples.past(at, PAST)
     needed = np.unique(samples.frame[np.concatenate([past.ravel(), at + 1])])
-    found = np.stack([finder.find(np.asarray(tokens[row])) for row in along(needed, "movers", "frame")])
-    rows = np.searchsorted(needed, samples.frame).clip(max=len(needed) - 1)  # right for the records that are asked for
+    found = np.stack(
+        [finder.find(np.asarray(tokens[row])) for row in along(needed, "movers", "frame")]
+    )
+    # right for the records that are asked for
+    rows = np.searchsorted(needed, samples.frame).clip(max=len(needed) - 1)
     frames = samples.frame[np.concatenate([past, at[:, None] + 1], 1)]
 
     @cache
@@ -69,10 +74,24 @@ def things_of(samples: Samples, tokens: np.ndarray, finder: Finder, at: np.ndarr
     records = np.stack([samples.start[at[new]], at[new] + 1], 1)
     seen = there_is[rows[: at.max(initial=-1) + 2]]  # what stands still shows what it showed before
     alone = [(seen[:, kind], samples.start[: len(seen)]) for kind in range(finder.count)]
-    returns, absent = (np.array([told(*one) for one in alone]) for told in (returns_of, absent_along))
+    returns, absent = (
+        np.array([told(*one) for one in alone]) for told in (returns_of, absent_along)
+    )
     births = np.concatenate([fresh, records], 1)[unseen[np.arange(len(new)), fresh[:, 0]]]
     dials, lost = samples.dials[at[step]], lost[step, -2, slot]
     first = slice(0, len(seen))
     looked_at = needed[rows[first]] == samples.frame[first]
     places = np.where(looked_at[:, None, None], places_of(found, finder.count)[rows[first]], np.nan)
-    return Went(at[step], thing, before, place - thing[:, 1:], there, births, dials, lost, returns, places, absent.T)
+    return Went(
+        at[step],
+        thing,
+        before,
+        place - thing[:, 1:],
+        there,
+        births,
+        dials,
+        lost,
+        returns,
+        places,
+        absent.T,
+    )
