@@ -4,7 +4,7 @@ it.
 START of a pad begins one too, so that nobody has to reach for the pad while it is being recorded.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,7 +22,7 @@ class RecorderWindow(Window):
     SPACE and a pad's START may be buttons too: they begin only where no episode runs.
     """
 
-    own_keys = {"space": "start", "escape": "end and save", "p": "pause", "+ -": "speed"}
+    own_keys: ClassVar = {"space": "start", "escape": "end and save", "p": "pause", "+ -": "speed"}
     taken_keys = ("escape", "p", "+", "-", "=", "[+]", "[-]")
     without_display = "--headless --actions FILE"
 

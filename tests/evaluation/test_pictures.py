@@ -29,7 +29,7 @@ def grid(monkeypatch):
     monkeypatch.setattr(
         pictures,
         "_grid",
-        lambda rows, labels, names, path: vars(seen).update(rows=rows, names=names),
+        lambda rows, labels, names, path, made=None: vars(seen).update(rows=rows, names=names),
     )
     return seen
 

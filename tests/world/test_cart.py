@@ -131,7 +131,7 @@ def test_too_large_a_model_is_refused(home):
     tensors, meta = load_tensors(folder / "world.safetensors")
     large = torch.zeros(MOST_BYTES // 3 + 1, 1, 3, dtype=torch.uint8)
     save_tensors(folder / "world.safetensors", tensors | {"start.Begin": large}, meta)
-    with pytest.raises(UserError, match=r"8\.\d MB.*dynamics\.channels") as caught:
+    with pytest.raises(UserError, match=r"8\.\d MB.*settings of dynamics\.tokens") as caught:
         put(home)
     assert_sentence(caught.value)
     assert not (home / "carts").exists()
