@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dreamcart.core.errors import UserError, shown
+from dreamcart.games.ale import buttons_of
 from dreamcart.games.spec import GameSpec
 
 # Console, as in stable-retro's names of games → its order of buttons; None is a place without a
@@ -167,7 +168,7 @@ def bind(
             return Binding(
                 f"numbers of the game's {len(minimal)} minimal actions ({', '.join(minimal)}); if"
                 " they are of ALE's full set, say `--actions full` (`collect.actions: full`)",
-                numbers=[*map(ale_buttons, minimal)],
+                numbers=[*map(buttons_of, minimal)],
             )
         return as_said("full", spec, length)
     if spec.backend == "vizdoom" and length == 1 and len(spec.buttons) != 1:
@@ -215,7 +216,7 @@ def as_said(said: str, spec: GameSpec, length: int) -> Binding:
         names = ALE_ACTIONS if said == "full" else minimal_actions(spec)
         return Binding(
             f"numbers of ALE's {said} set of {len(names)} actions",
-            numbers=[*map(ale_buttons, names)],
+            numbers=[*map(buttons_of, names)],
         )
     names = [
         None if name.strip().lower() in ("none", "") else name.strip() for name in said.split(",")
@@ -247,11 +248,6 @@ def console_order(spec: GameSpec) -> list[str | None] | None:
         if spec.backend == "retro"
         else None
     )
-
-
-def ale_buttons(name: str) -> set[str]:
-    """UPLEFTFIRE → {UP, LEFT, FIRE}."""
-    return {button for button in ("UP", "DOWN", "LEFT", "RIGHT", "FIRE") if button in name}
 
 
 def minimal_actions(spec: GameSpec) -> list[str]:
