@@ -31,14 +31,17 @@ class Family:
     latents: the kinds of latents that it predicts.
     settings: which of the keys that all families share in `dynamics` of params.yaml its constructor
         takes, beside those of the family's own section.
-    random: it can draw different futures, and so has a temperature. trainer: the "module:function"
-    that trains it; for its arguments see `dynamics.train.train_dynamics`.
+    random: it can draw different futures, and so has a temperature.
+    warm: its training can begin from a cart of its kind (dynamics.init_from).
+    trainer: the "module:function" that trains it; see `dynamics.train.train_dynamics` for its
+        arguments.
     """
 
     where: str
     latents: tuple[str, ...]
     settings: tuple[str, ...] = ()
     random: bool = False
+    warm: bool = False
     trainer: str = "dynamics.train:train_dynamics"
 
 
@@ -55,6 +58,7 @@ FAMILIES = {
         "dynamics.tokens.model:TokenDynamics",
         ("tokens",),
         random=True,
+        warm=True,
         trainer="dynamics.tokens.train:train_tokens",
     ),
     "mlp": Family("dynamics.mlp:MlpDynamics", ("vector",), HISTORY),

@@ -1,11 +1,13 @@
 """Judge a cart by the test episodes that are here now: its own numbers are of those of its day.
 
-python scripts/judge.py carts/blockfall.cart [--starts N] [--write] [--filmstrip FILE] [--force]
+python scripts/judge.py carts/blockfall.cart [--starts N] [--network] [--json FILE]
+    [--filmstrip FILE] [--write] [--force]
 
 Prints the tables of `rollout_eval` for it, to set beside metrics/<game>/rollout.json, and how legal
 the game's own screens are that follow the same starts: a start state may show what no play leads
-to. With --write the cart keeps the tables as its metrics, which `rollout_eval` prints beside a run
-that was judged by the same test episodes.
+to. --network switches off all that is not the network (`scripts/ablate.py` does so part by part).
+--json keeps the scores, and what made them. With --write the cart keeps the tables as its metrics,
+which `rollout_eval` prints beside a run that was judged by the same test episodes.
 """
 
 import sys
@@ -17,20 +19,25 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from dreamcart.core.arguments import Parser, add_force, new_file, path, whole
 from dreamcart.core.errors import UserError, run_stage
+from dreamcart.core.files import write_json
 from dreamcart.core.paths import Paths
 from dreamcart.core.provenance import stamp
 from dreamcart.core.tables import print_table
 from dreamcart.core.tensors import load_tensors
 from dreamcart.core.tracked import spare
+from dreamcart.dynamics.tokens.switches import switch_off
+from dreamcart.evaluation.ablate import rows_of
 from dreamcart.evaluation.judge import judge
 from dreamcart.evaluation.pictures import filmstrip_picture
 from dreamcart.evaluation.readback import load_reader
-from dreamcart.evaluation.report import print_report
+from dreamcart.evaluation.report import headline, print_report
 from dreamcart.evaluation.rollout import choose_starts, load_test
 from dreamcart.evaluation.screens import STEPS, Screens, load_infos
 from dreamcart.params import Params, RolloutConfig, load_params
 from dreamcart.training.device import make_repeatable, pick_device
 from dreamcart.world.cart import load_cart, write_cart
+
+NETWORK = "network"  # the row of an ablation in which nothing overrules it
 
 
 def parser() -> Parser:
@@ -42,6 +49,10 @@ def parser() -> Parser:
         metavar="N",
         help="rollouts, in place of rollout_eval.starts: more tell a share more closely",
     )
+    words = "the network alone: all that overrules it is off"
+    made.add_argument("--network", action="store_true", help=words)
+    words = "keep the scores in a file"
+    made.add_argument("--json", type=new_file(".json"), metavar="FILE", help=words)
     made.add_argument("--write", action="store_true", help="put the result into the cart")
     words = "draw one rollout: real, dreamed and difference"
     made.add_argument("--filmstrip", type=new_file(".png"), metavar="FILE", help=words)
@@ -55,7 +66,9 @@ def main() -> None:
         raise UserError(
             "--write keeps what is comparable with a run's own table; leave --starts out."
         )
-    for written in filter(None, (args.filmstrip, args.write and args.cart)):
+    if args.network and args.write:
+        raise UserError("--write keeps what the cart plays like; leave --network out.")
+    for written in filter(None, (args.filmstrip, args.json, args.write and args.cart)):
         spare(written, args.force)
     params = load_params()
     config = (
@@ -64,6 +77,9 @@ def main() -> None:
     make_repeatable(params.seed)
     world, meta = load_cart(args.cart, pick_device())
     tensors, meta_of_file = load_tensors(args.cart)
+    if args.network:
+        (row,) = (row for row in rows_of(world) if row.name == NETWORK)
+        switch_off(world.dynamics, list(row.off))
     report, shown = judge(world, params, tensors["median"].numpy(), config)
     print_report(f"{args.cart} against {world.spec.title}", report)
     print_game(params, config)
@@ -72,6 +88,9 @@ def main() -> None:
         near = [h for h in sorted(set(config.horizons)) if h <= shown.real.shape[1]]
         at = [h - 1 for h in near]
         filmstrip_picture(shown.real[0, at], shown.dream[0, at], near, args.filmstrip, made)
+    if args.json:
+        told = {"network": args.network, **headline(report), "of": report["of"], "made": made}
+        write_json(args.json, told)
     if args.write:
         write_cart(args.cart, tensors, meta | {"metrics": report | {"made": stamp()}})
 

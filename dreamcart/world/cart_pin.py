@@ -6,6 +6,7 @@ newer cart.
 
 from dreamcart.core.errors import UserError
 from dreamcart.core.tensors import read_metadata
+from dreamcart.families import FAMILIES
 from dreamcart.params import Params
 
 PIN = 12  # digits of a cart's fingerprint in dynamics.init_from
@@ -23,18 +24,20 @@ def check_start(params: Params) -> None:
         f"dynamics.init_from is {params.dynamics.init_from!r}, but",
         params.dynamics.start_cart,
     )
-    if params.dynamics_kind != "tokens" or params.representation.kind != "tiles":
+    own = params.dynamics_kind
+    if not FAMILIES[own].warm or params.representation.kind != "tiles":
+        able = " or ".join(repr(name) for name, family in FAMILIES.items() if family.warm)
         raise UserError(
-            f"{said} only dynamics of kind 'tokens' over 'tiles' begin from a cart; leave it empty."
+            f"{said} only dynamics of kind {able} over 'tiles' begin from a cart; leave it empty."
         )
     if not path.is_file():
         raise UserError(f"{said} there is no such cart; `ls carts` shows those here.")
     cart = read_metadata(path, "choose a cart")
     kind = cart.get("dynamics", {}).get("kind")
-    if "cart" not in cart or kind != "tokens":
+    if "cart" not in cart or kind != own:
         what = f"a dream of kind {kind!r}" if kind else "no cart"
         raise UserError(
-            f"{said} that is {what}; choose a cart with one of kind 'tokens', or leave it empty."
+            f"{said} that is {what}; choose a cart with one of kind {own!r}, or leave it empty."
         )
     told, now = params.dynamics.init_from, str(cart.get("fingerprint"))[:PIN]
     name = told.rpartition("@")[0] or told
