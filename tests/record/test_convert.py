@@ -183,9 +183,12 @@ def test_recorder_columns_come_back(tmp_path):
     source = write_raw(tmp_path / "source", [make_rows(n, 5 + n, first=n) for n in range(2)])
     convert(str(source), "", tmp_path / "theirs", None, columns="recorder")
     convert(str(tmp_path / "theirs"), "", tmp_path / "ours", make_spec())
-    for was, now in zip(rows_of(source), rows_of(tmp_path / "ours"), strict=True):
-        if was["actions"] is not None:
-            assert was == now
+    both = list(zip(rows_of(source), rows_of(tmp_path / "ours"), strict=True))
+    # the last row of an episode has no action, and the recorder's columns no place to say so
+    told = [(was, now) for was, now in both if was["actions"] is not None]
+    assert len(told) == len(both) - 2 == 9
+    for was, now in told:
+        assert was == now
 
 
 def atari_rows(actions: list[set[str]], spec) -> list[dict]:

@@ -271,7 +271,7 @@ def test_the_likeliest_move_is_found_without_trying_all(level):
     rng = np.random.default_rng(0)
     known = Known(some_moves(rng))
     changed = 0
-    for _ in range(40):
+    for _ in range(10):
         now = np.zeros((14, 30), np.int16)
         for number in range(4):
             now[3 * number : 3 * number + 2, rng.integers(1, 29)] = number + 1
