@@ -13,6 +13,7 @@ from dreamcart.core.errors import run_stage
 COMMANDS: dict[str, tuple[str, str]] = {
     "games": ("games", "list what can be played here, or search it by name"),
     "import": ("roms", "import the ROMs you own from a folder, by stable-retro's importer"),
+    "new": ("new", "make a game of one ROM file, and find a state in which its buttons act"),
     "play": (
         "person",
         "play a game in a window, or by a list of actions without one, and record it",

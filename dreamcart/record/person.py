@@ -6,6 +6,7 @@ buttons. Each run writes a folder of its own, or goes on in one that is there (-
 
 import argparse
 import contextlib
+import functools
 import time
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import Emulator, open_emulator
 from dreamcart.games.spec import GameSpec, Script
 from dreamcart.record.live import LiveRecording
+from dreamcart.record.start_states import save_start_state
 
 NO_LIMIT = 10**9  # steps in an episode
 LAST_SEED = 2 * 10**9  # of episode 0: those of the next ones stay below 2**31
@@ -153,7 +155,8 @@ def run(args: argparse.Namespace) -> None:
     else:
         from dreamcart.record.recorder_window import RecorderWindow
 
-        player = RecorderWindow(spec, frame, args.speed)
+        save_state = functools.partial(save_start_state, spec, emulator)
+        player = RecorderWindow(spec, frame, args.speed, save_state)
     try:
         with (
             LiveRecording(folder, spec, emulator.versions()) as recording,

@@ -2,12 +2,15 @@
 it.
 
 START of a pad begins one too, so that nobody has to reach for the pad while it is being recorded.
+F5 keeps what is seen as a start state, in an episode or between two.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
+from dreamcart.core.errors import UserError
 from dreamcart.games.spec import GameSpec
 from dreamcart.play.window import MARGIN, Window
 
@@ -22,13 +25,31 @@ class RecorderWindow(Window):
     SPACE and a pad's START may be buttons too: they begin only where no episode runs.
     """
 
-    own_keys: ClassVar = {"space": "start", "escape": "end and save", "p": "pause", "+ -": "speed"}
-    taken_keys = ("escape", "p", "+", "-", "=", "[+]", "[-]")
+    own_keys: ClassVar = {
+        "space": "start",
+        "escape": "end and save",
+        "p": "pause",
+        "+ -": "speed",
+        "f5": "keep as start state",
+    }
+    taken_keys = ("escape", "p", "+", "-", "=", "[+]", "[-]", "f5")
     without_display = "--headless --actions FILE"
 
-    def __init__(self, spec: GameSpec, frame: np.ndarray, speed: float) -> None:
+    def __init__(
+        self,
+        spec: GameSpec,
+        frame: np.ndarray,
+        speed: float,
+        save_state: Callable[[], str] | None = None,
+    ) -> None:
+        """Open the window.
+
+        `save_state` keeps what is seen as a start state and returns its name; its UserError is
+        shown.
+        """
         super().__init__(spec, frame.shape[1], frame.shape[0], f"Recording {spec.title}")
         self.frame, self.speed = frame, speed
+        self.save_state, self.note = save_state, ""
         self.paused = self.leaving = False
         self.number = self.steps = 0
         # What was down when the episode began: not pressed in it until let go.
@@ -79,7 +100,8 @@ class RecorderWindow(Window):
         """Draw, and wait for the next step's time."""
         self.draw(
             self.frame,
-            f"{status}   {self.rate:.0f} of {self.spec.step_rate:.0f} FPS, speed {self.speed:g}",
+            f"{status}   {self.rate:.0f} of {self.spec.step_rate:.0f} FPS, speed {self.speed:g}"
+            f"   {self.note}",
         )
         if status.startswith("REC"):
             self.pygame.draw.circle(self.screen, RED, (MARGIN, MARGIN), MARGIN // 2)
@@ -87,13 +109,18 @@ class RecorderWindow(Window):
         self.clock.tick(self.spec.step_rate * self.speed)
 
     def _keys_down(self) -> set[int]:
-        """Keys that have gone down since the last look; changes of speed are done here."""
+        """Keys that have gone down since the last look; speed and F5 are dealt with here."""
         pygame, down = self.pygame, set()
         for event in pygame.event.get():
             self.pads.notice(event)
             self.leaving |= event.type == pygame.QUIT
             if event.type == pygame.KEYDOWN:
                 down.add(event.key)
+        if pygame.K_F5 in down and self.save_state:
+            try:
+                self.note = f"saved start state {self.save_state()}"
+            except (UserError, OSError) as problem:  # a recording goes on
+                self.note = str(problem)
         if down & {pygame.K_PLUS, pygame.K_EQUALS, pygame.K_KP_PLUS}:
             self.speed = min((speed for speed in SPEEDS if speed > self.speed), default=self.speed)
         if down & {pygame.K_MINUS, pygame.K_KP_MINUS}:

@@ -1,47 +1,28 @@
-"""The search for start states: which moves are tried from where, and what a state is worth.
+"""The search for start states: from which state which move is tried next, and what is kept.
 
 States are kept as a search keeps them: whatever a move reaches that was not seen before is a place
-to go on from. A move counts where it shows something that waiting would not: the same state is
-let run without buttons beside it, so that no animation is taken for an answer.
+to go on from. A move counts where it shows something that waiting would not.
 """
 
-import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from dreamcart.data.scripts import MENU_BUTTONS
 from dreamcart.games.retro import LEFT_OUT
+from dreamcart.record.judge import Acts, Judge, at_once
 from dreamcart.record.machine import Frame, Machine
+from dreamcart.record.moves import RESET, Move, all_moves, is_play, wait
 
-DIRECTIONS = ("UP", "DOWN", "LEFT", "RIGHT")
-OPPOSITE = ({"UP", "DOWN"}, {"LEFT", "RIGHT"})
-RESET = {"RESET"}  # no button of play; an Atari begins its games by it
-SECOND = 30  # steps
 FIRST_LOOKS = (30, 60, 90, 150, 240, 360, 600)  # steps of waiting after power-on
-PROBE = 2  # steps within which a button has to change the screen
 SETTLE = 20  # steps: a state is looked at now and a little later
-PLAYS, PLAY_STEPS, PLAY_LOOK = 5, 60, 12  # random plays that judge a state, and looks at each
-RANDOM_MOVES = 12  # from one state
 MEMORY = 2**27  # bytes of states that are kept
-GOOD = 0.75  # worth: the search ends early at a third of its time
+GOOD = 0.6  # worth of a state that may end the search before its time
+UNKNOWN = 0.3  # chance of a scene in which no button acts
+PATIENCE = 16  # moves from a scene that halve its chance
+ALIKE = 0.06  # share of the coarse frame in which two states of a scene may differ
 WAITS = 3  # that may follow each other without anything new
-
-Press = tuple[tuple[str, ...], int]  # buttons held, for so many steps
-
-
-@dataclass(frozen=True)
-class Move:
-    """What is pressed, under a name for people."""
-
-    name: str
-    presses: tuple[Press, ...]
-
-    @property
-    def steps(self) -> int:
-        return sum(steps for _, steps in self.presses)
 
 
 @dataclass
@@ -51,8 +32,9 @@ class Node:
     state: bytes
     way: tuple[Move, ...]
     frame: Frame
-    moves: Iterator[Move]
-    acts: frozenset[str] = frozenset()  # buttons that change the screen within PROBE steps
+    scene: int
+    moves: Iterator[Move] | None  # those not tried yet; None: no more
+    acts: Acts = field(default_factory=dict)
     worth: float = 0.0
     tried: int = 0
     waited: int = 0  # waits in a row before it that showed nothing new
@@ -71,12 +53,17 @@ class Search:
         self.machine, self.seconds = machine, seconds
         self.rng = np.random.default_rng(seed)
         self.buttons = [name for name in machine.lines if name not in LEFT_OUT - RESET]
-        self.play_buttons = [b for b in self.buttons if b not in MENU_BUTTONS | RESET]
+        self.play_buttons = {*filter(is_play, self.buttons)}
+        self.judge = Judge(machine, self.buttons, self.rng)
         self.nodes: list[Node] = []
         self.cells: set[bytes] = set()
+        self.scenes: list[tuple[np.ndarray, set[str]]] = []  # first coarse frame, acting buttons
         self.acted: set[str] = set()
+        self.least = seconds / 3  # before them no good state ends the search
         self.begin = time.monotonic()
         self.switched_on = b""
+        self.pending: list[Node] = []  # states that are not judged yet
+        self.judging = 0.0  # seconds spent on that
 
     @property
     def elapsed(self) -> float:
@@ -99,8 +86,8 @@ class Search:
         return sorted(good, key=key)
 
     def count(self, node: Node) -> int:
-        """How many buttons of play act in a state."""
-        return len(node.acts & set(self.play_buttons))
+        """How many buttons of play act at once in a state."""
+        return len(at_once(node.acts) & self.play_buttons)
 
     def run(self, wanted: int, told: Callable[[tuple[float, str]], None]) -> None:
         """Search until the time is over, nothing is left to try, or `wanted` good ones are there.
@@ -114,12 +101,13 @@ class Search:
                 last = self.elapsed
                 told((last, self._words()))
             good = sum(node.worth >= GOOD and self.count(node) > 1 for node in self.nodes)
-            if good >= wanted and self.elapsed > self.seconds / 3:
+            if good >= wanted and self.elapsed > self.least:
                 return
             node = self._choose()
             if node is None:
                 return
             self._try(node)
+            self._judge()
 
     def _words(self) -> str:
         best = max((len(node.acts) for node in self.nodes), default=0)
@@ -133,7 +121,8 @@ class Search:
                 frame = self.machine.step()
             steps = until
             state = self.machine.save()
-            self._keep(state, (_wait(until),), frame)
+            waited = WAITS if _cell(frame) in self.cells else 0  # the next looks wait as well
+            self._keep(state, (wait(until),), frame, waited)
             self.machine.restore(state)
             if self.elapsed > self.seconds / 2:
                 return
@@ -141,84 +130,71 @@ class Search:
     def _keep(self, state: bytes, way: tuple[Move, ...], frame: Frame, waited: int = 0) -> None:
         """Take up a state, with the buttons that act in it, now or a little later."""
         self.cells.add(_cell(frame))
-        best = (-1, state, way, frame, frozenset())
+        best = (-1, state, way, frame, {})
         for pause in (0, SETTLE):
             for _ in range(pause):
                 frame = self.machine.step()
             if pause:
-                state, way = self.machine.save(), (*way, _wait(pause))
-            acts = self.probe(state)
-            count = len(acts & set(self.play_buttons))
+                state, way = self.machine.save(), (*way, wait(pause))
+            acts = self.judge.probe(state)
+            count = len(set(acts) & self.play_buttons) + len(at_once(acts)) / 100
             if count > best[0]:
                 best = (count, state, way, frame, acts)
-            if count > 1:
+            if count >= 2:
                 break
             self.machine.restore(state)
         count, state, way, frame, acts = best
-        node = Node(state, way, frame, self._moves(), acts, waited=waited)
-        self.acted |= acts
+        scene, moves = self._scene(_coarse(frame), acts), all_moves(self.buttons, self.rng)
+        node = Node(state, way, frame, scene, moves, acts, waited=waited)
+        self.acted |= set(acts)
         self.nodes.append(node)
-        if count:
-            node.worth = self.judge(state)
+        if count >= 1:
+            self.pending.append(node)
+            self._judge()
         if len(self.nodes) * len(state) > MEMORY:
             self.nodes.remove(min(self.nodes, key=lambda n: (n.worth, len(n.acts), -n.tried)))
 
-    def probe(self, state: bytes, buttons: list[str] | None = None) -> frozenset[str]:
-        """The buttons that, held from `state`, show something else than none within PROBE steps."""
-        quiet = self._trail(state, ())
-        buttons = self.buttons if buttons is None else buttons
-        return frozenset(b for b in buttons if self._trail(state, (b,)) != quiet)
-
-    def _trail(self, state: bytes, pressed: tuple[str, ...]) -> list[int]:
-        self.machine.restore(state)
-        digests = []
-        for _ in range(PROBE):
-            self.machine.step(pressed)
-            digests.append(self.machine.digest)
-        return digests
-
-    def judge(self, state: bytes) -> float:
-        """What a state is worth as a start of play, 0 to 1.
-
-        Random plays from it: at how many moments directions and another button act, and how many
-        of the plays are at different screens at the same time. A menu has few of those, a film one.
-        """
-        acting, ends = [], []
-        for number in range(PLAYS):
-            self.machine.restore(state)
-            digests = []
-            for step, pressed in enumerate(self._random_play(PLAY_STEPS)):
-                if number < 2 and step % PLAY_LOOK == 0:
-                    here = self.machine.save()
-                    acting.append(_share(self.probe(here, self.play_buttons)))
-                    self.machine.restore(here)
-                self.machine.step(pressed)
-                digests.append(self.machine.digest)
-            ends.append((digests[PLAY_STEPS // 2], digests[-1]))
-        apart = np.mean([len(set(column)) - 1 for column in zip(*ends, strict=True)]) / (PLAYS - 1)
-        return float(np.mean(acting) * (0.2 + 0.8 * apart))
-
-    def _random_play(self, steps: int, buttons: list[str] | None = None) -> list[tuple[str, ...]]:
-        """Random holds of one or two buttons, one entry a step."""
-        buttons, held = buttons or self.play_buttons, []
-        while len(held) < steps:
-            count = int(self.rng.choice([0, 1, 2], p=[0.2, 0.6, 0.2]))
-            chosen = self.rng.choice(buttons, min(count, len(buttons)), replace=False)
-            held += [tuple(map(str, chosen))] * int(self.rng.integers(2, 12))
-        return held[:steps]
+    def _judge(self) -> None:
+        """Judge the most promising state that waits for it, but for half of the time at most."""
+        begin = time.monotonic()
+        if self.pending and self.judging <= self.elapsed / 2:
+            node = max(self.pending, key=lambda node: (self.count(node), len(node.acts)))
+            self.pending.remove(node)
+            node.worth = self.judge.worth(node.state)
+            self.judging += time.monotonic() - begin
 
     def _choose(self) -> Node | None:
-        """A state to go on from: rather one that answers, and one not tried much; None: no move
-        is left.
+        """A state to go on from; None: no move is left.
+
+        First a scene: rather one that answers, and one not tried much. Of its states every other
+        time the last: where they look alike, what differs is how long was waited.
         """
-        if self.nodes:
-            answers = [len(node.acts) / len(self.buttons) + node.worth for node in self.nodes]
-            tried = [node.tried for node in self.nodes]
-            weights = (0.3 + np.array(answers)) / (1 + np.array(tried) / 4)
-            weights *= [node.moves is not None for node in self.nodes]
-            if weights.any():
-                return self.nodes[self.rng.choice(len(weights), p=weights / weights.sum())]
-        return None
+        scenes: dict[int, list[Node]] = {}
+        for node in self.nodes:
+            scenes.setdefault(node.scene, []).append(node)
+        choices, weights = [], []
+        for nodes in scenes.values():
+            left = [node for node in nodes if node.moves is not None]
+            if left:
+                chance = max(len(n.acts) / len(self.buttons) + n.worth for n in nodes)
+                tried = sum(node.tried for node in nodes)
+                choices.append(left)
+                weights.append((UNKNOWN + chance) / (1 + tried / PATIENCE))
+        if not choices:
+            return None
+        left = choices[self.rng.choice(len(choices), p=np.array(weights) / sum(weights))]
+        if self.rng.random() < 0.5:
+            return max(left, key=lambda node: node.steps)
+        return left[self.rng.integers(len(left))]
+
+    def _scene(self, cell: np.ndarray, acts: Acts) -> int:
+        """The number of the scene a state belongs to: those that look and answer alike."""
+        for number, (first, answers) in enumerate(self.scenes):
+            same = answers == set(acts) and first.shape == cell.shape
+            if same and (first != cell).mean() < ALIKE:
+                return number
+        self.scenes.append((cell, set(acts)))
+        return len(self.scenes) - 1
 
     def _try(self, node: Node) -> None:
         """Make the next move from a state, and keep where it leads if that is new."""
@@ -227,8 +203,6 @@ class Search:
         if move is None:
             node.moves, node.quiet, node.quiet_state = None, [], b""
             return
-        if move.name == "random":
-            move = self._random_move()
         quiet = self._quiet(node, move.steps)
         self.machine.restore(node.state)
         differs, done, frame = False, 0, node.frame
@@ -237,11 +211,12 @@ class Search:
                 frame = self.machine.step(pressed)
                 differs |= self.machine.digest != quiet[done]
                 done += 1
-        waiting = not any(pressed for pressed, _ in move.presses)
+        if differs:
+            self.acted |= {move.name} & set(self.buttons)
         new = _cell(frame) not in self.cells
-        if not new and not (waiting and node.waited < WAITS):
+        if not new and not (move.waits and node.waited < WAITS):
             return
-        if differs or waiting:
+        if differs or move.waits:
             waited = 0 if new else node.waited + 1
             self._keep(self.machine.save(), (*node.way, move), frame, waited)
 
@@ -255,55 +230,15 @@ class Search:
             node.quiet_state = self.machine.save()
         return node.quiet
 
-    def _random_move(self) -> Move:
-        """Two seconds of random holds, of all buttons in half of the cases."""
-        buttons = self.buttons if self.rng.random() < 0.5 else self.play_buttons
-        held = self._random_play(2 * SECOND, buttons)
-        presses = [(pressed, len(list(same))) for pressed, same in itertools.groupby(held)]
-        return Move("random", tuple(presses))
-
-    def _moves(self) -> Iterator[Move]:
-        """All moves from a state: short ones first, with random play in between."""
-        plain = [b for b in self.buttons if b not in DIRECTIONS]
-        menu = [b for b in plain if b in MENU_BUTTONS | RESET]
-        first = [*menu, *(b for b in plain if b not in menu)]  # a title wants START
-        pairs = [p for p in itertools.combinations(self.buttons, 2) if set(p) not in OPPOSITE]
-        both = [p for p in pairs if not set(p) & set(DIRECTIONS)]
-        rest = [p for p in pairs if p not in both]
-        random = Move("random", ((), 0))
-        yield from (_held((b,), 3, SECOND) for b in first)
-        yield _wait(2 * SECOND)
-        yield random
-        yield from (_held(pair, SECOND // 2, SECOND // 2) for pair in both)
-        yield from (_held((b,), 3, SECOND // 2) for b in DIRECTIONS if b in self.buttons)
-        yield _wait(5 * SECOND)
-        yield from itertools.repeat(random, 3)
-        yield from (Move(f"{b} again and again", (((b,), 3), ((), 12)) * 5) for b in first)
-        yield from (_held((b,), 3 * SECOND, SECOND // 2) for b in self.buttons)
-        yield from (_held(pair, 3 * SECOND, SECOND // 2) for pair in both)
-        yield from itertools.repeat(random, 4)
-        yield from (_held(pair, SECOND // 2, SECOND // 2) for pair in rest)
-        yield from itertools.repeat(random, RANDOM_MOVES - 8)
-
-
-def _wait(steps: int) -> Move:
-    return Move("wait", (((), steps),))
-
-
-def _held(buttons: tuple[str, ...], steps: int, after: int) -> Move:
-    """Hold buttons, then let go and see what comes of it."""
-    return Move("+".join(buttons), ((buttons, steps), ((), after)))
-
-
-def _share(acts: frozenset[str]) -> float:
-    """How much of play answers at a moment: two directions, and one other button."""
-    directions = len(acts & set(DIRECTIONS))
-    return 0.7 * min(1.0, directions / 2) + 0.3 * bool(len(acts) > directions)
-
 
 def _cell(frame: Frame) -> bytes:
-    """A frame so coarse that what twinkles makes no new one: means of 8 × 8 pixels, 16 levels."""
+    """A frame so coarse that what twinkles makes no new one."""
+    return _coarse(frame).tobytes()
+
+
+def _coarse(frame: Frame) -> np.ndarray:
+    """Means of 8 × 8 pixels in 16 levels, uint8 [H / 8, W / 8]."""
     height, width = (side // 8 * 8 for side in frame.shape[:2])
     grey = frame[:height, :width].mean(2, dtype=np.float32)
     means = grey.reshape(height // 8, 8, width // 8, 8).mean((1, 3))
-    return (means / 16).astype(np.uint8).tobytes()
+    return (means / 16).astype(np.uint8)

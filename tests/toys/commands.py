@@ -85,6 +85,7 @@ def record(word: str, needs: Words, *work: str, empty: tuple[str, ...] = ()) -> 
 CART, DATASET = ["toy.cart"], ["toy"]  # as `make_world` makes them
 RUNS = ("dreamcart.lab.runner.Runner.run_all",)
 DREAM = {"--cart": CART, "--headless": [], "--frames": ["2"]}
+OWN_ROM = ROOT / "games/blockfall/Blockfall-Nes-v0/rom.nes"
 UNSEEN = ("stages.play.Real", "stages.play.choose")
 PLAY = {"game": ["breakout"], "--headless": [], "--actions": ["FIRE"]}
 COMMANDS = [
@@ -92,6 +93,7 @@ COMMANDS = [
     Command("stages.play", DREAM, UNSEEN, ("stages.play.carts",)),
     record("games", {}, empty=("all_games", "near_names")),
     record("import", {"folder": ["folder"]}, "import_roms"),
+    record("new", {"rom": [str(OWN_ROM)]}, "search_apart"),
     record("play", PLAY, "open_emulator"),
     record("verify", {"dataset": DATASET}, "verify"),
     record("convert", {"source": DATASET, "out": ["converted"]}),
