@@ -91,6 +91,7 @@ stages.play: --game= | --cart= | --real --game ../../x | --actions folder | --ac
 stages.cart: --out / | --out x.txt | --game ../x | --gaem x | x
 stages.record.games: x y | --name
 stages.record.import: --force
+stages.record.new: --seconds 0 | --seconds nan | --start -1 | --name ../x | --seed -1
 stages.record.play: --speed nan | --episodes 0 | --seed -1 | --out file.txt
 stages.record.play: --actions A*99999999999
 stages.record.verify: --workers 0 | --workers nan | --pictures file.txt
