@@ -2,6 +2,7 @@
 # make play     play the result in a window
 # make compare  this run beside the last commit's, and all runs in a table that fits a terminal
 # make test     set up and run the tests
+# make fast     those that take less than a minute together
 # Needs only Python 3.11, git and make.
 
 PYTHON ?= python3.11
@@ -11,7 +12,7 @@ WEIGHTS := $(VENV)/share/dreamcart/vgg16.safetensors
 # DVC starts the stages with `python`: let that be ours.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: all setup play compare test format lock clean
+.PHONY: all setup play compare test fast format lock clean
 
 all: setup
 	$(RUN) dvc repro
@@ -48,6 +49,10 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(RUN) python -m pytest -n 2 --dist loadfile
+
+fast: setup
+	$(BIN)/ruff check .
+	$(RUN) python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 format: setup
 	$(BIN)/ruff format .

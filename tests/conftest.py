@@ -10,6 +10,24 @@ os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
 
 import pytest
 
+# Files whose tests take more than some six seconds together: `make fast` leaves them out.
+# fmt: off
+SLOW = {
+    "ablate", "ale", "arguments", "atari_readers", "blockfall_rules", "cart", "carts",
+    "collect", "convert", "errors", "evaluation", "families", "followers", "fuzz", "games",
+    "hub", "hub_nonsense", "init", "live", "measures", "memory", "motion", "movers", "moves",
+    "new", "pipeline", "play", "pretrained", "record", "reports", "representations", "roadmap",
+    "room", "side_by_side", "tokens", "training", "trust", "verify", "watch",
+}
+# fmt: on
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow files."""
+    for item in items:
+        if item.path.stem.removeprefix("test_") in SLOW:
+            item.add_marker("slow")
+
 
 @pytest.fixture(autouse=True)
 def no_own_keys(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from toys.commands import BY_ID, COMMANDS, Command, leave_out_work, make_world, 
 from dreamcart.core.errors import UserError
 from dreamcart.core.tracked import spare
 
-ENDINGS = (".gif", ".png", ".cart")
+ENDINGS = (".gif", ".png", ".cart", ".json")
 
 
 @pytest.fixture
@@ -20,11 +20,13 @@ def repository(tmp_path, monkeypatch):
     world = make_world(tmp_path, monkeypatch)
     (world / "toy.cart").rename(world / "junk.cart")
     shutil.copy(world / "junk.cart", world / "toy.cart")
+    (world / "junk.json").write_text("{}")
     for folder in (world, world / "folder"):
         for ending in ENDINGS:
             shutil.copy(world / f"junk{ending}", folder / f"tracked{ending}")
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
-    for words in ("init -q", "add -f tracked.cart tracked.gif tracked.png folder", "commit -qm a"):
+    tracked = " ".join(f"tracked{ending}" for ending in ENDINGS)
+    for words in ("init -q", f"add -f {tracked} folder", "commit -qm a"):
         subprocess.run([*git, *words.split()], cwd=world, check=True)
     (world / "link").symlink_to("folder")
     return world
@@ -42,7 +44,7 @@ def outputs() -> Iterator[tuple[Command, str, str]]:
 def test_what_git_tracks_wants_force(repository, monkeypatch):
     """Every file that a command is given to write, in whatever way it is named."""
     found = list(outputs())
-    assert len(found) == 5
+    assert len(found) == 6
     for command, option, ending in found:
         leave_out_work(command, monkeypatch)
         for way in ("", "folder/", "./folder/../", "link/"):
