@@ -1,5 +1,5 @@
 """A dataset in other columns: recordings made elsewhere into Dreamcart's, and any of them into the
-gymnasium-recorder's.
+gymnasium-recorder's. Files of other tools (see `foreign`) are read likewise.
 """
 
 import argparse
@@ -12,21 +12,27 @@ from dreamcart.core.arguments import game, new_folder, text, whole
 from dreamcart.core.errors import UserError
 from dreamcart.core.files import write_json
 from dreamcart.core.hub import hub_api, patiently
+from dreamcart.core.tables import print_table
 from dreamcart.data.actions import AUTO
 from dreamcart.data.external import ExternalDataset
 from dreamcart.data.imports import EpisodeWriter, imported_info, report_lines
 from dreamcart.data.schema import INFO_NAME
+from dreamcart.data.sources import local_folder
 from dreamcart.data.whole import check_free, making
 from dreamcart.games.catalog import load_game
 from dreamcart.games.spec import GameSpec
 from dreamcart.record.folders import find_folder
+from dreamcart.record.foreign import open_foreign
+from dreamcart.record.foreign.base import ForeignDataset
 from dreamcart.record.recorder_columns import write_recorder
+
+MOST_HELD = 2**25  # bytes of images in memory after which a new shard begins
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     words = (
-        "a folder with Parquet files or of `save_to_disk`, a game in data/, or OWNER/NAME on"
-        " the Hub"
+        "a folder with Parquet files or of `save_to_disk`, of PNG frames or videos with a CSV of"
+        " buttons, of Minari, DIAMOND or LeRobot, a game in data/, or OWNER/NAME on the Hub"
     )
     parser.add_argument("source", type=text, help=words)
     parser.add_argument("out", type=new_folder, help="a new folder")
@@ -59,7 +65,9 @@ def run(args: argparse.Namespace) -> None:
     report = convert(
         source, revision, args.out, spec, args.columns, args.first_episode, args.actions
     )
-    print("\n".join(report_lines(report)))
+    print("\n".join([*report_lines(report), *report.get("remarks", [])]))
+    if "held" in report:
+        _print_summary(args.out, report)
     print(
         f"{args.out}: written in {args.columns}'s columns"
         + (f", from revision {revision}" if revision else "")
@@ -83,7 +91,8 @@ def convert(
             not empty.
     """
     check_free(out)
-    data = ExternalDataset(source, revision)
+    folder = local_folder(source)
+    data = (open_foreign(folder) if folder else None) or ExternalDataset(source, revision)
     spec = spec or data.spec
     if spec is None:
         raise UserError(
@@ -101,12 +110,25 @@ def convert(
                 delay=2,
             ):
                 writer.add(name, rows)
+                if isinstance(data, ForeignDataset) and writer.shard.encoder.size > MOST_HELD:
+                    writer.close()  # no frame of a video comes twice, and a shard holds all
         if columns == "recorder":
             write_recorder(part, spec)
         else:
             numbers = range(first, first + data.survey.episodes)
             write_json(part / INFO_NAME, imported_info(spec, data, revision, numbers))
-    return data.report(binding)
+    report = data.report(binding)
+    return report | {"remarks": data.remarks(spec)} if isinstance(data, ForeignDataset) else report
+
+
+def _print_summary(out: Path, report: dict[str, Any]) -> None:
+    """Print how often each button was held: one that never was is not learned."""
+    steps = report["frames"] - report["episodes"]
+    rows = [
+        [name, held, f"{100 * held / max(1, steps):.1f} %"] for name, held in report["held"].items()
+    ]
+    title = f"{out}: {report['episodes']} episodes, {report['frames']} frames, {steps} steps"
+    print_table(title, ["button", "steps held", "share"], rows)
 
 
 def find_source(source: str, revision: str) -> tuple[str, str]:
