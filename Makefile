@@ -16,6 +16,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 all: setup
 	$(RUN) dvc repro
+	$(BIN)/python scripts/table.py
 
 # A downloaded ZIP has no git: then DVC runs the pipeline without it, and keeps no experiments.
 setup: $(VENV)/ready $(WEIGHTS)

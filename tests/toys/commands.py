@@ -109,6 +109,7 @@ COMMANDS = [
     script("scripts.renew", {"cart": CART}, "load_split"),
     Command("scripts.roadmap", {"what": ["run"]}, RUNS),
     Command("scripts.run", {"list": ["list.yaml"]}, RUNS),
+    script("scripts.table", {}, "read_report"),
     script("scripts.unattended", {"--cart": CART}, "load_reader"),
     script("scripts.validate", {"--cart": CART}, "load_split"),
 ]
