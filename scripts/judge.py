@@ -5,9 +5,11 @@ python scripts/judge.py carts/blockfall.cart [--starts N] [--network] [--json FI
 
 Prints the tables of `rollout_eval` for it, to set beside metrics/<game>/rollout.json, and how legal
 the game's own screens are that follow the same starts: a start state may show what no play leads
-to. --network switches off all that is not the network (`scripts/ablate.py` does so part by part).
---json keeps the scores, and what made them. With --write the cart keeps the tables as its metrics,
-which `rollout_eval` prints beside a run that was judged by the same test episodes.
+to. The game and the size of its frames are the cart's own; where the game's test episodes are not
+here they are recorded first. --network switches off all that is not the network
+(`scripts/ablate.py` does so part by part). --json keeps the scores, and what made them. With
+--write the cart keeps the tables as its metrics, which `rollout_eval` prints beside a run that was
+judged by the same test episodes.
 """
 
 import sys
@@ -20,22 +22,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from dreamcart.core.arguments import Parser, add_force, new_file, path, whole
 from dreamcart.core.errors import UserError, run_stage
 from dreamcart.core.files import write_json
-from dreamcart.core.paths import Paths
 from dreamcart.core.provenance import stamp
 from dreamcart.core.tables import print_table
 from dreamcart.core.tensors import load_tensors
 from dreamcart.core.tracked import spare
 from dreamcart.dynamics.tokens.switches import switch_off
-from dreamcart.evaluation.ablate import rows_of
+from dreamcart.evaluation.ablate import episodes_for, rows_of
 from dreamcart.evaluation.judge import judge
 from dreamcart.evaluation.pictures import filmstrip_picture
 from dreamcart.evaluation.readback import load_reader
 from dreamcart.evaluation.report import headline, print_report
 from dreamcart.evaluation.rollout import choose_starts, load_test
 from dreamcart.evaluation.screens import STEPS, Screens, load_infos
-from dreamcart.params import Params, RolloutConfig, load_params
+from dreamcart.params import Params, load_params
 from dreamcart.training.device import make_repeatable, pick_device
 from dreamcart.world.cart import load_cart, write_cart
+from dreamcart.world.model import WorldModel
 
 NETWORK = "network"  # the row of an ablation in which nothing overrules it
 
@@ -71,21 +73,20 @@ def main() -> None:
     for written in filter(None, (args.filmstrip, args.json, args.write and args.cart)):
         spare(written, args.force)
     params = load_params()
-    config = (
-        replace(params.rollout_eval, starts=args.starts) if args.starts else params.rollout_eval
-    )
     make_repeatable(params.seed)
     world, meta = load_cart(args.cart, pick_device())
+    params = as_the_cart_says(params, world, args.starts)
     tensors, meta_of_file = load_tensors(args.cart)
     if args.network:
         (row,) = (row for row in rows_of(world) if row.name == NETWORK)
         switch_off(world.dynamics, list(row.off))
-    report, shown = judge(world, params, tensors["median"].numpy(), config)
+    raw = episodes_for(world, params)
+    report, shown = judge(world, params, tensors["median"].numpy(), raw)
     print_report(f"{args.cart} against {world.spec.title}", report)
-    print_game(params, config)
+    print_game(params, raw)
     made = stamp(str(meta_of_file["fingerprint"]))
     if args.filmstrip:
-        near = [h for h in sorted(set(config.horizons)) if h <= shown.real.shape[1]]
+        near = [h for h in sorted(set(params.rollout_eval.horizons)) if h <= shown.real.shape[1]]
         at = [h - 1 for h in near]
         filmstrip_picture(shown.real[0, at], shown.dream[0, at], near, args.filmstrip, made)
     if args.json:
@@ -95,16 +96,23 @@ def main() -> None:
         write_cart(args.cart, tensors, meta | {"metrics": report | {"made": stamp()}})
 
 
-def print_game(params: Params, config: RolloutConfig) -> None:
-    """How legal the game itself is after the same starts, read back and judged as the dream is."""
-    raw = Paths(params.game).raw_test
+def as_the_cart_says(params: Params, world: WorldModel, starts: int | None) -> Params:
+    """Return `params` with the cart's game and frames, and `starts` where it is told."""
+    rollouts = params.rollout_eval
+    rollouts = replace(rollouts, starts=starts or rollouts.starts)
+    return replace(params, game=world.spec.name, preprocess=world.seen_as, rollout_eval=rollouts)
+
+
+def print_game(params: Params, raw: Path) -> None:
+    """Print how legal the game itself is after the same starts, judged as the dream is."""
     with tempfile.TemporaryDirectory() as scratch:
         test = load_test(raw, params.preprocess, Path(scratch))
         reader = load_reader(test.spec)
         if reader is None or tuple(reader.shape) != test.frames.shape[1:]:
             return
+        config, before = params.rollout_eval, None
         farthest = max(config.horizons)
-        starts, before = choose_starts(test, config.starts, farthest, params.seed), None
+        starts = choose_starts(test, config.starts, farthest, params.seed)
         game = Screens(reader, test, load_infos(raw), [])
         game.begin(starts)
         for step in range(1, min(STEPS, farthest) + 1):

@@ -145,7 +145,7 @@ def measure(world: WorldModel, bench: Bench, row: Row) -> dict[str, Any]:
     Returns:
         "off"; "exact": by horizon the share of dreams whose frame is exact in every pixel;
         "illegal": `screens` of `of` that the game could not show, with `reasons`, and `dreams`,
-        the share that shows one; "controllability": the mean IoU over its cases. What needs a
+        the share that shows one; "controllability": the mean IoU over buttons. What needs a
         reader or an emulator is left out where there is none. In a game that draws, what it drew
         is given for `exact` alone.
     """

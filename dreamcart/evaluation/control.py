@@ -2,7 +2,8 @@
 
 From saved emulator states, the game is run twice, with a button held and with none; the pixels in
 which the two differ are what the button did. The dream is asked the same from the same frames. The
-score is the intersection over union of the two sets of pixels.
+score is the intersection over union of the two sets of pixels, in the states in which the button
+does something in the game, and each such button counts as much as any other.
 """
 
 from typing import Any
@@ -32,11 +33,13 @@ def controllability(
     count: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Mean IoU a button over `count` saved states, and over all buttons.
+    """Ask `count` saved states, none of them from a script that plays with menus.
 
-    A case counts where the button changes the real picture or the dreamed one: what a button does
-    that it should not do counts as what it fails to do. `false_effect` is the share of the cases
-    without a real change in which the dream changes.
+    Returns:
+        "by_button": the mean IoU of each button over the states in which it changes the real
+        picture; "states": how many those are; "iou": the mean over these buttons; "cases": all
+        states together; "false_effect": where a button does nothing in the game, the share of the
+        cases in which the dream changes. None for a mean over nothing.
     """
     rng = np.random.default_rng([seed, SEEDS])
     scripts = [script for script in spec.scripts if script.policy != "menu"]
@@ -66,19 +69,19 @@ def controllability(
             pressed = spec.vector({name})
             real = _differs(_real(emulator, config, pressed), real_idle)
             dreamed = _differs(_dream(world, dream, pressed), dream_idle)
-            if (real | dreamed).any():
+            if real.any():
                 scores[name].append(float((real & dreamed).sum() / (real | dreamed).sum()))
-            if not real.any():
+            else:
                 quiet.append(float(dreamed.any()))
         emulator.restore(saved)
-    every = [score for values in scores.values() for score in values]
+    by_button = {name: float(np.mean(values)) for name, values in scores.items() if values}
+    states = {name: len(scores[name]) for name in by_button}
     return {
-        "iou": round(float(np.mean(every)), 4) if every else None,
-        "cases": len(every),
+        "iou": round(float(np.mean(list(by_button.values()))), 4) if by_button else None,
+        "cases": sum(states.values()),
         "false_effect": round(float(np.mean(quiet)), 4) if quiet else None,
-        "by_button": {
-            name: round(float(np.mean(values)), 4) for name, values in scores.items() if values
-        },
+        "by_button": {name: round(score, 4) for name, score in by_button.items()},
+        "states": states,
     }
 
 

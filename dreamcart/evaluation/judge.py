@@ -23,7 +23,7 @@ from dreamcart.evaluation.rollout import Rollouts, evaluate_rollouts, load_test
 from dreamcart.evaluation.screens import Screens, load_infos
 from dreamcart.games.emulator import Emulator, open_emulator
 from dreamcart.games.spec import GameSpec
-from dreamcart.params import Params, RolloutConfig
+from dreamcart.params import Params
 from dreamcart.world.model import WorldModel
 
 # in a report beside the rollouts' sources
@@ -31,26 +31,27 @@ TABLES = ("motion", "diversity", "screens", "until_draw", "controllability")
 
 
 def judge(
-    world: WorldModel, params: Params, median: np.ndarray, config: RolloutConfig | None = None
+    world: WorldModel, params: Params, median: np.ndarray, raw: Path | None = None
 ) -> tuple[dict[str, Any], Rollouts]:
-    """Everything there is to say of a dream of params.game, as rollout.json holds it, and frames
-    for pictures.
+    """Say everything there is to say of a dream of params.game, as rollout.json holds it, and
+    return frames for pictures.
 
     Args:
-        median: uint8 [H, W, C], of the training frames; config: by default that of `params`.
+        median: uint8 [H, W, C], of the training frames.
+        raw: the folder of test episodes, by default that of params.game.
 
     Raises:
         UserError: the dream is of another game or sees other frames than params say, no test
             episodes, or a game recorded here cannot be opened: all before the rollouts.
     """
-    paths, config = Paths(params.game), config or params.rollout_eval
+    raw, config = raw or Paths(params.game).raw_test, params.rollout_eval
     if world.spec.name != params.game:
         raise UserError(
             f"This dream is of {world.spec.name}, and `game` in params.yaml is {params.game}; make"
             " them agree."
         )
     with tempfile.TemporaryDirectory() as scratch:
-        test = load_test(paths.raw_test, params.preprocess, Path(scratch))
+        test = load_test(raw, params.preprocess, Path(scratch))
         check_same(world, test.frames.shape[1:], params)
         reader = load_reader(test.spec)
         if reader and tuple(reader.shape) != world.shape:
@@ -59,8 +60,8 @@ def judge(
                 f" have {world.shape}."
             )
             reader = None
-        emulator = emulator_for(test.spec, config.control_states, read_info(paths.raw_test))
-        infos = load_infos(paths.raw_test)
+        emulator = emulator_for(test.spec, config.control_states, read_info(raw))
+        infos = load_infos(raw)
         screens = Screens(reader, test, infos, config.horizons) if reader else None
         draws = (
             Draws(infos, test.spec.seed_variable, max(config.horizons))

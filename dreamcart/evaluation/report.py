@@ -110,10 +110,13 @@ def print_screens(report: dict[str, Any]) -> None:
 
 
 def print_control(report: dict[str, Any]) -> None:
-    """Controllability: over all buttons, and of each."""
-    row = [report["iou"], report["false_effect"], *report["by_button"].values()]
+    """Print controllability: of each button that does something in the game, and their mean."""
+    rows = [[name, iou, report["states"][name]] for name, iou in report["by_button"].items()]
     print_table(
-        "Controllability, IoU",
-        ["all", "effect where the game has none", *report["by_button"]],
-        [row],
+        "Controllability: what a button changes, dreamed against real",
+        ["button", "IoU", "states in which it does something"],
+        [*rows, ["mean over buttons", report["iou"], report["cases"]]],
+    )
+    print(
+        f"Where a button does nothing, the dream changes in {report['false_effect']} of the cases."
     )

@@ -23,7 +23,7 @@ from dreamcart.data.processed import Split
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.scripts import make_policy
 from dreamcart.evaluation import metrics, rollout
-from dreamcart.evaluation.control import controllability
+from dreamcart.evaluation.control import HOLD, controllability
 from dreamcart.evaluation.draws import Draws
 from dreamcart.evaluation.metrics import Lpips, frame_metrics, make_lpips
 from dreamcart.evaluation.readback import load_reader
@@ -855,9 +855,9 @@ def test_controllability_counts_effects_that_the_game_lacks():
     assert report["by_button"]["LEFT"] < 1
 
 
-def test_a_button_that_should_do_nothing_counts():
-    """At a wall LEFT does nothing in the game: a dream in which it does something there is not
-    controlled by it.
+def test_a_button_that_should_do_nothing_is_told_apart():
+    """At a wall LEFT does nothing in the game: what it does in the dream there is a false effect,
+    and no part of how well the dream obeys.
     """
 
     class Walled(Emulator):
@@ -870,4 +870,34 @@ def test_a_button_that_should_do_nothing_counts():
             return np.stack([draw(x) for x in state]), state
 
     report = controllability(Walled(), SPEC, Wallless(perfect=True), CONFIG, count=3, seed=0)
-    assert (report["iou"], report["cases"], report["false_effect"]) == (0, 3 * len(SPEC.buttons), 1)
+    assert (report["iou"], report["cases"], report["false_effect"]) == (None, 0, 1)
+    assert report["by_button"] == report["states"] == {}
+
+
+def test_each_button_counts_as_much_as_any_other(monkeypatch):
+    """RIGHT does something in every state, LEFT in one of them and there nothing in the dream: the
+    mean over buttons is a half, over cases it would be more.
+    """
+
+    class Once(Emulator):
+        asked = 0
+
+        def step(self, action):
+            left = SPEC.buttons.index("LEFT")
+            if action[left]:
+                self.asked += 1
+                action = action if self.asked <= HOLD else [0] * len(action)
+            return super().step(action)
+
+    class Deaf(World):
+        def step(self, state, action):
+            action = action.copy()
+            action[:, SPEC.buttons.index("LEFT")] = 0
+            return super().step(state, action)
+
+    idle = SimpleNamespace(act=lambda *_: set())
+    monkeypatch.setattr("dreamcart.evaluation.control.make_policy", lambda *_: idle)
+    report = controllability(Once(), SPEC, Deaf(perfect=True), CONFIG, count=4, seed=0)
+    assert report["states"] == {"LEFT": 1, "RIGHT": 4}
+    assert (report["by_button"]["LEFT"], report["by_button"]["RIGHT"]) == (0, 1)
+    assert report["iou"] == 0.5
