@@ -224,6 +224,7 @@ class DynamicsConfig:
     history_actions: Annotated[int, (1, 256)]
     init_from: str
     steps: Positive
+    minutes: Annotated[float, (0.0, 100_000.0)]
     batch_size: Annotated[int, (2, 10**6)]
     changed_share: Share
     rare_power: Annotated[float, (0.0, 2.0)]

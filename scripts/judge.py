@@ -1,7 +1,7 @@
 """Judge a cart by the test episodes that are here now: its own numbers are of those of its day.
 
-python scripts/judge.py carts/blockfall.cart [--starts N] [--network] [--json FILE]
-    [--filmstrip FILE] [--write] [--force]
+python scripts/judge.py carts/blockfall.cart [--starts N] [--longest N] [--network]
+    [--json FILE] [--filmstrip FILE] [--write] [--force]
 
 Prints the tables of `rollout_eval` for it, to set beside metrics/<game>/rollout.json, and how legal
 the game's own screens are that follow the same starts: a start state may show what no play leads
@@ -51,6 +51,8 @@ def parser() -> Parser:
         metavar="N",
         help="rollouts, in place of rollout_eval.starts: more tell a share more closely",
     )
+    words = "leave out the horizons of rollout_eval beyond it"
+    made.add_argument("--longest", type=whole(1, 10**6), metavar="STEPS", help=words)
     words = "the network alone: all that overrules it is off"
     made.add_argument("--network", action="store_true", help=words)
     words = "keep the scores in a file"
@@ -64,9 +66,10 @@ def parser() -> Parser:
 
 def main() -> None:
     args = parser().parse_args()
-    if args.starts and args.write:
+    if (args.starts or args.longest) and args.write:
         raise UserError(
-            "--write keeps what is comparable with a run's own table; leave --starts out."
+            "--write keeps what is comparable with a run's own table; leave --starts and --longest"
+            " out."
         )
     if args.network and args.write:
         raise UserError("--write keeps what the cart plays like; leave --network out.")
@@ -75,7 +78,7 @@ def main() -> None:
     params = load_params()
     make_repeatable(params.seed)
     world, meta = load_cart(args.cart, pick_device())
-    params = as_the_cart_says(params, world, args.starts)
+    params = as_the_cart_says(params, world, args.starts, args.longest)
     tensors, meta_of_file = load_tensors(args.cart)
     if args.network:
         (row,) = (row for row in rows_of(world) if row.name == NETWORK)
@@ -96,10 +99,21 @@ def main() -> None:
         write_cart(args.cart, tensors, meta | {"metrics": report | {"made": stamp()}})
 
 
-def as_the_cart_says(params: Params, world: WorldModel, starts: int | None) -> Params:
-    """Return `params` with the cart's game and frames, and `starts` where it is told."""
-    rollouts = params.rollout_eval
-    rollouts = replace(rollouts, starts=starts or rollouts.starts)
+def as_the_cart_says(
+    params: Params, world: WorldModel, starts: int | None, longest: int | None
+) -> Params:
+    """Return `params` with the cart's game and frames, and what is told of the rollouts.
+
+    Raises UserError where no horizon is left.
+    """
+    own = params.rollout_eval
+    kept = [horizon for horizon in own.horizons if horizon <= (longest or horizon)]
+    if not kept:
+        raise UserError(
+            f"--longest {longest} leaves no horizon; the shortest of rollout_eval.horizons is"
+            f" {min(own.horizons)}."
+        )
+    rollouts = replace(own, starts=starts or own.starts, horizons=kept)
     return replace(params, game=world.spec.name, preprocess=world.seen_as, rollout_eval=rollouts)
 
 

@@ -16,6 +16,7 @@ from dreamcart.families import FAMILIES, imported
 from dreamcart.params import Params
 from dreamcart.training.device import autocast, keep_memory, make_repeatable, pick_device
 from dreamcart.training.loop import Plan, fit, step_rng
+from dreamcart.training.pace import within
 
 VAL_BATCH = 256
 SELF_FED_FROM, SELF_FED_FULL = 0.4, 0.8  # shares of the training between which self-feeding grows
@@ -261,7 +262,7 @@ def train_dynamics(
     def loss_at(step: int) -> torch.Tensor:
         rng = step_rng(params.seed, step)
         at, weight = practice.draw(rng, own.batch_size, own.changed_share)
-        far = self_feeding(step / own.steps) if mode == "self_fed" else 0.0
+        far = self_feeding(step / plan.steps) if mode == "self_fed" else 0.0
         back = (
             own.rollout_steps - 1
             if mode == "k_step"
@@ -306,13 +307,8 @@ def train_dynamics(
         own.checkpoint_every,
         params.seed,
     )
-    curve = fit(
-        model,
-        plan,
-        loss_at,
-        validate,
-        checkpoint,
-        f"dynamics, {config['kind']}",
-        matrices=model.matrices(),
-    )
+    matrices = list(model.matrices())
+    plan = within(plan, own.minutes, model, loss_at, checkpoint, matrices=matrices)
+    title = f"dynamics, {config['kind']}"
+    curve = fit(model, plan, loss_at, validate, checkpoint, title, matrices=matrices)
     return model.cpu(), config, curve

@@ -80,15 +80,8 @@ def fit(
     Raises:
         UserError: the loss is no longer a number.
     """
-    parameters = list(model.parameters())
-    matrices = list(matrices)
-    others = [weight for weight in parameters if not any(weight is matrix for matrix in matrices)]
-    optimizers = [
-        torch.optim.AdamW(others, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)
-    ]
-    if matrices:
-        optimizers.append(Muon(matrices, plan.learning_rate, plan.weight_decay))
-    run = _Run(model, optimizers, extra or {})
+    optimizers = optimizers_for(model, plan, matrices)
+    run = _Run(model, optimizers, extra or {}, plan.steps)
     if checkpoint.is_file():
         run.load(checkpoint)
     bar = tqdm(
@@ -100,23 +93,7 @@ def fit(
         smoothing=0.05,
     )
     for step in bar:
-        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-            group["lr"] = learning_rate_at(plan, step)
-        model.train()
-        torch.manual_seed(plan.seed * 1_000_003 + step)
-        loss = loss_at(step)
-        model.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(parameters, 1.0)
-        value = loss.item()
-        if not (math.isfinite(value) and math.isfinite(norm)):  # before it spoils the weights
-            raise UserError(
-                f"{title}: the loss or its gradient became"
-                f" {value if not math.isfinite(value) else norm.item()} at step {step}; lower its"
-                " learning_rate in params.yaml and run again."
-            )
-        for optimizer in optimizers:
-            optimizer.step()
+        value = train_step(model, optimizers, plan, loss_at, step, title)
         run.recent.append(value)
         run.step = step + 1
         if run.step % plan.validate_every == 0 or run.step == plan.steps:
@@ -133,6 +110,48 @@ def fit(
     return run.curve
 
 
+def optimizers_for(
+    model: nn.Module, plan: Plan, matrices: Iterable[nn.Parameter] = ()
+) -> list[torch.optim.Optimizer]:
+    """Make AdamW, and Muon for `matrices` where there are some."""
+    matrices = list(matrices)
+    others = [w for w in model.parameters() if not any(w is matrix for matrix in matrices)]
+    settings = {"lr": plan.learning_rate, "weight_decay": plan.weight_decay}
+    optimizers = [torch.optim.AdamW(others, **settings, fused=True)]
+    if matrices:
+        optimizers.append(Muon(matrices, plan.learning_rate, plan.weight_decay))
+    return optimizers
+
+
+def train_step(
+    model: nn.Module,
+    optimizers: list[torch.optim.Optimizer],
+    plan: Plan,
+    loss_at: Callable[[int], torch.Tensor],
+    step: int,
+    title: str,
+) -> float:
+    """Change the weights by one step, and return its loss. Raises UserError as `fit` does."""
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+        group["lr"] = learning_rate_at(plan, step)
+    model.train()
+    torch.manual_seed(plan.seed * 1_000_003 + step)
+    loss = loss_at(step)
+    model.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(list(model.parameters()), 1.0)
+    value = loss.item()
+    if not (math.isfinite(value) and math.isfinite(norm)):  # before it spoils the weights
+        raise UserError(
+            f"{title}: the loss or its gradient became"
+            f" {value if not math.isfinite(value) else norm.item()} at step {step}; lower its"
+            " learning_rate in params.yaml and run again."
+        )
+    for optimizer in optimizers:
+        optimizer.step()
+    return value
+
+
 class _Run:
     """Everything a run needs to go on: weights, optimizer, step, curve, best weights, RNG state."""
 
@@ -141,8 +160,9 @@ class _Run:
         model: nn.Module,
         optimizers: list[torch.optim.Optimizer],
         extra: dict[str, torch.Tensor],
+        steps: int,
     ) -> None:
-        self.model, self.optimizers, self.extra = model, optimizers, extra
+        self.model, self.optimizers, self.extra, self.steps = model, optimizers, extra, steps
         self.step = 0
         self.curve: list[dict[str, float]] = []
         self.recent: list[float] = []
@@ -165,7 +185,8 @@ class _Run:
                 tensors |= {f"optimizer.{which}.{number}.{k}": v for k, v in entry.items()}
         tensors |= {f"extra.{k}": v for k, v in self.extra.items()}
         tensors["rng"] = torch.get_rng_state()
-        save_tensors(path, tensors, {"step": self.step, "curve": self.curve, "recent": self.recent})
+        meta = {"step": self.step, "steps": self.steps, "curve": self.curve, "recent": self.recent}
+        save_tensors(path, tensors, meta)
 
     def load(self, path: Path) -> None:
         tensors, meta = load_tensors(path)

@@ -44,6 +44,7 @@ from dreamcart.dynamics.tokens.turns import Turns
 from dreamcart.params import Params
 from dreamcart.training.device import autocast, keep_memory, make_repeatable, pick_device
 from dreamcart.training.loop import Plan, fit, step_rng
+from dreamcart.training.pace import within
 
 # Of the changing samples, those with some of the cells in doubt told in advance: where nothing is
 # random little stays in doubt.
@@ -258,16 +259,10 @@ def train_tokens(
         params.seed,
     )
     kept = practice.progress | {"seconds": watch.seconds}
-    curve = fit(
-        model,
-        plan,
-        loss_at,
-        validate,
-        checkpoint,
-        "dynamics, tokens",
-        kept,
-        model.network.matrices(),
-    )
+    matrices = list(model.network.matrices())
+    plan = within(plan, own.minutes, model, loss_at, checkpoint, kept, matrices)
+    title = "dynamics, tokens"
+    curve = fit(model, plan, loss_at, validate, checkpoint, title, kept, matrices)
     model.cpu().network.settle()
     budget = Budget.after(float(watch.seconds), len(train.transitions))
     told = keep_to(model, tokens["train"], train, budget)
