@@ -20,10 +20,11 @@ from dreamcart.core.errors import UserError, run_stage
 from dreamcart.core.files import write_text
 from dreamcart.core.paths import ROOT
 from dreamcart.core.tables import print_table
+from dreamcart.lab.machine import cores
 from dreamcart.lab.page import scoreboard
 from dreamcart.lab.plan import Run, expand, load_plan
 from dreamcart.lab.results import load_results
-from dreamcart.lab.runner import Runner, cores
+from dreamcart.lab.runner import Runner
 
 NAME = "roadmap"
 

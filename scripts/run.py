@@ -20,9 +20,10 @@ from dreamcart.core.errors import UserError, run_stage
 from dreamcart.core.files import write_text
 from dreamcart.core.paths import Paths
 from dreamcart.core.tensors import load_tensors
+from dreamcart.lab.machine import cores
 from dreamcart.lab.plan import NAME, changed_params, expand, load_plan
 from dreamcart.lab.results import find, load_results
-from dreamcart.lab.runner import Runner, cores
+from dreamcart.lab.runner import Runner
 
 
 def parser() -> Parser:

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
+
 from dreamcart.core.errors import UserError
 from dreamcart.lab.plan import Run
 
@@ -20,6 +22,10 @@ PATIENCE = 0.25  # seconds that a command has to end by itself
 
 class StoppedError(Exception):
     """The runs were stopped: what a command left counts for nothing."""
+
+
+class TooLongError(UserError):
+    """A command had not ended in the time that it was given."""
 
 
 def call(*command: str, at: Path, environment: Mapping[str, str]) -> str:
@@ -82,10 +88,14 @@ class Clone:
             where = ["cache.dir", str((self.root / cache).resolve())]
             call("dvc", "config", "--local", *where, at=self.path, environment=self.environment)
 
-    def run(self, command: list[str], log: Path, mode: str = "a") -> int:
-        """The exit status of a command, whose output goes to `log`.
+    def run(
+        self, command: list[str], log: Path, mode: str = "a", seconds: float | None = None
+    ) -> int:
+        """Return the exit status of a command, whose output goes to `log`.
 
-        Raises StoppedError where the runs were stopped.
+        Raises:
+            StoppedError: the runs were stopped.
+            TooLongError: it took more than `seconds`, and was ended with all that it had begun.
         """
         with open(log, mode) as output:
             with self.lock:
@@ -98,7 +108,12 @@ class Clone:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                 )
-            status = self.process.wait()
+            try:
+                status = self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                end_all(self.process.pid)
+                self.process.wait()
+                raise TooLongError("it took too long") from None
         # a Ctrl-C ends a command before its runner has heard of it
         if self.stopped.wait(PATIENCE if status else 0):
             raise StoppedError
@@ -126,3 +141,17 @@ class Clone:
         with PUBLISHING:
             self.git("fetch", "-q", str(self.path), f"+{reference}:{reference}", at=self.root)
         return reference
+
+
+def end_all(pid: int) -> None:
+    """Kill a process and all that it has begun: DVC would leave its stage running."""
+    try:
+        first = psutil.Process(pid)
+        family = [first, *first.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for one in family:
+        try:
+            one.kill()
+        except psutil.NoSuchProcess:
+            continue

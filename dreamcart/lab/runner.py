@@ -8,7 +8,6 @@ this repository, for `dvc exp show`.
 import csv
 import fcntl
 import os
-import platform
 import shlex
 import sys
 import time
@@ -25,8 +24,9 @@ from dreamcart.core.files import fingerprint, read_json, write_json, write_text
 from dreamcart.core.paths import ROOT, below
 from dreamcart.core.reports import read_report
 from dreamcart.core.tables import print_table
-from dreamcart.lab.clone import Clone, call
+from dreamcart.lab.clone import Clone, TooLongError, call
 from dreamcart.lab.code import played, without_others
+from dreamcart.lab.machine import cores, device
 from dreamcart.lab.plan import (
     Plan,
     Run,
@@ -53,6 +53,8 @@ class Runner:
         root: the repository; results, pictures: where results and pictures go, by default its
             experiments/results and docs.
         jobs: runs at a time, no more than `cores()`, of which each has its share (OMP_NUM_THREADS).
+        limit: minutes that a run may take, interruptions left out; one that takes more is recorded
+            as failed, and not tried again.
     """
 
     def __init__(
@@ -62,8 +64,9 @@ class Runner:
         results: Path | None = None,
         pictures: Path | None = None,
         jobs: int = 1,
+        limit: float | None = None,
     ) -> None:
-        self.plan, self.root, self.jobs = plan, root, jobs
+        self.plan, self.root, self.jobs, self.limit = plan, root, jobs, limit
         self.results, self.pictures = results, pictures or PICTURES
         self.logs = root / ".dvc" / "tmp" / "experiments-logs"
         self.environment = os.environ | {
@@ -191,8 +194,15 @@ class Runner:
                 for name in (".log", f"-{fingerprint(prints)}.begin")
             )
             begin = began(clock, log)
-            if clone.run(run.command, log, "w"):
-                return f"{said_last(log)} ({log.relative_to(self.root)})"
+            left = None if self.limit is None else max(1.0, begin + 60 * self.limit - time.time())
+            try:
+                if clone.run(run.command, log, "w", left):
+                    return f"{said_last(log)} ({log.relative_to(self.root)})"
+            except TooLongError:
+                problem = f"not done in {self.limit:g} minutes; it was at: {said_last(log)}"
+                self._record_failed(run, prints, time.time() - begin, problem)
+                clock.unlink()
+                return problem
             seconds = time.time() - begin
             reference = clone.publish(run)
             self._record(run, clone, prints, seconds, reference, log)
@@ -200,6 +210,15 @@ class Runner:
         except UserError as problem:
             return str(problem)
         return ""
+
+    def _record_failed(
+        self, run: Run, prints: dict[str, str], seconds: float, problem: str
+    ) -> None:
+        told = {"experiment": run.experiment, "seed": run.seed, "quick": run.quick}
+        told |= {"failed": problem, "commit": self.git("rev-parse", "HEAD")}
+        told |= {"command": shlex.join(run.command), "fingerprint": prints, "device": device()}
+        told |= {"seconds": round(seconds, 1), "metrics": {}, "pictures": {}}
+        write_json(result_path(run, self.results), told)
 
     def _record(
         self,
@@ -310,11 +329,6 @@ def names(runs: list[Run]) -> str:
     return ", ".join(run.reference for run in runs)
 
 
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def curve(path: Path) -> dict[str, float]:
     """A training's validation: the first, the best and the last value."""
     with open(path, newline="") as handle:
@@ -336,27 +350,3 @@ def said_last(log: Path) -> str:
             if line.startswith(begin):
                 return line.removeprefix(begin)
     return lines[-1] if lines else "it said nothing"
-
-
-def device() -> str:
-    """What runs compute on, in words: a GPU by name, or the CPU and how many cores of it."""
-    import torch
-
-    from dreamcart.training.device import pick_device
-
-    chosen = pick_device()
-    if chosen.type == "cuda":
-        return f"GPU: {torch.cuda.get_device_name(chosen)}"
-    models = [
-        line.split(":")[1].strip()
-        for line in _lines("/proc/cpuinfo")
-        if line.startswith("model name")
-    ]
-    return (
-        f"{'CPU' if chosen.type == 'cpu' else 'Apple GPU'}:"
-        f" {models[0] if models else platform.machine()}, {cores()} cores"
-    )
-
-
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text().splitlines() if Path(path).is_file() else []
