@@ -5,7 +5,6 @@ run that was killed goes on in the middle of its training. Finished experiments 
 this repository, for `dvc exp show`.
 """
 
-import csv
 import fcntl
 import os
 import shlex
@@ -20,12 +19,13 @@ import yaml
 from tqdm import tqdm
 
 from dreamcart.core.errors import UserError
-from dreamcart.core.files import fingerprint, read_json, write_json, write_text
+from dreamcart.core.files import fingerprint, read_json, write_json
 from dreamcart.core.paths import ROOT, below
 from dreamcart.core.reports import read_report
 from dreamcart.core.tables import print_table
 from dreamcart.lab.clone import Clone, TooLongError, call
 from dreamcart.lab.code import played, without_others
+from dreamcart.lab.log import began, curve, said_last
 from dreamcart.lab.machine import cores, device
 from dreamcart.lab.plan import (
     Plan,
@@ -312,41 +312,6 @@ class Runner:
             yield
 
 
-def began(clock: Path, log: Path) -> float:
-    """When a run begins, in seconds since the epoch: earlier by what attempts that were cut off
-    have taken, of which the file `clock` tells the begin and the last change of their `log` the
-    end.
-    """
-    begin = time.time()
-    if clock.is_file() and log.is_file():
-        begin -= max(0.0, log.stat().st_mtime - float(clock.read_text()))
-    write_text(clock, str(begin))
-    return begin
-
-
 def names(runs: list[Run]) -> str:
     """What the bar says of the runs under way."""
     return ", ".join(run.reference for run in runs)
-
-
-def curve(path: Path) -> dict[str, float]:
-    """A training's validation: the first, the best and the last value."""
-    with open(path, newline="") as handle:
-        values = [float(row["val"]) for row in csv.DictReader(handle)]
-    return {"first": values[0], "best": min(values), "last": values[-1]}
-
-
-def said_last(log: Path) -> str:
-    """The sentence that says why a command failed: a stage's own "error: …", else DVC's, else the
-    last line.
-    """
-    lines = [
-        line.strip()
-        for line in log.read_text(errors="replace").replace("\r", "\n").splitlines()
-        if line.strip()
-    ]
-    for begin in ("error: ", "ERROR: "):
-        for line in reversed(lines):
-            if line.startswith(begin):
-                return line.removeprefix(begin)
-    return lines[-1] if lines else "it said nothing"

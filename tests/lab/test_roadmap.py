@@ -25,10 +25,10 @@ from dreamcart.core.paths import ROOT
 from dreamcart.dynamics.train import Windows
 from dreamcart.families import FAMILIES
 from dreamcart.lab.code import played, used, without_others
+from dreamcart.lab.log import began, curve, said_last
 from dreamcart.lab.page import estimates, number, scoreboard, words
 from dreamcart.lab.plan import changed_params, expand, holds, load_plan, runs_of
 from dreamcart.lab.results import find, judge, load_results, result_path, save_picture
-from dreamcart.lab.runner import began, curve, said_last
 from dreamcart.params import PreprocessConfig
 from dreamcart.representation.convolutional import to_planes
 
