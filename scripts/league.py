@@ -31,7 +31,7 @@ from dreamcart.lab.runner import Runner
 
 LIMIT = 40  # minutes a game
 LIST, DEFAULT = "league", "default"
-NUMBERS, PAGE = ROOT / "metrics" / "league.json", ROOT / "docs" / "league.md"
+NUMBERS, PAGE = ROOT / "metrics/league.json", ROOT / "docs/league.md"
 
 
 def parser() -> Parser:
@@ -54,7 +54,7 @@ def main() -> None:
         raise UserError(f"--label {args.label!r}: use letters, digits, - and _ alone.")
     if args.set and args.label == DEFAULT:
         raise UserError("--set makes another setting than the default: name it by --label.")
-    plan = load_plan(ROOT / "experiments" / f"{LIST}.yaml")
+    plan = load_plan(ROOT / "experiments/league.yaml")
     name = LIST if args.label == DEFAULT else f"{LIST}-{args.label}"
     changes = list(args.set)
     if args.minutes:

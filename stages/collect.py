@@ -22,6 +22,17 @@ from dreamcart.games.catalog import load_game
 from dreamcart.params import load_params
 from dreamcart.world.cart_pin import check_start
 
+# What of a coverage report is printed, and what of a report is a metric.
+COUNTED = {
+    "episodes": "episodes",
+    "ended": "ended",
+    "frames": "frames",
+    "distinct_frames": "distinct",
+    "changed_share": "of the screen changed",
+    "repeated_share": "repeated",
+}
+HEADLINE = ("frames", "play.frames", "play.distinct_frames", "play.changed_share", "play.ended")
+
 
 def main() -> None:
     params = load_params()
@@ -39,17 +50,10 @@ def main() -> None:
         report = record(spec, params.collect, params.seed, paths.raw, paths.raw_test)
         print_table(
             f"Recorded {spec.title}",
-            ["", "episodes", "frames", "distinct", "repeated", *spec.events],
+            ["", *COUNTED.values(), *spec.events],
             [
-                [
-                    name,
-                    r["episodes"],
-                    r["frames"],
-                    r["distinct_frames"],
-                    r["repeated_share"],
-                    *r["events"].values(),
-                ]
-                for name, r in report.items()
+                [name, *(counted[key] for key in COUNTED), *counted["events"].values()]
+                for name, counted in report.items()
             ],
         )
         print_table(
@@ -76,8 +80,7 @@ def main() -> None:
     frames = report["play"]["frames"] if "play" in report else report["frames"]
     frames += sum(recording.frames for recording in recordings)
     print(f"{size / 2**20:.1f} MiB in {paths.raw}, {size / frames:.0f} bytes a frame")
-    headline = pick(report, ("frames", "play.frames", "play.distinct_frames"))
-    write_report(paths.metrics / "collect.json", report, headline)
+    write_report(paths.metrics / "collect.json", report, pick(report, HEADLINE))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import contextlib
 import multiprocessing
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,8 @@ from tqdm import tqdm
 
 from dreamcart.core.errors import UserError
 from dreamcart.core.files import write_json
+from dreamcart.data.coverage import Coverage
+from dreamcart.data.explore_script import Explorer
 from dreamcart.data.images import frame_key
 from dreamcart.data.schema import INFO_NAME, ShardWriter, dataset_info
 from dreamcart.data.scripts import Policy, make_policy
@@ -72,8 +73,8 @@ def record(
 ) -> dict[str, Any]:
     """Record all planned episodes into the folders `play` and `test`.
 
-    The content does not depend on the number of workers. Returns the coverage report: frames, share
-    of frames equal to the one before, steps each button was held, events, distinct frames.
+    The content does not depend on the number of workers. Returns the coverage report of each, see
+    `Coverage.summary`.
 
     Raises:
         UserError: the game, its ROM, a state or a script is missing.
@@ -124,35 +125,6 @@ def _ended_first(pool: Any) -> Iterator[None]:
         raise
 
 
-class Coverage:
-    """Counts of what recorded play met."""
-
-    def __init__(self, spec: GameSpec) -> None:
-        self.buttons = Counter(dict.fromkeys(spec.buttons, 0))
-        self.events = Counter(dict.fromkeys(spec.events, 0))
-        self.distinct: set[bytes] = set()
-        self.steps = self.episodes = self.repeats = 0
-
-    def merge(self, other: "Coverage") -> None:
-        for name in ("buttons", "events"):
-            getattr(self, name).update(getattr(other, name))
-        self.distinct |= other.distinct
-        self.steps += other.steps
-        self.episodes += other.episodes
-        self.repeats += other.repeats
-
-    def summary(self) -> dict[str, Any]:
-        """JSON-able numbers; `held` is the share of steps each button was down."""
-        return {
-            "episodes": self.episodes,
-            "frames": self.steps,
-            "distinct_frames": len(self.distinct),
-            "repeated_share": round(self.repeats / self.steps, 4),
-            "held": {name: round(n / self.steps, 4) for name, n in self.buttons.items()},
-            "events": dict(self.events),
-        }
-
-
 def _steps(task: tuple[GameSpec, Path, list[Episode]]) -> int:
     """Steps of one shard."""
     return sum(episode.steps for episode in task[2])
@@ -181,7 +153,6 @@ def _record_shard(
             for episode in episodes:
                 for row in play_episode(emulator, spec, episode, coverage):
                     writer.add(row)
-        coverage.distinct = set(writer.images)
         return path, coverage
     except (UserError, OSError) as problem:
         return path, problem
@@ -216,11 +187,16 @@ def play_episode(
     """
     policy = policy or make_policy(episode.script.policy, spec)
     rng = np.random.default_rng(episode.seed)
+    explores = isinstance(policy, Explorer)
+    if explores:
+        policy.search(emulator, episode.script.state, episode.seed, episode.steps, rng)
     frame = emulator.reset(episode.script.state, episode.seed)
     key = frame_key(frame)
     variables = emulator.variables()
-    row, step, ended, actions = None, 0, False, xxhash.xxh3_64()
+    row, step, still, ended, actions = None, 0, 0, False, xxhash.xxh3_64()
     while not ended:
+        if explores:
+            policy.still = still
         pressed = policy.act(variables, rng)
         if pressed is None:
             break
@@ -232,12 +208,19 @@ def play_episode(
         truncated = truncated or step + 1 == episode.steps
         row = _row(episode, step, frame, variables, action, reward, terminated, truncated)
         after = emulator.variables()
+        if step == 0:
+            coverage.see(frame, key)
         coverage.steps += 1
+        coverage.ended += int(terminated)
         coverage.buttons.update(pressed)
         following_key = frame_key(following)
         if following_key == key:
             following = frame  # the very same array: the writer need not look at it again
             coverage.repeats += 1
+            still += 1
+        else:
+            still = 0
+            coverage.see(following, following_key)
         key = following_key
         for event, name in spec.events.items():
             coverage.events[event] += max(0, int(after[name]) - int(variables[name]))

@@ -2,6 +2,7 @@
 what.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ from tqdm import tqdm
 
 from dreamcart.core.errors import UserError
 from dreamcart.core.files import fingerprint, write_json
+from dreamcart.data.actions import Binding
 from dreamcart.data.external import ExternalDataset
+from dreamcart.data.foreign import open_foreign
+from dreamcart.data.foreign.base import ForeignDataset, Streamed
 from dreamcart.data.images import decode_image
 from dreamcart.data.schema import INFO_NAME, SCHEMA_VERSION, ShardWriter
 from dreamcart.data.sources import check_apart, local_folder
@@ -19,9 +23,27 @@ from dreamcart.games.spec import GameSpec
 from dreamcart.params import CollectConfig
 
 ROWS_IN_SHARD = 20_000  # about: a shard ends with an episode
+MOST_HELD = 2**25  # bytes of images in memory after which it ends as well
 CONVERT = "bring its shard back, or keep what is left by `python stages/record.py convert`"
 # which dataset_info.json may name, and which are carried over
 VERSIONS = ("emulator", "emulator_version", "rom_sha1")
+
+
+def open_dataset(source: str, revision: str) -> ExternalDataset | ForeignDataset:
+    """Open a folder, whichever tool wrote it, or a dataset of the Hub.
+
+    Raises UserError where it cannot be had, or is of no known format.
+    """
+    folder = local_folder(source)
+    return (open_foreign(folder) if folder else None) or ExternalDataset(source, revision)
+
+
+def report_of(
+    data: ExternalDataset | ForeignDataset, spec: GameSpec, binding: Binding
+) -> dict[str, Any]:
+    """Return what was made of what, once the rows were read; of other tools also remarks."""
+    remarks = {"remarks": data.remarks(spec)} if isinstance(data, ForeignDataset) else {}
+    return data.report(binding) | remarks
 
 
 def report_lines(report: dict[str, Any]) -> list[str]:
@@ -55,7 +77,7 @@ def report_lines(report: dict[str, Any]) -> list[str]:
             "episodes without a final screen end one step earlier: what their last action led to"
             " was not recorded"
         )
-    return lines
+    return [*lines, *report.get("remarks", [])]
 
 
 class EpisodeWriter:
@@ -82,8 +104,8 @@ class EpisodeWriter:
         elif self.shard is not None:
             self.shard.__exit__(*failure)
 
-    def add(self, name: str, episode: list[dict[str, Any]]) -> None:
-        """Append an episode as `ExternalDataset.episodes_of` has it.
+    def add(self, name: str, episode: Sequence[dict[str, Any]]) -> None:
+        """Append an episode as `episodes_of` of a dataset has it.
 
         Raises UserError where an image is damaged, or of another size than those before.
         """
@@ -101,6 +123,8 @@ class EpisodeWriter:
                 }
             )
         self.rows += len(episode)
+        if isinstance(episode, Streamed) and self.shard.encoder.size > MOST_HELD:
+            self.close()  # no frame of a video comes twice, and a shard holds all
 
     def _frame(self, content: bytes, what: str) -> np.ndarray:
         """An image's frame, one at a time; one that comes again at once is the very same array."""
@@ -137,7 +161,7 @@ def import_recordings(
     """
     check_apart(config.source, "collect.source", play, test)
     revision = _pinned(config)
-    data = ExternalDataset(config.source, config.revision)
+    data = open_dataset(config.source, config.revision)
     if data.survey.episodes < 3:
         raise UserError(
             f"The dataset {config.source} has {data.survey.episodes} episodes; training, validation"
@@ -161,7 +185,7 @@ def import_recordings(
             (test, range(test_from, data.survey.episodes)),
         ):
             write_json(folder / INFO_NAME, imported_info(spec, data, revision, numbers))
-    return data.report(binding) | {"revision": revision, "test_episodes": held_out}
+    return report_of(data, spec, binding) | {"revision": revision, "test_episodes": held_out}
 
 
 def _pinned(config: CollectConfig) -> str:
@@ -186,7 +210,10 @@ def _pinned(config: CollectConfig) -> str:
 
 
 def imported_info(
-    spec: GameSpec, data: ExternalDataset, revision: str, numbers: range
+    spec: GameSpec,
+    data: ExternalDataset | ForeignDataset,
+    revision: str,
+    numbers: range,
 ) -> dict[str, Any]:
     """dataset_info.json of the episodes `numbers` of what was imported: the emulator is the
     source's.

@@ -10,12 +10,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from dreamcart.core.errors import UserError
+from dreamcart.data.explore_script import Explorer
 from dreamcart.games.catalog import game_module
-from dreamcart.games.spec import GameSpec
+from dreamcart.games.spec import GameSpec, Script
 
 MENU_BUTTONS = {"START", "SELECT", "PAUSE", "RUN"}
 TAP, HOLD = 0.6, 0.15  # chance to let go at each step: about 2 steps, about 7
 LEAN = 60, 400  # steps for which one button is the favourite
+# What a game without a bot is recorded by: policy and share. START pauses most games, so that the
+# policies that press it have little of it.
+WITHOUT_BOT = (("explore", 0.5), ("play", 0.2), ("lean", 0.15), ("held", 0.1), ("menu", 0.05))
+# Where it begins at power-on, with a title and menus before the game.
+FROM_POWER_ON = (("explore", 0.4), ("held", 0.3), ("menu", 0.3))
 
 
 class Policy(Protocol):
@@ -104,6 +110,7 @@ def make_policy(name: str, spec: GameSpec) -> Policy:
         "held": lambda: Held(spec, menu=0.02),
         "menu": lambda: Held(spec, menu=0.35),
         "lean": lambda: Lean(spec),
+        "explore": lambda: Explorer(spec, *(Held(spec, menu) for menu in (0.02, 0.0, 0.35))),
         "bot": lambda: Bot(spec),
     }
     if name not in policies:
@@ -111,6 +118,17 @@ def make_policy(name: str, spec: GameSpec) -> Policy:
             f"games/{spec.name}/game.yaml names a script {name!r}; there are {', '.join(policies)}."
         )
     return policies[name]()
+
+
+def built_in(
+    states: list[str], policies: tuple[tuple[str, float], ...] = WITHOUT_BOT
+) -> list[Script]:
+    """The scripts of a game without a bot, over its start states in equal parts."""
+    return [
+        Script(policy, state, round(part / len(states), 4))
+        for state in states
+        for policy, part in policies
+    ]
 
 
 def _load_bot(spec: GameSpec) -> Policy:

@@ -15,6 +15,7 @@ from dreamcart.core.errors import UserError, shown
 from dreamcart.core.paths import ROOT
 from dreamcart.games.catalog import integration_of
 from dreamcart.games.emulator import cropped
+from dreamcart.games.retro_names import array_groups, seed_count
 from dreamcart.games.spec import GameSpec
 
 POWER_ON = "PowerOn"
@@ -59,10 +60,11 @@ class RetroEmulator:
             )
         self.order = [names.index(name) for name in spec.buttons]
         names = list(self.env.data.lookup_all())
-        self.arrays = _array_groups(names)
+        self.arrays = array_groups(names)
         members = {member for group in self.arrays.values() for member in group}
         self.scalars = [name for name in names if name not in members]
         self.blocks = self._find_blocks(stable_retro)
+        self.seeds = seed_count(spec, self.env.data)
         self.version = stable_retro.__version__.strip()  # a line end comes with it
         self.switched_on = self.env.em.get_state()
         self.frame = np.zeros(0, np.uint8)
@@ -94,7 +96,7 @@ class RetroEmulator:
             ) from None
         self.env.reset()
         if self.spec.seed_variable:
-            self.env.data.set_value(self.spec.seed_variable, 1 + seed % 65535)
+            self.env.data.set_value(self.spec.seed_variable, 1 + seed % self.seeds)
         self.frame = cropped(self.env.get_screen(), self.spec)
         return self.frame
 
@@ -218,16 +220,6 @@ def _rom_hashes(path: Path) -> tuple[list[str], set[str]]:
     found = [hashlib.sha1(content).hexdigest(), hashlib.sha1(content[16:]).hexdigest()]
     hash_file = path.parent / "rom.sha"
     return found, set(hash_file.read_text().split() if hash_file.is_file() else found)
-
-
-def _array_groups(names: Iterable[str]) -> dict[str, list[str]]:
-    """Variables named x_000, x_001, … -> {"x": [names in order]}."""
-    groups: dict[str, list[str]] = {}
-    for name in sorted(names):
-        match = re.fullmatch(r"(.+)_\d{3}", name)
-        if match:
-            groups.setdefault(match[1], []).append(name)
-    return groups
 
 
 def environments() -> dict[str, bool]:

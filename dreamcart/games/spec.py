@@ -34,7 +34,7 @@ class Script:
     episodes.
     """
 
-    policy: Literal["play", "held", "menu", "lean", "bot", "person"]
+    policy: Literal["play", "held", "menu", "lean", "explore", "bot", "person"]
     state: Annotated[str, Pattern(rf"(\w[\w.-]{{0,{LONGEST_NAME}}})?", PLAIN.words)] = ""
     share: Annotated[float, (0.0, 1000.0)] = 1.0
 
@@ -66,8 +66,8 @@ class GameSpec:
     crop: Annotated[list[Annotated[int, (0, 4096)]], (4, 4)] = field(
         default_factory=lambda: [0, 0, 0, 0]
     )
-    # RAM variable poked after a reset with 1 + (seed mod 65535), for games that draw from a
-    # generator.
+    # RAM variable poked after a reset with 1 + (seed mod 65535), or mod 255 where it is
+    # one byte, for games that draw from a generator.
     seed_variable: Annotated[str, Pattern(r"[\w.-]*", "the name of a variable")] = ""
     # What no picture tells decides some of what happens (a counter in RAM, say): a dream of it must
     # draw.

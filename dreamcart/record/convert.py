@@ -1,5 +1,5 @@
 """A dataset in other columns: recordings made elsewhere into Dreamcart's, and any of them into the
-gymnasium-recorder's. Files of other tools (see `foreign`) are read likewise.
+gymnasium-recorder's. Files of other tools (see `data.foreign`) are read likewise.
 """
 
 import argparse
@@ -14,19 +14,19 @@ from dreamcart.core.files import write_json
 from dreamcart.core.hub import hub_api, patiently
 from dreamcart.core.tables import print_table
 from dreamcart.data.actions import AUTO
-from dreamcart.data.external import ExternalDataset
-from dreamcart.data.imports import EpisodeWriter, imported_info, report_lines
+from dreamcart.data.imports import (
+    EpisodeWriter,
+    imported_info,
+    open_dataset,
+    report_lines,
+    report_of,
+)
 from dreamcart.data.schema import INFO_NAME
-from dreamcart.data.sources import local_folder
 from dreamcart.data.whole import check_free, making
 from dreamcart.games.catalog import load_game
 from dreamcart.games.spec import GameSpec
 from dreamcart.record.folders import find_folder
-from dreamcart.record.foreign import open_foreign
-from dreamcart.record.foreign.base import ForeignDataset
 from dreamcart.record.recorder_columns import write_recorder
-
-MOST_HELD = 2**25  # bytes of images in memory after which a new shard begins
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
     report = convert(
         source, revision, args.out, spec, args.columns, args.first_episode, args.actions
     )
-    print("\n".join([*report_lines(report), *report.get("remarks", [])]))
+    print("\n".join(report_lines(report)))
     if "held" in report:
         _print_summary(args.out, report)
     print(
@@ -91,8 +91,7 @@ def convert(
             not empty.
     """
     check_free(out)
-    folder = local_folder(source)
-    data = (open_foreign(folder) if folder else None) or ExternalDataset(source, revision)
+    data = open_dataset(source, revision)
     spec = spec or data.spec
     if spec is None:
         raise UserError(
@@ -110,15 +109,12 @@ def convert(
                 delay=2,
             ):
                 writer.add(name, rows)
-                if isinstance(data, ForeignDataset) and writer.shard.encoder.size > MOST_HELD:
-                    writer.close()  # no frame of a video comes twice, and a shard holds all
         if columns == "recorder":
             write_recorder(part, spec)
         else:
             numbers = range(first, first + data.survey.episodes)
             write_json(part / INFO_NAME, imported_info(spec, data, revision, numbers))
-    report = data.report(binding)
-    return report | {"remarks": data.remarks(spec)} if isinstance(data, ForeignDataset) else report
+    return report_of(data, spec, binding)
 
 
 def _print_summary(out: Path, report: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from dreamcart.core.errors import UserError
 from dreamcart.games.retro import LEFT_OUT
+from dreamcart.record import seed_address
 from dreamcart.record.judge import at_once
 from dreamcart.record.machine import FRAME_SKIP, Frame, Machine
 from dreamcart.record.search import Node, Search
@@ -41,6 +42,8 @@ class Found:
     answers: list[tuple[str, Frame]] = field(default_factory=list)  # each acting button, held
     frames: int = 0  # emulator frames played
     seconds: float = 0.0
+    reached: float | None = None  # after which two buttons of play acted at once
+    seeded: bool | None = None  # whether another seed showed something else
 
 
 def explore(
@@ -53,9 +56,11 @@ def explore(
 ) -> Found:
     """Search the ROM of the integration `env` in `folder` for `count` start states.
 
-    Raises UserError where the core refuses it, or it shows nothing, or nothing ever changes.
+    Raises UserError where the core refuses it, its seed is at no place in RAM, or it shows nothing,
+    or nothing ever changes.
     """
     machine = Machine(folder, env)
+    seed_address.check(machine)
     search = Search(machine, seconds, seed)
     search.run(count, told)
     if len(machine.digests) < 2 or machine.plain:
@@ -76,6 +81,8 @@ def explore(
         answers=answers,
         frames=machine.steps * FRAME_SKIP,
         seconds=search.elapsed,
+        reached=search.reached,
+        seeded=seed_address.acts(machine, chosen[0].state, search.rng) if chosen else None,
     )
 
 

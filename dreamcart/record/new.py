@@ -22,23 +22,24 @@ from dreamcart.core.errors import UserError, shown
 from dreamcart.core.files import write_json, write_text, writing
 from dreamcart.core.paths import Paths, game_folder, game_name
 from dreamcart.core.tables import print_table
+from dreamcart.data.scripts import FROM_POWER_ON, WITHOUT_BOT, built_in
 from dreamcart.data.whole import making
 from dreamcart.evaluation.pictures import save_png
 from dreamcart.games.catalog import PLATFORMS
 from dreamcart.games.keys import key_map
 from dreamcart.games.retro import POWER_ON, library
 from dreamcart.games.spec import GameSpec
+from dreamcart.record import seed_address
 from dreamcart.record.apart import CrashError, HangError, run_apart
 from dreamcart.record.explore import Found, explore
 from dreamcart.record.machine import FRAME_SKIP
 from dreamcart.record.rom_files import Rom, read_rom
+from dreamcart.record.seed_address import SeedAddress
 from dreamcart.record.way_picture import draw_way
 
 STATE = "Play"
 BRACKETS = re.compile(r"[(\[].*?[)\]]")  # (USA), [!]: what collectors write behind a title
 LONGEST_NAME = 40  # characters of a name made of a file's
-# Random holds, leans and, now and then, START: what a game without a bot is recorded by.
-SCRIPTS = (("play", 0.6), ("lean", 0.3), ("held", 0.1))
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -56,25 +57,30 @@ def add(parser: argparse.ArgumentParser) -> None:
     seed = arguments.whole(*arguments.SEED)
     words = "another one searches in another order"
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help=words)
+    seed_address.add(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Make the game and print what was found.
 
-    Raises UserError for a name that is taken, and for a ROM that is none, damaged or dead.
+    Raises UserError for a name that is taken, a ROM that is none, damaged or dead, and an address
+    that is none of its RAM.
     """
+    place = seed_address.of(args)
     name = _free_name(args.name or _name_of(args.rom))
     rom = read_rom(args.rom)
-    _check_core(rom)
+    check_core(rom)
     for note in rom.notes:
         print(f"{note}.")
     env = f"{_camel(name)}-{rom.console.system}-v0"
-    found = search_apart(rom, env, args.seconds, args.seed, 1 + args.start)
-    write_game(name, env, _title_of(args.rom), rom, found)
-    _report(name, found, 1 + args.start)
+    found = search_apart(rom, env, args.seconds, args.seed, 1 + args.start, place)
+    write_game(name, env, _title_of(args.rom), rom, found, place)
+    _report(name, found, 1 + args.start, place)
 
 
-def search_apart(rom: Rom, env: str, seconds: float, seed: int, count: int) -> Found:
+def search_apart(
+    rom: Rom, env: str, seconds: float, seed: int, count: int, place: SeedAddress | None = None
+) -> Found:
     """Search a ROM for `count` start states, in a process of its own.
 
     Raises UserError where it never shows anything, crashes its core, or makes it hang.
@@ -85,7 +91,7 @@ def search_apart(rom: Rom, env: str, seconds: float, seed: int, count: int) -> F
             total=round(seconds), unit="s", desc="search", bar_format="{l_bar}{bar}| {postfix}"
         ) as bar,
     ):
-        _write_integration(Path(scratch) / env, rom, found=None)
+        _write_integration(Path(scratch) / env, rom, None, place)
 
         def told(report: tuple[float, str] | None) -> None:
             if report:
@@ -106,26 +112,31 @@ def search_apart(rom: Rom, env: str, seconds: float, seed: int, count: int) -> F
             ) from None
 
 
-def write_game(name: str, env: str, title: str, rom: Rom, found: Found) -> None:
+def write_game(
+    name: str, env: str, title: str, rom: Rom, found: Found, place: SeedAddress | None = None
+) -> None:
     """Write games/<name>, all of it or nothing, and the filmstrip of the search.
 
     Raises UserError where the folder is there by now.
     """
-    text = _game_yaml(env, title, rom, found)
+    text = _game_yaml(env, title, rom, found, place)
     GameSpec.from_dict({"name": name} | _spec_values(text), "The new game.yaml")
     with making(game_folder(name)) as folder:
-        _write_integration(folder / env, rom, found)
+        _write_integration(folder / env, rom, found, place)
         write_text(folder / ".gitignore", f"{env}/rom{rom.console.ending}\n")
         write_text(folder / "game.yaml", text)
         save_png(draw_way(found.way, found.answers), Paths(name).plots / "new.png")
 
 
-def _write_integration(folder: Path, rom: Rom, found: Found | None) -> None:
+def _write_integration(
+    folder: Path, rom: Rom, found: Found | None, place: SeedAddress | None = None
+) -> None:
     """Write what stable-retro wants of a game: ROM, hash, variables, scenario, states."""
     with writing(folder / f"rom{rom.console.ending}") as temporary:
         temporary.write_bytes(rom.content)
     write_text(folder / "rom.sha", f"{rom.sha1}\n")
-    write_json(folder / "data.json", {"info": {}})
+    info = {seed_address.VARIABLE: place.variable(rom.console.system)} if place else {}
+    write_json(folder / "data.json", {"info": info})
     write_json(folder / "scenario.json", {"done": {"variables": {}}, "reward": {"variables": {}}})
     states = _states(found) if found else {}
     write_json(folder / "metadata.json", {"default_state": next(iter(states))} if states else {})
@@ -142,17 +153,18 @@ def _states(found: Found) -> dict[str, bytes]:
     }
 
 
-def _game_yaml(env: str, title: str, rom: Rom, found: Found) -> str:
+def _game_yaml(
+    env: str, title: str, rom: Rom, found: Found, place: SeedAddress | None = None
+) -> str:
     states = [*_states(found)] or [POWER_ON]
-    share = 1 / len(states)
-    policies = SCRIPTS if found.starts else (("held", 0.5), ("menu", 0.5))
     scripts = "\n".join(
-        f"  - {{policy: {policy}, state: {state}, share: {part * share:.3g}}}"
-        for state in states
-        for policy, part in policies
+        f"  - {{policy: {script.policy}, state: {script.state}, share: {script.share:g}}}"
+        for script in built_in(states, WITHOUT_BOT if found.starts else FROM_POWER_ON)
     )
     crop = f"# Borders of one colour that never changed: pixels off top, bottom, left and right.\n\
 crop: {found.crop}\n"
+    seed = f"# Where an episode's own seed is written as it begins: {place}, see data.json.\n\
+seed_variable: {seed_address.VARIABLE}\n"
     return f"""\
 # Made by `python stages/record.py new`. rom.sha is the hash of the ROM as stable-retro counts it:
 # {_hash_rule(rom)}. git ignores the ROM; delete .gitignore if it is yours to publish.
@@ -165,8 +177,10 @@ keys: {_flow(key_map(found.buttons))}
 fps: {found.rate}
 frame_skip: {FRAME_SKIP}
 {crop if any(found.crop) else ""}\
+{seed if place else ""}\
 start_states: {_flow(states)}
-# Random holds; `lean` holds one button for seconds, `held` presses START now and then.
+# Random holds; `lean` holds one button for seconds, `held` and `menu` press START too, `explore`
+# looks for places that are seldom seen and plays its way there.
 scripts:
 {scripts}
 """
@@ -220,7 +234,7 @@ def _camel(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in parts) or "Game"
 
 
-def _check_core(rom: Rom) -> None:
+def check_core(rom: Rom) -> None:
     """Raise UserError where stable-retro, or its core for the console, is not here."""
     platform = PLATFORMS["retro"]
     if importlib.util.find_spec(platform.library) is None:
@@ -237,7 +251,7 @@ def _check_core(rom: Rom) -> None:
         )
 
 
-def _report(name: str, found: Found, wanted: int) -> None:
+def _report(name: str, found: Found, wanted: int, place: SeedAddress | None) -> None:
     """Print what was found, what was not, and what to do next."""
     height, width = found.size
     rows = [
@@ -266,5 +280,10 @@ def _report(name: str, found: Found, wanted: int) -> None:
         print(
             f"Not seen to act:      {', '.join(found.idle)}; if the game does not use them, take"
             f" them out of buttons and keys in games/{name}/game.yaml."
+        )
+    if place and found.seeded is False:
+        print(
+            f"Another seed ({place}) changed nothing in {seed_address.SECONDS} seconds of play: see"
+            " whether it is the right place."
         )
     print(f"To learn it:          dvc exp run -S game={name}")

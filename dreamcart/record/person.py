@@ -17,7 +17,8 @@ from dreamcart.core import arguments
 from dreamcart.core.errors import UserError
 from dreamcart.core.paths import ROOT, Paths
 from dreamcart.core.tables import print_table
-from dreamcart.data.collect import Coverage, Episode, play_episode
+from dreamcart.data.collect import Episode, play_episode
+from dreamcart.data.coverage import Coverage
 from dreamcart.data.recordings import recording_fingerprint
 from dreamcart.games.action_lists import parse_actions
 from dreamcart.games.catalog import load_game

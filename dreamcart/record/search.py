@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dreamcart.games.coarse import coarse
 from dreamcart.games.retro import LEFT_OUT
 from dreamcart.record.judge import Acts, Judge, at_once
 from dreamcart.record.machine import Frame, Machine
@@ -64,6 +65,7 @@ class Search:
         self.switched_on = b""
         self.pending: list[Node] = []  # states that are not judged yet
         self.judging = 0.0  # seconds spent on that
+        self.reached: float | None = None  # second of the first state that answers to two buttons
 
     @property
     def elapsed(self) -> float:
@@ -144,10 +146,12 @@ class Search:
                 break
             self.machine.restore(state)
         count, state, way, frame, acts = best
-        scene, moves = self._scene(_coarse(frame), acts), all_moves(self.buttons, self.rng)
+        scene, moves = self._scene(coarse(frame), acts), all_moves(self.buttons, self.rng)
         node = Node(state, way, frame, scene, moves, acts, waited=waited)
         self.acted |= set(acts)
         self.nodes.append(node)
+        if self.reached is None and self.count(node) >= 2:
+            self.reached = self.elapsed
         if count >= 1:
             self.pending.append(node)
             self._judge()
@@ -233,12 +237,4 @@ class Search:
 
 def _cell(frame: Frame) -> bytes:
     """A frame so coarse that what twinkles makes no new one."""
-    return _coarse(frame).tobytes()
-
-
-def _coarse(frame: Frame) -> np.ndarray:
-    """Means of 8 × 8 pixels in 16 levels, uint8 [H / 8, W / 8]."""
-    height, width = (side // 8 * 8 for side in frame.shape[:2])
-    grey = frame[:height, :width].mean(2, dtype=np.float32)
-    means = grey.reshape(height // 8, 8, width // 8, 8).mean((1, 3))
-    return (means / 16).astype(np.uint8)
+    return coarse(frame).tobytes()

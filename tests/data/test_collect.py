@@ -304,6 +304,10 @@ def check_coverage(report, folders, spec):
             for row in rows
         ]
         assert told["distinct_frames"] == len({bytes(frame) for frame in frames})
+        seen = np.stack([decode_image(frame) for frame in {bytes(frame) for frame in frames}])
+        share = (seen != seen[0]).any((0, 3)).mean()
+        assert told["changed_share"] == round(float(share), 4)
+        assert told["ended"] == sum(row["terminations"] for row, _ in steps)
         infos = [[json.loads(row["infos"] or "{}") for row in rows] for rows in episodes]
         for event, variable in spec.events.items():
             rises = sum(

@@ -49,6 +49,33 @@ def test_a_state_that_is_saved_is_begun_from(tmp_path, monkeypatch):
     assert after == before.replace("[PlayA, Title]", "[PlayA, Title, Saved1, Saved2]")
 
 
+def test_a_name_can_be_given(tmp_path, monkeypatch):
+    """Also one that YAML would read as a number; never one that is there."""
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    shutil.copytree(ROOT / "games/blockfall", tmp_path / "games" / "blockfall")
+    spec = load_game("blockfall")
+    emulator = open_emulator(spec)
+    try:
+        for name in ("Boss-2", "12", "on"):
+            assert save_start_state(load_game("blockfall"), emulator, name) == name
+        for name, said in (
+            ("Boss-2", "There is a start state Boss-2"),
+            ("HighA", "There is a start state HighA"),
+            ("PowerOn", "There is"),
+            ("../x", "cannot name a start state"),
+            ("a" * 41, "cannot name"),
+        ):
+            with pytest.raises(UserError, match=said) as caught:
+                save_start_state(load_game("blockfall"), emulator, name)
+            assert_sentence(caught.value)
+        emulator.reset("12", 0)
+    finally:
+        emulator.close()
+    states = ["PlayA", "Title", "Boss-2", "12", "on"]
+    assert load_game("blockfall").start_states == states
+    assert not list((tmp_path / "games").rglob("x.state"))
+
+
 @pytest.mark.parametrize(
     ("text", "states"),
     [
@@ -82,8 +109,8 @@ def test_a_game_without_an_integration_of_its_own_says_so(name):
 def test_f5_is_the_windows_and_says_what_it_did():
     saved = []
 
-    def save() -> str:
-        saved.append(1)
+    def save(name: str) -> str:
+        saved.append(name)
         if len(saved) > 1:
             raise UserError("No room.")
         return "Saved1"
@@ -94,7 +121,89 @@ def test_f5_is_the_windows_and_says_what_it_did():
             pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_F5))
             assert window.act({}, None) == set()
             assert window.note == note
-        assert len(saved) == 2
+        assert saved == ["", ""]
         assert "f5" in "   ".join(window.help())
     finally:
         window.close()
+
+
+def typed(*keys: tuple[int, str]) -> None:
+    for key, letter in keys:
+        pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=key, unicode=letter))
+
+
+def shift_f5() -> None:
+    mod = pygame.KMOD_LSHIFT
+    pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_F5, mod=mod, unicode=""))
+
+
+@pytest.fixture
+def window():
+    """A recorder's window whose states are kept in its `kept`."""
+    kept = []
+
+    def save(name: str) -> str:
+        kept.append(name)
+        if name == "Taken":
+            raise UserError("There is a start state Taken; choose another name.")
+        return name
+
+    made = RecorderWindow(make_spec(keys={"START": "return", "A": "x"}), FRAME, 10.0, save)
+    made.kept = kept
+    yield made
+    made.close()
+
+
+def answer(window: RecorderWindow, monkeypatch, *keys: tuple[int, str]) -> set[str] | None:
+    """What is pressed in the step in which Shift+F5 goes down and these keys answer."""
+    shift_f5()
+    present, shown = window._present, []
+
+    def presented(status: str) -> None:
+        shown.append(status)
+        if len(shown) == 2:  # the prompt
+            typed(*keys)
+        assert len(shown) < 9, "the prompt does not end"
+        present(status)
+
+    monkeypatch.setattr(window, "_present", presented)
+    pressed = window.act({}, None)
+    window.shown = shown
+    return pressed
+
+
+BOSS = [(pygame.K_b, "B"), (pygame.K_o, "o"), (pygame.K_MINUS, "-"), (pygame.K_2, "2")]
+
+
+def test_shift_f5_asks_for_a_name(window, monkeypatch):
+    """Letters, digits, - and _ count; a step is played after it, without what was typed."""
+    keys = [(pygame.K_MINUS, "-"), (pygame.K_SPACE, " "), (pygame.K_RETURN, "\r"), *BOSS]
+    keys += [(pygame.K_x, "x"), (pygame.K_SLASH, "/"), (pygame.K_PERIOD, "."), (0, "ä")]
+    keys += [(pygame.K_BACKSPACE, "\b"), (pygame.K_LSHIFT, ""), (pygame.K_RETURN, "\r")]
+    speed = window.speed
+    assert answer(window, monkeypatch, *keys) == set()
+    assert window.kept == ["Bo-2"]
+    assert window.note == "saved start state Bo-2"
+    assert "ENTER: save" in window.shown[1]
+    assert window.speed == speed
+
+
+@pytest.mark.parametrize("keys", [[(pygame.K_ESCAPE, "")], [*BOSS, (pygame.K_ESCAPE, "")]])
+def test_escape_cancels_the_name_and_the_recording_goes_on(window, monkeypatch, keys):
+    assert answer(window, monkeypatch, *keys) == set()
+    assert (window.kept, window.note) == ([], "")
+
+
+def test_a_name_that_is_taken_is_told_and_the_recording_goes_on(window, monkeypatch):
+    letters = [(ord(letter.lower()), letter) for letter in "Taken"]
+    assert answer(window, monkeypatch, *letters, (pygame.K_RETURN, "\r")) == set()
+    assert window.note == "There is a start state Taken; choose another name."
+
+
+def test_a_window_that_is_closed_while_it_asks_is_left(window, monkeypatch):
+    monkeypatch.setattr(window.pads, "notice", lambda event: None)
+    shift_f5()
+    window.leaving = False
+    pygame.event.post(pygame.event.Event(pygame.QUIT))
+    assert window.act({}, None) is None
+    assert window.kept == []

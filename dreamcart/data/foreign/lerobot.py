@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 
 from dreamcart.core.errors import UserError, shown
 from dreamcart.core.files import read_json
+from dreamcart.data.foreign.base import Episode, ForeignDataset, png
+from dreamcart.data.foreign.files import found, kept, named
+from dreamcart.data.foreign.video import SUFFIXES, Decoder
 from dreamcart.data.sources import image_file
 from dreamcart.games.spec import GameSpec
-from dreamcart.record.foreign.base import Episode, ForeignDataset, png
-from dreamcart.record.foreign.files import found, kept, named
-from dreamcart.record.foreign.video import SUFFIXES, Decoder
 
 ABOUT = ("meta", "info.json")
 EPISODE = "episode_index"

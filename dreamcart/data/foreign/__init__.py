@@ -7,16 +7,16 @@ the dataset's folder is read, whatever a link or a name in it says.
 from pathlib import Path
 
 from dreamcart.core.errors import UserError
+from dreamcart.data.foreign.base import ForeignDataset
+from dreamcart.data.foreign.files import found
+from dreamcart.data.foreign.frames import FrameFolder, has_frames
+from dreamcart.data.foreign.hdf5 import SUFFIXES as HDF5
+from dreamcart.data.foreign.hdf5 import Hdf5Folder
+from dreamcart.data.foreign.lerobot import LeRobotFolder, has_lerobot
+from dreamcart.data.foreign.minari_files import MinariFolder, minari_data
+from dreamcart.data.foreign.video import SUFFIXES as VIDEO
+from dreamcart.data.foreign.video import VideoFolder
 from dreamcart.data.schema import INFO_NAME
-from dreamcart.record.foreign.base import ForeignDataset
-from dreamcart.record.foreign.files import found
-from dreamcart.record.foreign.frames import FrameFolder, has_frames
-from dreamcart.record.foreign.hdf5 import SUFFIXES as HDF5
-from dreamcart.record.foreign.hdf5 import Hdf5Folder
-from dreamcart.record.foreign.lerobot import LeRobotFolder, has_lerobot
-from dreamcart.record.foreign.minari_files import MinariFolder, minari_data
-from dreamcart.record.foreign.video import SUFFIXES as VIDEO
-from dreamcart.record.foreign.video import VideoFolder
 
 OURS = (INFO_NAME, "state.json", "dataset_dict.json")  # what `ExternalDataset` reads
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".npy", ".npz")

@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from dreamcart.core.errors import UserError, shown
 from dreamcart.core.files import read_json
-from dreamcart.record.foreign.base import picture, png
-from dreamcart.record.foreign.files import found, kept, named, natural
-from dreamcart.record.foreign.hdf5 import MOST_FRAME, numbers, opened
+from dreamcart.data.foreign.base import picture, png
+from dreamcart.data.foreign.files import found, kept, named, natural
+from dreamcart.data.foreign.hdf5 import MOST_FRAME, numbers, opened
 
 MAIN, ABOUT = "main_data.hdf5", "metadata.json"
 FIELDS = ("rewards", "terminations", "truncations")

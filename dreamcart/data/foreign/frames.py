@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dreamcart.core.errors import UserError
+from dreamcart.data.foreign.base import Episode, ForeignDataset, unequal
+from dreamcart.data.foreign.buttons import read_buttons
+from dreamcart.data.foreign.files import folders, found, kept, named
 from dreamcart.data.sources import image_file
-from dreamcart.record.foreign.base import Episode, ForeignDataset, unequal
-from dreamcart.record.foreign.buttons import read_buttons
-from dreamcart.record.foreign.files import folders, found, kept, named
 
 IMAGES = (".png", ".webp", ".jpg", ".jpeg")
 TABLES = (".csv",)

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from dreamcart.core.errors import UserError, shown
+from dreamcart.data.foreign.base import Episode, ForeignDataset, png
+from dreamcart.data.foreign.buttons import read_buttons
+from dreamcart.data.foreign.files import found, kept
 from dreamcart.data.images import MOST_PIXELS
 from dreamcart.games.spec import GameSpec
-from dreamcart.record.foreign.base import Episode, ForeignDataset, png
-from dreamcart.record.foreign.buttons import read_buttons
-from dreamcart.record.foreign.files import found, kept
 
 INSTALL = "pip install av"
 # Ending → the demuxer for it. It is not guessed from what is in the file: some formats are lists

@@ -11,10 +11,10 @@ from typing import Any
 
 from dreamcart.core.errors import UserError
 from dreamcart.core.files import read_json
-from dreamcart.record.foreign.base import Episode, ForeignDataset
-from dreamcart.record.foreign.files import kept
-from dreamcart.record.foreign.hdf5 import import_h5py
-from dreamcart.record.foreign.minari_storage import (
+from dreamcart.data.foreign.base import Episode, ForeignDataset
+from dreamcart.data.foreign.files import kept
+from dreamcart.data.foreign.hdf5 import import_h5py
+from dreamcart.data.foreign.minari_storage import (
     ABOUT,
     FIELDS,
     MAIN,

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from dreamcart.core.errors import UserError, shown
-from dreamcart.record.foreign.base import Episode, ForeignDataset, picture, png
-from dreamcart.record.foreign.files import found, kept, named
+from dreamcart.data.foreign.base import Episode, ForeignDataset, picture, png
+from dreamcart.data.foreign.files import found, kept, named
 
 SUFFIXES = (".hdf5", ".h5")
 INSTALL = "pip install h5py"

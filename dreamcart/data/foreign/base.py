@@ -20,9 +20,9 @@ from dreamcart.core.errors import UserError, shown
 from dreamcart.data.actions import AUTO, Binding, bind, console_order
 from dreamcart.data.canonical import canonical_rows, is_null
 from dreamcart.data.external import Survey
+from dreamcart.data.foreign.files import named
 from dreamcart.data.images import MOST_PIXELS, image_format
 from dreamcart.games.spec import GameSpec
-from dreamcart.record.foreign.files import named
 
 CHANNELS = (1, 3, 4)
 
@@ -80,10 +80,11 @@ def unequal(name: str, frames: str, rows: int) -> UserError:
 
 
 class ForeignDataset(ABC):
-    """A folder of another tool. It has what `convert` uses of `ExternalDataset`."""
+    """A folder of another tool. It has what imports use of `ExternalDataset`."""
 
     info: dict[str, Any] | None = None  # of Dreamcart's own datasets
     spec: GameSpec | None = None  # no such format says its game
+    missing: int | None = None  # no such format says how many episodes it should have
     recorded_as: list[str] | None = None  # names of the places of its actions, where it says them
     strict = True  # whether a name that the game does not have is a mistake
 
@@ -127,7 +128,8 @@ class ForeignDataset(ABC):
         if not survey.lengths:  # named one by one
             if said != AUTO:
                 raise UserError(
-                    f"The buttons of {self.source} have names already; leave --actions out."
+                    f"The buttons of {self.source} have names already; leave --actions out"
+                    " (`collect.actions: auto`)."
                 )
             places = [self.meant(name, spec) for name in self.buttons]
             return bind(spec, {len(places)}, 1, places)
@@ -143,7 +145,8 @@ class ForeignDataset(ABC):
                 raise UserError(
                     f"{self.source} has {len(places)} places in its actions"
                     f" ({named(self.recorded_as, 16)}), none of them a button or a key of"
-                    f" {spec.title}; name the button at each place by --actions."
+                    f" {spec.title}; name the button at each place by --actions"
+                    " (`collect.actions`)."
                 )
         return bind(spec, survey.lengths, survey.largest, places, said)
 
@@ -163,11 +166,14 @@ class ForeignDataset(ABC):
             if button.casefold() == name.casefold():
                 return button
         way = (
-            "say by --actions what is meant" if self.recorded_as else "rename or remove its column"
+            "say by --actions (`collect.actions`) what is meant"
+            if self.recorded_as
+            else "rename or remove its column"
         )
         raise UserError(
             f"{self.source} names the button {shown(name)}, which {spec.title} does not have"
-            f" ({', '.join(dict.fromkeys(known))}); {way}, or name the right game by --game."
+            f" ({', '.join(dict.fromkeys(known))}); {way}, or name the right game by --game"
+            " (`game`)."
         )
 
     def episodes_of(
@@ -204,7 +210,7 @@ class ForeignDataset(ABC):
             "ignored": list(dict.fromkeys(self.ignored)),
             "actions": binding.says,
             "presses_lost": binding.lost,
-            "missing": None,
+            "missing": self.missing,
             "images": dict(self.formats),
             "lossy": self.lossy,
             "terminal_rows": self.terminal_rows,
