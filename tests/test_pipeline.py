@@ -68,6 +68,7 @@ AE = {
         "validate_every": 10,
     },
 }
+CONTROL = {"iou", "cases", "false_effect", "by_button", "states"}
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 GAME = yaml.safe_load((ROOT / "params.yaml").read_text())["game"]
 # stages with a report, beside rollout_eval
@@ -262,7 +263,13 @@ def test_rollout_table_has_every_source_horizon_and_metric(killed):
     """The report is the table of the design: model, both baselines, the ceiling, screens read back,
     in plain JSON."""
     table = rollout_table(killed.results)
-    assert set(table.pop("controllability")) == {"iou", "cases", "false_effect", "by_button", "states"}
+    assert set(table.pop("controllability")) == {
+        "iou",
+        "cases",
+        "false_effect",
+        "by_button",
+        "states",
+    }
     screens, spread = table.pop("screens"), table.pop("diversity")
     assert set(table.pop("motion")) == {"10"}
     assert spread["pairwise_l1"].keys() == {"1", "10", "20"}
@@ -355,7 +362,13 @@ def test_the_autoencoder_goes_through_the_pipeline(autoencoder):
     them.
     """
     table = rollout_table(autoencoder.results)
-    assert set(table.pop("controllability")) == {"iou", "cases", "false_effect", "by_button", "states"}
+    assert set(table.pop("controllability")) == {
+        "iou",
+        "cases",
+        "false_effect",
+        "by_button",
+        "states",
+    }
     assert set(table.pop("motion")) == {"10"}
     assert set(table.pop("diversity")["pairwise_l1"].values()) == {0}
     assert table.pop("of")["starts"] == 6
