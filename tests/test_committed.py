@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not IN_GIT, reason="what is committed is asked o
 MOST_BYTES = 1_000_000
 LARGE = ("carts/", "games/")  # carts and ROMs
 FOREIGN = {".whl", ".pkl", ".pt", ".pth", ".nes", ".zip", ".gz"}
-OWN_ROMS = "games/blockfall/"
+OWN_ROMS = ("games/blockfall/", "games/emberling/")
 LOCK = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
 
 

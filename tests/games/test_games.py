@@ -41,6 +41,7 @@ CURATED = {
     "blockfall",
     "blockfall_b",
     "breakout",
+    "emberling",
     "pong",
     "space_invaders",
     "ms_pacman",
