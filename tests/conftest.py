@@ -14,11 +14,12 @@ import pytest
 # fmt: off
 SLOW = {
     "ablate", "ale", "arguments", "atari_readers", "blockfall_rules", "cart", "carts",
-    "collect", "convert", "emberling_bot", "emberling_enemies", "emberling_picture",
-    "emberling_reader", "emberling_rules", "errors", "evaluation", "families", "followers", "fuzz", "games",
-    "hub", "hub_nonsense", "init", "live", "measures", "memory", "motion", "movers", "moves",
-    "new", "pipeline", "play", "pretrained", "record", "reports", "representations", "roadmap",
-    "room", "side_by_side", "tokens", "training", "trust", "verify", "watch",
+    "collect", "convert", "coverage", "emberling_bot", "emberling_enemies", "emberling_picture",
+    "emberling_reader", "emberling_rules", "errors", "evaluation", "explore_script", "families",
+    "followers", "foreign", "foreign_source", "fuzz", "games", "hub", "hub_nonsense", "init",
+    "league", "live", "measures", "memory", "motion", "movers", "moves", "new", "pipeline",
+    "play", "pretrained", "record", "reports", "representations", "roadmap", "room",
+    "side_by_side", "titles", "tokens", "training", "trust", "verify", "watch",
 }
 # fmt: on
 
