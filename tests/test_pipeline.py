@@ -527,13 +527,13 @@ def test_a_batch_of_dreams_is_timed_beside_emulators(tmp_path, env, workshop):
 
 
 def delete_rom(checkout: Path) -> str:
-    (rom,) = checkout.glob("games/*/*/rom.nes")
+    (rom,) = checkout.glob(f"games/{GAME}/*/rom.nes")
     rom.unlink()
     return "is missing"
 
 
 def flip_a_byte(checkout: Path) -> str:
-    (rom,) = checkout.glob("games/*/*/rom.nes")
+    (rom,) = checkout.glob(f"games/{GAME}/*/rom.nes")
     content = bytearray(rom.read_bytes())
     content[5000] ^= 1
     rom.write_bytes(content)
