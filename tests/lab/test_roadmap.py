@@ -93,8 +93,8 @@ def test_every_override_of_every_list_is_accepted(path):
 
 
 def test_the_roadmap_is_whole_and_fits_its_budget():
-    """Every item of phases 1 to 4 and 6, at least 45 judged criteria, a long night for the full set,
-    90 minutes for the quick.
+    """Every item of phases 1 to 4 and 6, at least 45 judged criteria, a long night for the full,
+    90 minutes for the quick set.
     """
     wanted = {"P1": 5, "P2": 3, "P3": 3, "P4": 2, "P6": 3}
     assert {
