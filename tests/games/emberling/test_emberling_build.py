@@ -1,44 +1,32 @@
 """The committed ROM and start states are what their sources make."""
 
-import hashlib
 import json
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
 from emberling_console import GAME, GAME_DIR
+from toys.own_rom import check_build, check_states, check_sum
 
 ROM = GAME_DIR / GAME / "rom.nes"
 
 
 def test_rom_format_and_sum():
-    rom = ROM.read_bytes()
-    assert rom[:8] == b"NES\x1a\x02\x01\x01\x00"
-    assert len(rom) == 16 + 0x8000 + 0x2000
-    # stable-retro's sum for NES leaves the header out
-    assert (ROM.parent / "rom.sha").read_text().split() == [hashlib.sha1(rom[16:]).hexdigest()]
+    check_sum(ROM)
 
 
 @pytest.mark.skipif(
     not (shutil.which("cc65") and shutil.which("make")), reason="needs cc65 and make"
 )
 def test_rom_builds_byte_for_byte(tmp_path):
-    command = ["make", "-s", "-C", str(GAME_DIR), f"BUILD={tmp_path}"]
-    subprocess.run(
-        [*command, "PYTHON=" + sys.executable, f"{tmp_path}/rom.nes"], check=True, timeout=120
-    )
-    assert (tmp_path / "rom.nes").read_bytes() == ROM.read_bytes()
+    check_build(GAME_DIR, ROM, tmp_path)
 
 
 def test_start_states_are_made_from_the_rom(tmp_path):
     pytest.importorskip("stable_retro")
-    subprocess.run([sys.executable, str(GAME_DIR / "make_states.py"), str(tmp_path)], check=True)
-    made = {p.name: p.read_bytes() for p in tmp_path.glob("*.state")}
-    kept = {p.name: p.read_bytes() for p in ROM.parent.glob("*.state")}
-    assert made == kept
-    assert {"Title.state", "Level1.state", "Level6.state", "Goal1.state"} < set(kept)
+    assert {"Title.state", "Level1.state", "Level6.state", "Goal1.state"} < check_states(
+        GAME_DIR, ROM, tmp_path
+    )
 
 
 def test_variables_are_where_the_source_puts_them():
