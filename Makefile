@@ -60,7 +60,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 lock: setup
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra formats --python-version 3.11 --no-header --no-annotate --no-emit-index-url -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra formats --extra web --python-version 3.11 --no-header --no-annotate --no-emit-index-url -o requirements.lock
 
 clean:
 	rm -rf $(VENV) checkpoints

@@ -34,7 +34,7 @@ from dreamcart.core.paths import Paths
 from dreamcart.core.tables import print_table
 from dreamcart.data.processed import Split, load_split
 from dreamcart.dynamics.base import Dynamics
-from dreamcart.dynamics.tokens.layout import find_layout
+from dreamcart.dynamics.layout import find_layout
 from dreamcart.dynamics.tokens.model import TokenDynamics, config_for
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.dynamics.tokens.train import TELL_SHARE, bounded, frame_loss

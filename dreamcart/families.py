@@ -15,12 +15,13 @@ from dreamcart.core.errors import UserError
 class Encoder:
     """A family of representations.
 
-    where: its "module:class" in dreamcart; tokens: whether its latents are tokens [H, W] (else
-    float vectors [D] or grids [C, h, w]).
+    where: its "module:class" in dreamcart.
+    latents: what its latents are: "pixels" of a palette [H, W], "tokens" [h, w], or "" for float
+        vectors [D] or, with latent_dim 0, grids [C, h, w].
     """
 
     where: str
-    tokens: bool = False
+    latents: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,21 @@ class Family:
 
 
 REPRESENTATIONS = {
-    "tiles": Encoder("representation.tiles:Tiles", tokens=True),
+    "palette": Encoder("representation.palette:Palette", "pixels"),
+    "tiles": Encoder("representation.tiles:Tiles", "tokens"),
     "ae": Encoder("representation.autoencoder:Autoencoder"),
     "vae": Encoder("representation.vae:Vae"),
-    "vq": Encoder("representation.vq:VectorQuantised", tokens=True),
-    "fsq": Encoder("representation.fsq:FiniteScalarQuantised", tokens=True),
+    "vq": Encoder("representation.vq:VectorQuantised", "tokens"),
+    "fsq": Encoder("representation.fsq:FiniteScalarQuantised", "tokens"),
 }
 HISTORY = ("history_frames", "history_actions")
 FAMILIES = {
+    "cells": Family(
+        "dynamics.cells.model:CellDynamics",
+        ("pixels",),
+        random=True,
+        trainer="dynamics.cells.train:train_cells",
+    ),
     "tokens": Family(
         "dynamics.tokens.model:TokenDynamics",
         ("tokens",),
@@ -73,10 +81,8 @@ FAMILIES = {
 
 
 def latents_of(representation: str, latent_dim: int) -> str:
-    """Return the kind of a representation's latents: "tokens", "vector" or "grid"."""
-    if REPRESENTATIONS[representation].tokens:
-        return "tokens"
-    return "vector" if latent_dim else "grid"
+    """Return the kind of a representation's latents: "pixels", "tokens", "vector" or "grid"."""
+    return REPRESENTATIONS[representation].latents or ("vector" if latent_dim else "grid")
 
 
 def fitting(latents: str) -> list[str]:

@@ -19,7 +19,7 @@ from dreamcart.families import FAMILIES, REPRESENTATIONS, fitting, latents_of
 Pixels = Annotated[int, (0, 1024)]
 MOST_CODES = 32_767  # tokens are int16
 
-LATENTS = {"tokens": "tokens", "vector": "vectors", "grid": "grids"}
+LATENTS = {"pixels": "pixels", "tokens": "tokens", "vector": "vectors", "grid": "grids"}
 
 
 @dataclass(frozen=True)
@@ -139,29 +139,40 @@ class RepresentationConfig:
 
         Raises UserError.
         """
-        if self.kind == "tiles" and self.perceptual_weight:
+        if self.counted and self.perceptual_weight:
             raise UserError(
-                f"representation.perceptual_weight is {self.perceptual_weight}, but 'tiles' trains"
-                " nothing and loses nothing; set it to 0, or representation.kind to 'ae', 'vae',"
-                " 'vq' or 'fsq'."
+                f"representation.perceptual_weight is {self.perceptual_weight}, but {self.kind!r}"
+                " trains nothing and loses nothing; set it to 0, or representation.kind to 'ae',"
+                " 'vae', 'vq' or 'fsq'."
             )
-        if self.kind != "tiles" and not (
-            self.l1_weight or self.mse_weight or self.perceptual_weight
-        ):
+        if not self.counted and not (self.l1_weight or self.mse_weight or self.perceptual_weight):
             raise UserError(
                 "representation.l1_weight, mse_weight and perceptual_weight are all 0, so there is"
                 " nothing to learn from; allowed: one of them above 0."
             )
 
     @property
+    def counted(self) -> bool:
+        """Whether it is counted in the recordings, and nothing is trained."""
+        return self.kind in ("palette", "tiles")
+
+    @property
     def tokens(self) -> bool:
         """Whether latents are grids of tokens, not of real numbers."""
-        return REPRESENTATIONS[self.kind].tokens
+        return REPRESENTATIONS[self.kind].latents == "tokens"
 
     @property
     def own(self) -> dict[str, Any]:
         """The settings of the chosen family alone."""
-        return {} if self.kind == "tiles" else asdict(getattr(self, self.kind))
+        return {} if self.counted else asdict(getattr(self, self.kind))
+
+
+@dataclass(frozen=True)
+class CellsConfig:
+    channels: Positive
+    blocks: Annotated[int, (1, 64)]
+    memory: Positive
+    events: Annotated[int, (1, 1024)]
 
 
 @dataclass(frozen=True)
@@ -236,6 +247,7 @@ class DynamicsConfig:
     self_fed_probability: Share
     validate_every: Positive
     checkpoint_every: Positive
+    cells: CellsConfig
     tokens: TokensConfig
     mlp: MlpConfig
     conv: ConvConfig
@@ -278,7 +290,7 @@ class Params:
 
     @property
     def latent_kind(self) -> str:
-        """What the representation's latents are: "tokens", "vector" or "grid"."""
+        """What the representation's latents are, see `families.latents_of`."""
         return latents_of(self.representation.kind, self.latent_dim)
 
     def __post_init__(self) -> None:
@@ -300,7 +312,7 @@ class Params:
                 f" collect.test_steps is {self.collect.test_steps}: test episodes must be longer"
                 " than the largest horizon."
             )
-        if self.representation.kind == "tiles":
+        if self.representation.counted:
             return
         shrink = 2 ** len(self.representation.channels)
         for side in ("height", "width"):
@@ -333,10 +345,15 @@ class Params:
                 f" {self.representation.kind!r} with latent_dim {self.latent_dim} (its latents are"
                 f" {LATENTS[latents]}); use 'auto' or {' or '.join(map(repr, fitting(latents)))}."
             )
-        if own.training == "k_step" and latents == "tokens":
+        if latents == "pixels" and not self.latent_dim:
             raise UserError(
-                "dynamics.training is 'k_step', but tokens have no gradients to train a rollout by;"
-                " use 'teacher' or 'self_fed' (both train tokens on real frames), or a"
+                "latent_dim is 0, but dynamics of cells carry so many numbers of each past step;"
+                " allowed: 1 to 4096."
+            )
+        if own.training == "k_step" and latents in ("pixels", "tokens"):
+            raise UserError(
+                f"dynamics.training is 'k_step', but {latents} have no gradients to train a rollout"
+                f" by; use 'teacher' or 'self_fed' (both train {latents} on real frames), or a"
                 " representation of vectors or grids."
             )
         if own.training == "k_step" and own.rollout_steps >= self.collect.episode_steps:
@@ -345,10 +362,11 @@ class Params:
                 f" {self.collect.episode_steps} no rollout is longer than"
                 f" {self.collect.episode_steps - 1} steps; allowed: 1 to that."
             )
-        if own.input_noise and latents == "tokens":
+        if own.input_noise and latents in ("pixels", "tokens"):
             raise UserError(
-                f"dynamics.input_noise is {own.input_noise}, but no noise can be added to tokens;"
-                " set it to 0, or take a representation of vectors or grids ('ae' or 'vae')."
+                f"dynamics.input_noise is {own.input_noise}, but no noise can be added to"
+                f" {latents}; set it to 0, or take a representation of vectors or grids ('ae' or"
+                " 'vae')."
             )
 
 

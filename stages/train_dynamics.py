@@ -14,6 +14,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import torch
+
 from dreamcart.core.arguments import from_params
 from dreamcart.core.errors import run_stage
 from dreamcart.core.files import fingerprint, read_array, write_csv
@@ -26,6 +28,7 @@ from dreamcart.evaluation.pictures import curve_picture
 from dreamcart.evaluation.single_step import single_step_report
 from dreamcart.families import FAMILIES, imported
 from dreamcart.params import Params, load_params
+from dreamcart.representation.palette import TILES
 from dreamcart.representation.registry import load_representation
 from dreamcart.training.device import pick_device
 from dreamcart.world.cart import load_start, model_print
@@ -43,10 +46,13 @@ def main() -> None:
         *sorted(paths.processed.glob("*/index.npy")),
         *sorted(paths.latents.glob("*.npy")),
     ]
-    key = fingerprint(params.dynamics_kind, asdict(params.dynamics), params.seed, *files)
+    settings = asdict(params.dynamics), params.latent_dim
+    key = fingerprint(params.dynamics_kind, *settings, params.seed, *files)
     checkpoint = paths.checkpoint("train_dynamics", key)
     representation = load_representation(paths.models / "representation.safetensors")
     pictures = representation.pictures if representation.vocabulary else None
+    if params.latent_kind == "pixels":
+        pictures = torch.from_numpy(read_array(paths.latents / TILES).copy())
     fit = imported(FAMILIES[params.dynamics_kind].trainer)
     model, config, curve = fit(
         params, train, val, latents, pictures, checkpoint, load_start(params)

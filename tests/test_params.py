@@ -197,7 +197,7 @@ def with_values(changes: dict[str, object]) -> dict:
         (
             "dynamics.kind",
             "diffusion",
-            "'auto', 'tokens', 'mlp', 'conv', 'gaussian', 'gru', 'flow', 'transformer'",
+            "'auto', 'cells', 'tokens', 'mlp', 'conv', 'gaussian', 'gru', 'flow', 'transformer'",
         ),
         ("dynamics.training", "student", "'teacher', 'self_fed', 'k_step'"),
         ("dynamics.self_fed_probability", 1.5, "0.0 to 1.0"),

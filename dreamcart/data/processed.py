@@ -1,14 +1,20 @@
 """Processed data: every distinct frame of a split once, memory-mapped, and one index table of
 transitions.
 
-A split has `cells.npy`    uint16 [U, H/t, W/t], its distinct frames as tile numbers (see `tiled`);
-or, with preprocess.tile 0, `frames.npy`   uint8 [U, H, W, C], its distinct frames as they are
-`index.npy`    one record an observation, episodes one after another: episode, step, frame (row of
-               the above) and action (multi-hot uint8; zeros in an episode's last record)
-and both splits share `tiles.npy`    uint8 [K, t, t, C], where frames are tiled: tiles of training
-frames first `median.npy`   uint8 [H, W, C], per-pixel median of the training frames `meta.json`
-the game spec, the frame shape, for each start state the split and the row of its first frame, and
-               where frames are tiled `train_tiles`, the number of tiles that training frames have
+A split has
+
+`cells.npy`   uint16 (or uint32) [U, H/t, W/t], its distinct frames as tile numbers (see `tiled`);
+              or, with preprocess.tile 0, `frames.npy`, uint8 [U, H, W, C], as they are
+`index.npy`   one record an observation, episodes one after another: episode, step, frame (row of
+              the above) and action (multi-hot uint8; zeros in an episode's last record)
+
+and both splits share
+
+`tiles.npy`   uint8 [K, t, t, C], where frames are tiled: tiles of training frames first
+`median.npy`  uint8 [H, W, C], per-pixel median of the training frames
+`meta.json`   the game spec, the frame shape, for each start state the split and the row of its
+              first frame, and where frames are tiled `train_tiles`, the number of tiles that
+              training frames have
 """
 
 from dataclasses import dataclass
@@ -110,7 +116,7 @@ def open_frames(
             raise _misfit(folder / name)
         return frames
     cells, tiles = read_array(folder / name / "cells.npy"), read_array(folder / "tiles.npy")
-    fits = cells.ndim == 3 and cells.dtype == np.uint16 and tiles.dtype == np.uint8
+    fits = cells.ndim == 3 and cells.dtype in (np.uint16, np.uint32) and tiles.dtype == np.uint8
     if not fits or tiles.ndim != 4 or tiles.shape[1] != tiles.shape[2]:
         raise _misfit(folder / name)
     most = len(tiles) if train_tiles is None else min(train_tiles, len(tiles))

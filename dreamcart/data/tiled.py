@@ -5,7 +5,8 @@ colour is a small array of tile numbers: nothing is lost, and 40,000 frames fit 
 of 6.5 GB.
 
 `tiles.npy`   uint8 [K, t, t, C], the dictionary, shared by the splits of a folder
-`cells.npy`   uint16 [U, H/t, W/t], the tile numbers of every distinct frame of a split
+`cells.npy`   uint16 [U, H/t, W/t], the tile numbers of every distinct frame of a split; uint32
+              where a folder has more than 65,536 tiles (a picture that scrolls by single pixels)
 """
 
 import contextlib
@@ -18,7 +19,7 @@ import numpy as np
 from dreamcart.core.errors import UserError
 from dreamcart.core.files import save_array, writing
 
-MOST_TILES = 65_535  # what cells.npy's uint16 can count
+MOST_TILES = 2**20  # a bound on memory: as many tiles in colour take 200 MB
 # What does it instead, as in experiments/doom.yaml; one of these settings alone would be refused.
 WHOLE_FRAMES = (
     "-S preprocess.tile=0 -S preprocess.height=56 -S preprocess.width=80 -S preprocess.resize=area "
@@ -31,7 +32,7 @@ class TiledFrames:
     """Looks like the array uint8 [U, H, W, C] that it replaces, and decodes what is asked for.
 
     Args:
-        cells: uint16 [U, h, w], may be a memory map; every number below K.
+        cells: uint16 or uint32 [U, h, w], may be a memory map; every number below K.
         tiles: uint8 [K, t, t, C].
     """
 
@@ -129,7 +130,7 @@ class TileNumbers:
         return len(self.numbers)
 
     def look_up(self, tiles: np.ndarray) -> np.ndarray:
-        """uint8 [N, t, t, C] → their numbers, uint16 [N]; new ones get the next.
+        """uint8 [N, t, t, C] → their numbers, uint32 [N]; new ones get the next.
 
         Raises UserError on too many.
         """
@@ -150,7 +151,7 @@ class TileNumbers:
                 f" tiles of {self.shape[0]} x {self.shape[0]} pixels; keep them whole at a smaller"
                 f" size and learn them: {WHOLE_FRAMES} (experiments/doom.yaml)."
             )
-        return np.array(found, np.uint16)
+        return np.array(found, np.uint32)
 
     def array(self) -> np.ndarray:
         """uint8 [K, t, t, C], in the order of their numbers."""
@@ -169,7 +170,7 @@ class TiledWriter:
         height, width, channels = shape
         rows, columns = height // side, width // side
         self.tiles = TileNumbers(side, channels)
-        self.stream = ArrayStream(path, (rows, columns), "<u2")
+        self.stream = ArrayStream(path, (rows, columns), "<u4")
         self.blocks = (rows, side, columns, side, channels)
         # Frames are compared in words as long as a tile's line allows: eight times faster than in
         # bytes.
@@ -181,7 +182,7 @@ class TiledWriter:
         )
         self.cell_of_word = (cell_row[:, None] * columns + cell_column).ravel()
         self.last: np.ndarray | None = None
-        self.cells = np.zeros(rows * columns, np.uint16)
+        self.cells = np.zeros(rows * columns, np.uint32)
 
     def append(self, frame: np.ndarray) -> None:
         """Write a frame, uint8 [H, W, C]. Raises UserError on too many distinct tiles."""
@@ -217,16 +218,21 @@ def write_tiles(path: Path, first: TiledWriter, *others: TiledWriter) -> int:
     length of that prefix. Raises UserError on too many distinct tiles.
     """
     prefix = len(first.tiles)
-    for writer in others:
-        renumber(writer.stream.path, first.tiles.look_up(writer.tiles.array()))
+    numbers = [np.arange(prefix)]
+    numbers += [first.tiles.look_up(writer.tiles.array()) for writer in others]
+    kind = "<u2" if len(first.tiles) <= 2**16 else "<u4"
+    for writer, own in zip((first, *others), numbers, strict=True):
+        renumber(writer.stream.path, own.astype(kind))
     save_array(path, first.tiles.array())
     return prefix
 
 
 def renumber(path: Path, numbers: np.ndarray) -> None:
-    """Replace every tile number n of a cells.npy by numbers[n], atomically."""
+    """Replace every tile number n of a cells.npy by numbers[n], atomically; they are of the type of
+    `numbers` then.
+    """
     cells = np.load(path, mmap_mode="r")
-    with ArrayStream(path, cells.shape[1:], cells.dtype.str) as stream:
+    with ArrayStream(path, cells.shape[1:], numbers.dtype.str) as stream:
         for start in range(0, len(cells), CHUNK):
             for frame in numbers[cells[start : start + CHUNK]]:
                 stream.append(frame)

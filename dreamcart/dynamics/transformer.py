@@ -24,8 +24,8 @@ from torch.nn import functional as F
 
 from dreamcart.dynamics.attention import Block, Cache
 from dreamcart.dynamics.base import UNTOLD, Dynamics, History
+from dreamcart.dynamics.layout import Layout, find_layout
 from dreamcart.dynamics.tokens.history import ages
-from dreamcart.dynamics.tokens.layout import Layout, find_layout
 
 # a token at least this probable is not left to chance: hundreds of cells a frame would break it
 # somewhere

@@ -10,10 +10,24 @@ from tqdm import tqdm
 from dreamcart.core.files import write_array, writing
 from dreamcart.data.tiled import TiledFrames
 from dreamcart.representation.base import Representation
+from dreamcart.representation.palette import Palette, encode_cells
 from dreamcart.representation.tiles import Tiles
 from dreamcart.training.device import autocast, pick_device
 
 BATCH = 128
+
+
+def encode_splits(
+    model: Representation, splits: dict[str, np.ndarray | TiledFrames], folder: Path
+) -> None:
+    """Write the latents of a dataset's distinct frames, by split; see `encode_frames`, and for a
+    palette `palette.encode_cells`.
+    """
+    if isinstance(model, Palette):
+        encode_cells(model, splits, folder)
+        return
+    for name, frames in splits.items():
+        encode_frames(model, frames, folder / f"{name}.npy", name)
 
 
 def encode_frames(

@@ -12,6 +12,7 @@ from dreamcart.data.tiled import TiledFrames
 from dreamcart.params import Params
 from dreamcart.representation.base import Representation
 from dreamcart.representation.encode import BATCH, reconstruct
+from dreamcart.representation.palette import Palette, collect_colours
 from dreamcart.representation.perceptual import Perceptual
 from dreamcart.representation.registry import make_representation
 from dreamcart.representation.tiles import MOST_TILES, Tiles
@@ -26,6 +27,8 @@ JUDGE_SAMPLE = 2000
 def representation_config(params: Params, shape: tuple[int, int, int]) -> dict[str, Any]:
     """The self-describing config of the representation that `params` asks for."""
     own = params.representation
+    if own.kind == "palette":
+        return {"kind": "palette", "shape": list(shape)}
     if own.kind == "tiles":
         return {"kind": "tiles", "shape": list(shape), "tile": params.preprocess.tile}
     latent = {"latent_dim": params.latent_dim} if own.kind in ("ae", "vae") else {}
@@ -58,6 +61,8 @@ def train_representation(
     keep_memory()
     make_repeatable(params.seed)
     config = representation_config(params, train.frames.shape[1:])
+    if own.kind == "palette":
+        return *collect_palette(config, train), []
     if own.kind == "tiles":
         return *collect_tiles(config, train), []
     device = pick_device()
@@ -90,6 +95,15 @@ def train_representation(
     curve = fit(model, plan, loss_at, validate, checkpoint, title)
     model.perceptual = None
     return model.cpu(), config, curve
+
+
+def collect_palette(config: dict[str, Any], train: Split) -> tuple[Palette, dict[str, Any]]:
+    """The palette of the colours that the training frames show."""
+    colours = collect_colours(train.frames)
+    config = config | {"colours": len(colours)}
+    model = make_representation(config)
+    model.colours.copy_(colours)
+    return model.eval(), config
 
 
 def collect_tiles(config: dict[str, Any], train: Split) -> tuple[Tiles, dict[str, Any]]:
@@ -158,8 +172,13 @@ def _exact_share(model: Representation, val: Split, sampled: float) -> float:
     """The share of the distinct frames that come back exact: of all of them where tile numbers
     tell, else as sampled.
     """
-    if isinstance(model, Tiles) and isinstance(val.frames, TiledFrames):
-        tiles = torch.from_numpy(val.frames.tiles)
-        known = (model.tiles[model.lookup(tiles)] == tiles).flatten(1).all(1).numpy()
+    if isinstance(model, Tiles | Palette) and isinstance(val.frames, TiledFrames):
+        tiles = torch.from_numpy(np.array(val.frames.tiles))
+        shown = (
+            model.tiles[model.lookup(tiles)]
+            if isinstance(model, Tiles)
+            else model.decode(model.encode(tiles))
+        )
+        known = (shown == tiles).flatten(1).all(1).numpy()
         return float(np.mean([known[cells].all() for cells in val.frames.cells]))
     return sampled

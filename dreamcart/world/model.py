@@ -123,7 +123,8 @@ class WorldModel:
         doubt, and only there; with `told`, bool [B], in those rows only.
         """
         with autocast(self.device):
-            help = {} if truth is None else {"oracle": self.encode(truth)}
+            # int16, for UNTOLD is below all
+            help = {} if truth is None else {"oracle": self.encode(truth).to(torch.int16)}
             if help and told is not None:
                 help["oracle"][torch.from_numpy(~told)] = UNTOLD
             latent, state = self.dynamics.step(

@@ -15,7 +15,7 @@ from dreamcart.core.errors import UserError
 from dreamcart.data.processed import Split, index_dtype
 from dreamcart.dynamics.base import load_dynamics, make_dynamics, save_dynamics
 from dreamcart.dynamics.gaussian import divergence
-from dreamcart.dynamics.tokens.layout import find_layout
+from dreamcart.dynamics.layout import find_layout
 from dreamcart.dynamics.train import Windows, dynamics_config, train_dynamics
 from dreamcart.dynamics.transformer import TransformerDynamics, choose, streak
 from dreamcart.families import FAMILIES, fitting
@@ -27,7 +27,7 @@ VOCABULARY = 7
 CASES = [
     (kind, latents)
     for kind, family in FAMILIES.items()
-    if kind != "tokens"
+    if kind not in ("cells", "tokens")  # see test_cells.py, tokens/
     for latents in family.latents
 ]
 RANDOM = [case for case in CASES if FAMILIES[case[0]].random]
@@ -117,8 +117,9 @@ def dream(
 
 def test_the_registry_says_what_fits():
     """Each kind of latents has its default first, and every family can predict something."""
-    assert [fitting(latents)[0] for latents in SHAPES] == ["mlp", "conv", "tokens"]
-    assert {kind for latents in SHAPES for kind in fitting(latents)} == set(FAMILIES)
+    kinds = (*SHAPES, "pixels")
+    assert [fitting(latents)[0] for latents in kinds] == ["mlp", "conv", "tokens", "cells"]
+    assert {kind for latents in kinds for kind in fitting(latents)} == set(FAMILIES)
 
 
 @pytest.mark.parametrize(("kind", "latents"), CASES)

@@ -103,6 +103,7 @@ COMMANDS = [
     record("watch", {"source": DATASET, "--frames": ["2"]}, "_in_window"),
     Command("scripts.ablate", {"cart": CART}, ("dreamcart.evaluation.ablate.rows_of",)),
     script("scripts.coverage", {"game": ["blockfall"]}, "record"),
+    script("scripts.export", {"cart": CART, "--out": ["onnx"]}, "load_cart"),
     Command("scripts.pin_carts", {}, ("scripts.pin_carts.read_json",)),
     script("scripts.judge", {"cart": CART}, "load_tensors"),
     Command("scripts.league", {}, RUNS),

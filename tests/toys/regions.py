@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dreamcart.dynamics.tokens.layout import find_layout
+from dreamcart.dynamics.layout import find_layout
 from toys.synthetic import BUTTONS
 from toys.walk import record
 

@@ -180,10 +180,67 @@ def make_tiles_world(folder: Path, spec: GameSpec | None = None, seed: int = 0) 
     return folder
 
 
+def make_world_of_cells(folder: Path, seed: int = 0) -> Path:
+    """A model of cells over a palette, untrained and loud: drawn from, each of its frames is
+    another. Its frames are 32 x 40 in colour.
+    """
+    spec = make_spec()
+    torch.manual_seed(seed)
+    palette = {"kind": "palette", "shape": [32, 40, 3], "colours": 5}
+    representation = make_representation(palette)
+    shades = torch.tensor([0, 60, 120, 180, 240], dtype=torch.uint8)
+    representation.colours.copy_(shades[:, None].expand(-1, 3))
+    config = {
+        "kind": "cells",
+        "latent_shape": [32, 40],
+        "buttons": len(spec.buttons),
+        "side": 8,
+        "window": [3, 4],
+        "outside": 8,
+        "backdrops": 2,
+        "colours": 5,
+        "known": 6,
+        "most": 4,
+        "depth": 5,
+        "deed": 4,
+        "channels": 8,
+        "blocks": 2,
+        "memory": 12,
+        "events": 4,
+    }
+    dynamics = make_dynamics(config)
+    network = dynamics.network
+    with torch.no_grad():  # in doubt about everything, and everything matters
+        for part in (network.event[2], network.choose, network.happened):
+            part.weight.mul_(6.0)
+        network.key.normal_(std=2.0)
+        network.place.mul_(4.0)
+        network.age.weight.mul_(4.0)
+        network.event[2].bias.copy_(torch.tensor([2.0, 0.0, 0.0]))
+        network.gate.bias.fill_(1.0)
+    screen = dynamics.screen
+    screen.cells.copy_(torch.arange(12).view(3, 4))
+    screen.mask.fill_(True)
+    screen.outside.copy_(torch.arange(12, 20))
+    screen.source.copy_(torch.arange(20))
+    screen.backdrops.copy_(torch.randint(0, 5, screen.backdrops.shape))
+    dynamics.tiles.copy_(torch.randint(0, 5, dynamics.tiles.shape))
+    save_representation(folder / "representation.safetensors", representation, palette)
+    save_dynamics(folder / "dynamics.safetensors", dynamics, config)
+    first, median = representation.decode(torch.randint(0, 5, (2, 32, 40))).numpy()
+    seen_as = PreprocessConfig(
+        height=32, width=40, color="rgb", resize="nearest", val_share=0.2, tile=8
+    )
+    save_world(folder / "world.safetensors", spec, {"Begin": first}, median, seen_as)
+    return folder
+
+
 def make_random_world(folder: Path, kind: str) -> Path:
     """A model of a family of dynamics that draws, untrained and loud: each of its frames is
     another.
     """
+    if kind == "cells":
+        return make_world_of_cells(folder)
     if FAMILIES[kind].latents == ("tokens",):
         make_tiles_world(folder)
         if kind == "tokens":

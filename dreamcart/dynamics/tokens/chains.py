@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from dreamcart.dynamics.layout import Layout
 from dreamcart.dynamics.tokens.contents import contents_of, parts_of, places_in, scenes_of, table_of
-from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.regions import Chances, likeliest
 
 MOST_CONTENTS = 256

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import torch
 
+from dreamcart.dynamics.layout import Layout
 from dreamcart.dynamics.tokens.budget import along
-from dreamcart.dynamics.tokens.layout import Layout
 
 CHUNK = 4096
 

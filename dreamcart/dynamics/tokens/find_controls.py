@@ -77,7 +77,7 @@ def find_controls(course: Course, index: np.ndarray, live: Live, pace: Pace) -> 
     slides = _slides(steps, Follower(live))
     sliding = np.zeros(len(steps.numbers), bool)
     for _, button, against, _ in slides:
-        sliding |= steps.down[:, button] & ~(against >= 0 and steps.down[:, against])
+        sliding |= steps.down[:, button] & ~(steps.down[:, against] & (against >= 0))
     buttons, becomes, offsets = _turns(steps, sliding, len(live.shapes))
     tables = [
         np.array([slide[part] for slide in slides], kind)

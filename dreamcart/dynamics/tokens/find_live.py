@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from dreamcart.dynamics.layout import Layout
 from dreamcart.dynamics.tokens.budget import along
 from dreamcart.dynamics.tokens.contents import places_in
-from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.live import (
     MOST_CELLS,
     NO_MORE,

@@ -11,10 +11,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from dreamcart.dynamics.layout import Layout
 from dreamcart.dynamics.tokens.course import Course
 from dreamcart.dynamics.tokens.find_live import EXCEPTIONS, LEAST
 from dreamcart.dynamics.tokens.find_turns import Part, parts_beside
-from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.live import Deed, Live
 from dreamcart.dynamics.tokens.pace import Pace
 

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from dreamcart.dynamics.layout import Layout
 from dreamcart.dynamics.tokens.budget import along
 from dreamcart.dynamics.tokens.contents import contents_of, parts_of, places_in
 from dreamcart.dynamics.tokens.find_live import EXCEPTIONS, LEAST, Step, watch
 from dreamcart.dynamics.tokens.history import MOST_IDLE
-from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.live import Deed, Follower, Live
 from dreamcart.dynamics.tokens.turns import TURNS, Turns
 

@@ -9,8 +9,8 @@ learn.
 import torch
 from torch import nn
 
+from dreamcart.dynamics.layout import Layout
 from dreamcart.dynamics.tokens.history import Summary
-from dreamcart.dynamics.tokens.layout import Layout
 from dreamcart.dynamics.tokens.model import TokenDynamics
 from dreamcart.dynamics.tokens.parts import Deed
 

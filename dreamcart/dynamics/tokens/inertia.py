@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 import torch
 
+from dreamcart.dynamics.layout import CUT
 from dreamcart.dynamics.tokens.budget import along
-from dreamcart.dynamics.tokens.layout import CUT
 
 MOST_SHARE = 0.02  # of the screen: what is larger is scenery
 FAR = 20  # pixels that a thing may move in a step

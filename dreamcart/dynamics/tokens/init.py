@@ -11,9 +11,9 @@ from torch import nn
 
 from dreamcart.core.errors import UserError
 from dreamcart.dynamics.base import Trained
+from dreamcart.dynamics.layout import MOST_BACKDROPS, Layout
 from dreamcart.dynamics.tokens.grow import joint_window, renumber, unlike, widen
 from dreamcart.dynamics.tokens.history import Summary
-from dreamcart.dynamics.tokens.layout import MOST_BACKDROPS, Layout
 from dreamcart.dynamics.tokens.model import TokenDynamics
 
 

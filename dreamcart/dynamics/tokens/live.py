@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from skimage.measure import label
 
-from dreamcart.dynamics.tokens.layout import CUT
+from dreamcart.dynamics.layout import CUT
 
 MOST_CELLS = 12  # of a thing
 UNKNOWN = -1

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from skimage.measure import label
 
+from dreamcart.dynamics.layout import CUT, Layout
 from dreamcart.dynamics.tokens.apart import largest, pieces_of, unexplained
 from dreamcart.dynamics.tokens.budget import along, check
-from dreamcart.dynamics.tokens.layout import CUT, Layout
 
 MOST_CELLS = 32  # of a move: larger changes are left alone
 MOST_THING = 12  # cells of a thing: what is larger is ground

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import torch
 
-from dreamcart.dynamics.tokens.layout import CUT, Layout
+from dreamcart.dynamics.layout import CUT, Layout
 
 CHUNK = 2048
 

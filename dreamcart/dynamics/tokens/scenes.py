@@ -7,8 +7,8 @@ episode alone there may be others, and nothing is taken for impossible (as for `
 import numpy as np
 import torch
 
+from dreamcart.dynamics.layout import Layout
 from dreamcart.dynamics.tokens.contents import scenes_of
-from dreamcart.dynamics.tokens.layout import Layout
 
 LEAST = 1000  # steps in which a scene is shown, below which nothing is known of it
 

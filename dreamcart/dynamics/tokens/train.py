@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from dreamcart.data.processed import Split
 from dreamcart.dynamics.base import Trained
+from dreamcart.dynamics.layout import Layout, find_layout
 from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, choices
 from dreamcart.dynamics.tokens.budget import Budget, Stopwatch
 from dreamcart.dynamics.tokens.chains import Chains, find_chains
@@ -26,7 +27,6 @@ from dreamcart.dynamics.tokens.find_pace import find_pace
 from dreamcart.dynamics.tokens.find_turns import find_turns
 from dreamcart.dynamics.tokens.inertia import colours, has_inertia
 from dreamcart.dynamics.tokens.init import fit_layout, take_over, take_weights
-from dreamcart.dynamics.tokens.layout import Layout, find_layout
 from dreamcart.dynamics.tokens.lines import Lines
 from dreamcart.dynamics.tokens.live import Live
 from dreamcart.dynamics.tokens.model import MOST_ROUNDS, TokenDynamics, config_for

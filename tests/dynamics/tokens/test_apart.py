@@ -7,9 +7,9 @@ import pytest
 from toys.synthetic import BUTTONS
 from toys.walk import record
 
+from dreamcart.dynamics.layout import find_layout
 from dreamcart.dynamics.tokens.apart import MOST_PIECES, pieces_of, unexplained
 from dreamcart.dynamics.tokens.known import Known
-from dreamcart.dynamics.tokens.layout import find_layout
 from dreamcart.dynamics.tokens.moves import Moves, find_moves
 
 BOX = slice(14, 16)  # columns

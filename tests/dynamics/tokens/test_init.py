@@ -14,11 +14,11 @@ from toys.walk import make_model, plain_layout, walk
 from dreamcart.core.errors import UserError
 from dreamcart.core.tensors import read_metadata
 from dreamcart.dynamics.base import Trained, load_dynamics, make_dynamics, save_dynamics
+from dreamcart.dynamics.layout import MOST_BACKDROPS, Layout, find_layout
 from dreamcart.dynamics.tokens.dials import Dial
 from dreamcart.dynamics.tokens.grow import SELDOM, renumber
 from dreamcart.dynamics.tokens.history import Summary
 from dreamcart.dynamics.tokens.init import fit_layout, take_over, take_weights
-from dreamcart.dynamics.tokens.layout import MOST_BACKDROPS, Layout, find_layout
 from dreamcart.dynamics.tokens.model import config_for
 from dreamcart.dynamics.tokens.samples import Samples
 from dreamcart.dynamics.tokens.train import train_tokens

@@ -14,6 +14,7 @@ from toys.walk import in_doubt, make_model, record, some_state
 
 from dreamcart.data.processed import Split
 from dreamcart.dynamics.base import load_dynamics, save_dynamics
+from dreamcart.dynamics.layout import Layout, find_layout
 from dreamcart.dynamics.tokens.controls import Controls, Hands
 from dreamcart.dynamics.tokens.course import Course
 from dreamcart.dynamics.tokens.find_controls import find_controls, going_on
@@ -21,7 +22,6 @@ from dreamcart.dynamics.tokens.find_lines import find_lines
 from dreamcart.dynamics.tokens.find_live import find_live
 from dreamcart.dynamics.tokens.find_pace import find_pace
 from dreamcart.dynamics.tokens.find_turns import find_turns
-from dreamcart.dynamics.tokens.layout import Layout, find_layout
 from dreamcart.dynamics.tokens.lines import Clears, Lines
 from dreamcart.dynamics.tokens.live import UNKNOWN, Deed, Follower, Live
 from dreamcart.dynamics.tokens.model import config_for

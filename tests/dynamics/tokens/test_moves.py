@@ -9,9 +9,9 @@ from toys.synthetic import BUTTONS
 from toys.walk import in_doubt, make_model, plain_layout, record, some_state
 
 from dreamcart.dynamics.base import load_dynamics, save_dynamics
+from dreamcart.dynamics.layout import find_layout
 from dreamcart.dynamics.tokens.beliefs import Beliefs
 from dreamcart.dynamics.tokens.known import Known
-from dreamcart.dynamics.tokens.layout import find_layout
 from dreamcart.dynamics.tokens.model import config_for
 from dreamcart.dynamics.tokens.moves import MOST_CELLS, Moves, find_moves, groups_of, without_place
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from dreamcart.dynamics.tokens.layout import find_layout
+from dreamcart.dynamics.layout import find_layout
 from dreamcart.dynamics.tokens.reach import reach
 
 GROUND, BRICK, WALL, BALL = 0, 1, 2, 3

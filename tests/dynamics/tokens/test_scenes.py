@@ -9,7 +9,7 @@ from toys.synthetic import BUTTONS
 from toys.walk import in_doubt, make_model, record, some_state
 
 from dreamcart.dynamics.base import load_dynamics, save_dynamics
-from dreamcart.dynamics.tokens.layout import Layout, find_layout
+from dreamcart.dynamics.layout import Layout, find_layout
 from dreamcart.dynamics.tokens.model import config_for
 from dreamcart.dynamics.tokens.scenes import LEAST, find_scenes
 

@@ -28,11 +28,11 @@ from toys.walk import (
 
 from dreamcart.core.tensors import load_weights
 from dreamcart.data.processed import Split
+from dreamcart.dynamics import layout as layouts
 from dreamcart.dynamics.base import UNTOLD
-from dreamcart.dynamics.tokens import layout as layouts
+from dreamcart.dynamics.layout import Layout, find_layout, pack
 from dreamcart.dynamics.tokens.dials import Dial
 from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE, Summary, ages, hold
-from dreamcart.dynamics.tokens.layout import Layout, find_layout, pack
 from dreamcart.dynamics.tokens.model import CONTEXT, DEEDS, GLANCES, TokenDynamics
 from dreamcart.dynamics.tokens.moves import Moves
 from dreamcart.dynamics.tokens.network import Network

@@ -80,7 +80,8 @@ def find_layout(tokens: np.ndarray, rows: np.ndarray, transitions: np.ndarray) -
             break
     cells = pack(active)
     mask = (cells >= 0) & active.flatten()[cells]
-    backdrop_frames = tokens[sorted(backdrops.values())].astype(np.int16)
+    kind = np.int16 if tokens.dtype == np.int16 else np.int64
+    backdrop_frames = tokens[sorted(backdrops.values())].astype(kind)
     return Layout(
         torch.from_numpy(cells), torch.from_numpy(mask), torch.from_numpy(backdrop_frames)
     )

@@ -1,0 +1,134 @@
+"""What the dream of cells is trained by, and judged by: the likelihood of the next frame."""
+
+import torch
+from torch.nn import functional as F
+
+from dreamcart.dynamics.cells.model import CellDynamics
+from dreamcart.dynamics.cells.network import CHOICE, GLANCE, NEXT, Sensed
+from dreamcart.dynamics.cells.parts import Painter
+from dreamcart.dynamics.cells.samples import Batch
+from dreamcart.dynamics.cells.state import PLANES
+from dreamcart.training.device import autocast
+
+SCALE = 0.1  # brings a frame's negative log-likelihood (a sum over cells) near 1
+# weight of the question whether anything changes: it is asked at every step, and a frame is wrong
+# without it
+EVENT = 3.0
+# weight of painting where a known tile is right, too, so that painting is learned from all changes
+PRACTICE = 0.05
+# a frame whose loss is larger pulls no harder: one freak must not outweigh its whole batch
+MOST_PULL = 4.0
+
+
+class Reading:
+    """What the network reads of a batch, each distinct content of a cell once.
+
+    Attributes:
+        keys: [known, C], of the known tiles; following: [B, h, w, C], of the next frame; sensed:
+            see `Sensed`.
+    """
+
+    def __init__(self, model: CellDynamics, batch: Batch) -> None:
+        network, tell, known = model.network, model.network.reader.tell, len(model.tiles)
+        said = network.reader(torch.cat([model.tiles, batch.tiles]))
+        self.keys, said = tell[CHOICE](said[:known]), said[known:]
+        planes = [F.embedding(batch.planes[:, plane], tell[plane](said)) for plane in range(PLANES)]
+        self.following = F.embedding(batch.following, tell[NEXT](said))
+        glances = F.embedding(batch.planes[:, 0], tell[GLANCE](said))
+        deeds = network.deed(batch.moved, batch.state.actions, batch.lasts)
+        self.sensed: Sensed = network.sense(planes, glances, deeds, batch.state, batch.action)
+
+
+def frame_loss(
+    model: CellDynamics, batch: Batch, weight: torch.Tensor, price: float = 1.0
+) -> torch.Tensor:
+    """Return the negative log-likelihood of the next frames (its variational bound), scaled, [B].
+
+    Args:
+        weight: [B], of the question whether anything changes; price: of the divergence between what
+            the code of an event is and what was expected.
+    """
+    mask, network = model.screen.mask, model.network
+    differs, moves = changes_of(model, batch)
+    at = differs.nonzero(as_tuple=True)
+    with autocast(mask.device):
+        read = Reading(model, batch)
+        named = network.name_event(read.sensed, read.following, differs).float()
+        expected = read.sensed.code.float()
+        # where nothing changes the code is drawn as in play: it must not tell that
+        code = F.gumbel_softmax(torch.where(moves[:, None], named, expected.detach()), hard=True)
+        event, gate, features, scene = network.believe(read.sensed, code)
+        choice, chosen = network.choices(features[at], read.keys)
+        colours = network.painter(around(model, batch, at), chosen)
+    loss = (
+        EVENT
+        * weight
+        * F.binary_cross_entropy_with_logits(event.float(), moves.float(), reduction="none")
+    )
+    own, expected = named.log_softmax(1), expected.log_softmax(1)
+    # what was expected must stay a probability, however often a frame is practised
+    divergence = price * between(own, expected.detach()) + weight * between(own.detach(), expected)
+    gates = F.binary_cross_entropy_with_logits(gate.float(), differs.float(), reduction="none")
+    scenes = F.cross_entropy(scene.float(), batch.backdrop, reduction="none")
+    loss = loss + moves * ((gates * mask).flatten(1).sum(1) + divergence + scenes)
+    known = batch.known[batch.following[at]]
+    chances = F.cross_entropy(choice.float(), known, reduction="none")
+    shown = batch.tiles[batch.following[at]].long()
+    pixels = F.cross_entropy(colours.float().transpose(1, 2), shown, reduction="none").sum(1)
+    cells = chances + torch.where(known == len(model.tiles), 1.0, PRACTICE) * pixels
+    return SCALE * loss.index_add(0, at[0], cells)
+
+
+def between(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Return the KL divergence of categorical log-probabilities [B, Z]: [B]."""
+    return (one.exp() * (one - other)).sum(1)
+
+
+def changes_of(model: CellDynamics, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return which cells change within the scene, bool [B, h, w], and whether anything does [B]."""
+    differs = batch.following != batch.planes[:, 0]
+    moves = differs.flatten(1).any(1) | (batch.backdrop != batch.state.backdrop)
+    return differs & model.screen.mask, moves
+
+
+def around(model: CellDynamics, batch: Batch, at: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """Return the pixels in and around cells of the window, int32 [N, 3, t + 2 m, t + 2 m]; `at`:
+    their rows of the batch, y and x, int64 [N] each.
+    """
+    side, margin, row = model.screen.side, Painter.MARGIN, at[0]
+    beyond = batch.tiles.new_zeros(1, side * side).int() + model.network.painter.colours
+    tiles = torch.cat([batch.tiles.int(), beyond])
+    near = torch.arange(3, device=row.device)
+    y, x = ((part[:, None] + near)[:, None] for part in at[1:])
+    padded = F.pad(batch.frames, (1, 1, 1, 1), value=len(batch.tiles))
+    cells = padded[row[:, None, None, None], near[:, None, None], y[..., None], x[:, :, None]]
+    pixels = tiles[cells].unflatten(4, (side, side)).transpose(3, 4)
+    pixels = pixels.reshape(len(row), 3, 3 * side, 3 * side)
+    return pixels[..., side - margin : 2 * side + margin, side - margin : 2 * side + margin]
+
+
+def bounded(loss: torch.Tensor) -> torch.Tensor:
+    """Return losses [B], those above MOST_PULL scaled down to it, gradients and all."""
+    return loss * (MOST_PULL / loss.detach()).clamp(max=1)
+
+
+@torch.no_grad()
+def wrong(model: CellDynamics, batch: Batch) -> torch.Tensor:
+    """Return which next frames are not exact at temperature 0, bool [B]."""
+    mask, network = model.screen.mask, model.network
+    differs, moves = changes_of(model, batch)
+    read = Reading(model, batch)
+    even = torch.full((len(moves), model.events), 0.5, device=moves.device)
+    code = model.draw_code(read.sensed, even, torch.zeros((), device=moves.device))
+    event, gate, features, scene = network.believe(read.sensed, code)
+    at = differs.nonzero(as_tuple=True)
+    choice, chosen = network.choices(features[at], read.keys)
+    painted = network.painter(around(model, batch, at), chosen).argmax(2)
+    best = choice.argmax(1)
+    whole = model.tiles[best.clamp(max=len(model.tiles) - 1)]
+    content = torch.where((best == len(model.tiles))[:, None], painted, whole)
+    missed = (content != batch.tiles[batch.following[at]]).any(1)
+    bad = torch.zeros(len(moves), device=moves.device).index_add(0, at[0], missed.float()) > 0
+    bad |= (((gate > 0) & mask) != differs).flatten(1).any(1)
+    bad |= scene.argmax(1) != batch.backdrop
+    return ((event > 0) != moves) | (moves & bad)

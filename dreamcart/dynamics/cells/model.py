@@ -1,0 +1,252 @@
+"""The dream of cells: what of the next frame changes, and to what; one pure function of tensors.
+
+The next frame is the present one, unless the network says that something changes; then each cell
+that may change has a gate (copy or not) and becomes a known tile of the game, chosen as a whole, or
+is painted pixel by pixel. Chance is drawn once a step: whether anything happens, and which of a few
+kinds of events, from which all cells follow; so a random event is never a mixture of several. What
+the kinds are is learned (a variational code; Kingma & Welling 2014, with the Gumbel-softmax of Jang
+et al. 2017).
+"""
+
+import torch
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from dreamcart.dynamics.base import Dynamics
+from dreamcart.dynamics.cells.network import CHOICE, GLANCE, NEXT, Network, Sensed
+from dreamcart.dynamics.cells.parts import Painter
+from dreamcart.dynamics.cells.screen import Screen
+from dreamcart.dynamics.cells.state import PLANES, State, advance, begin
+
+SURE = 0.95  # what is more probable than this is not left to chance
+CONTEXT = 128  # frames from which a dream begins
+
+
+class CellDynamics(Dynamics):
+    """Latents are frames of palette indices, uint8 [B, H, W]; the state is `state.State`."""
+
+    error_is = "share of frames not exact"
+    takes_truth = True
+
+    def __init__(
+        self,
+        latent_shape: list[int],
+        buttons: int,
+        side: int,
+        window: list[int],
+        outside: int,
+        backdrops: int,
+        colours: int,
+        known: int,
+        most: int,
+        events: int,
+        depth: int,
+        **sizes: int,
+    ) -> None:
+        """side: of a cell in pixels; window, outside, backdrops: see `Screen`; known: tiles that a
+        cell may become as a whole; most: cells that are painted in a step; depth: remembered steps;
+        events and sizes: see `Network`.
+        """
+        super().__init__(latent_shape, buttons, CONTEXT, CONTEXT)
+        self.depth, self.events, self.most = depth, events, most
+        self.screen = Screen(latent_shape, side, window, outside, backdrops)
+        self.register_buffer("tiles", torch.zeros(known, side * side, dtype=torch.uint8))
+        self.network = Network(
+            *window,
+            pixels=side * side,
+            colours=colours,
+            buttons=buttons,
+            backdrops=backdrops,
+            known=known,
+            depth=depth,
+            events=events,
+            **sizes,
+        )
+
+    def start(
+        self, latents: torch.Tensor, actions: torch.Tensor, real: torch.Tensor | None = None
+    ) -> State:
+        """Return the state after a real context: uint8 [B, T, H, W], multi-hot [B, T - 1, n].
+
+        See `Dynamics.start`.
+        """
+        batch, time = latents.shape[:2]
+        actions = actions[:, actions.shape[1] - time + 1 :].float()
+        waits = torch.zeros(batch, dtype=torch.int64, device=latents.device)
+        waits = waits if real is None else time - real
+        for step in tqdm(range(time), desc="context", unit="frame", delay=2, leave=False):
+            cells = self.screen.cut(latents[:, step])
+            window, backdrop = self.screen.window(cells), self.screen.backdrop_of(cells)
+            seen, nothing = self.network.reader(window), self.nothing(window)
+            fresh = begin(window, seen, backdrop, nothing, self.depth, self.buttons)
+            if step == 0:
+                state = fresh
+                continue
+            action = actions[:, step - 1]
+            next_state = self.follow(state, action, window, backdrop)
+            begins = step <= waits  # its episode begins here, or later
+            state = State(
+                *(
+                    torch.where(begins.view(-1, *[1] * (old.dim() - 1)), new, old)
+                    for old, new in zip(next_state.tensors(), fresh.tensors(), strict=True)
+                )
+            )
+        return state
+
+    def nothing(self, window: torch.Tensor) -> torch.Tensor:
+        """Return the deed of a step that did nothing, for each row of windows [B, ...]: [B, D]."""
+        none = torch.zeros(window.shape[0], self.buttons, device=window.device)
+        sums = torch.zeros(window.shape[0], self.network.summary.size, device=window.device)
+        return self.network.deed(sums, none, none)
+
+    def follow(
+        self, state: State, action: torch.Tensor, window: torch.Tensor, backdrop: torch.Tensor
+    ) -> State:
+        """Return the state after `action` was pressed and a window [B, h, w, p] came."""
+        summary = self.network.summary
+        moved = summary.sums(summary.codes(window) - summary.codes(state.planes[:, 0]))
+        deed = self.network.deed(moved, action, state.last)
+        return advance(state, action, window, self.network.reader(window), backdrop, deed)
+
+    def step(
+        self,
+        state: State,
+        action: torch.Tensor,
+        temperature: float = 0.0,
+        generator: torch.Generator | None = None,
+        oracle: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, State]:
+        """Press `action`, multi-hot [B, n]. Returns the next frame, uint8 [B, H, W], and the new
+        state.
+
+        Args:
+            temperature: 0 takes what is most probable; at 1 chance is drawn where the network is
+                less than SURE.
+            oracle: true next frames, int16 [B, H, W], UNTOLD in the rows in which it says nothing:
+                chance is taken from them instead of drawn, to score a rollout with the random
+                events given.
+        """
+        size = (len(action), 1 + self.events)
+        noise = torch.rand(size, generator=generator, device=action.device)
+        noise = noise if temperature else torch.full_like(noise, 0.5)
+        # half precision would decide otherwise than training did
+        with torch.autocast(action.device.type, enabled=False):
+            return self.dream(state, action.float(), noise, torch.tensor(temperature), oracle)
+
+    def dream(
+        self,
+        state: State,
+        action: torch.Tensor,
+        noise: torch.Tensor,
+        temperature: torch.Tensor,
+        oracle: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, State]:
+        """Return what `step` does, as a pure function of tensors.
+
+        Args:
+            noise: float32 [B, 1 + Z], uniform on (0, 1); temperature: float32 []; the others as
+            there.
+        """
+        screen, network = self.screen, self.network
+        now = state.planes[:, 0]
+        sensed = self.look(state, action)
+        code = self.draw_code(sensed, noise[:, 1:], temperature)
+        if oracle is not None:
+            code, truly = self.given(state, sensed, oracle, code)
+        event, gate, features, scene = network.believe(sensed, code)
+        unsure = event.abs() < torch.logit(torch.tensor(SURE))
+        happens = event + temperature * unsure * torch.logit(noise[:, 0].clamp(1e-6, 1 - 1e-6)) > 0
+        if oracle is not None:
+            happens = torch.where(unsure & (truly >= 0), truly > 0, happens)
+        gate = gate.masked_fill(~screen.mask, -torch.inf)
+        content = self.contents(state, features.flatten(1, 2), gate.flatten(1))
+        changes = (gate > 0) & happens[:, None, None]
+        window = torch.where(changes[:, :, :, None], content.view_as(now), now)
+        backdrop = torch.where(happens, scene.argmax(1), state.backdrop)
+        frame = screen.compose(window, backdrop)
+        window = screen.window(screen.cut(frame))  # cells that only a scene changes, too
+        return frame, self.follow(state, action, window, backdrop)
+
+    def contents(self, state: State, features: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
+        """Return what cells become if they change, uint8 [B, h * w, p]: a known tile, or what is
+        painted, in the `most` cells of which a change is likeliest; what they are in others.
+
+        features: [B, h * w, C]; gate: [B, h * w].
+        """
+        network, known = self.network, len(self.tiles)
+        keys = network.reader.tell[CHOICE](network.reader(self.tiles))
+        choice, chosen = network.choices(features.flatten(0, 1), keys)
+        best = choice.argmax(1).view_as(gate)
+        now = state.planes[:, 0].flatten(1, 2)
+        at = gate.topk(self.most, 1).indices
+        around = gather_around(recent(state), at, self.screen.side, network.painter.colours)
+        chosen = chosen.view(*gate.shape, -1).gather(
+            1, at[:, :, None].expand(-1, -1, features.shape[2])
+        )
+        colours = network.painter(around.flatten(0, 1), chosen.flatten(0, 1))
+        painted = colours.argmax(2).to(torch.uint8).view(*at.shape, -1)
+        now = now.scatter(1, at[:, :, None].expand_as(painted), painted)
+        whole = self.tiles[best.clamp(max=known - 1)]
+        return torch.where((best == known)[:, :, None], now, whole)
+
+    def look(self, state: State, action: torch.Tensor) -> Sensed:
+        """Return what the network senses before chance is drawn."""
+        network, tell = self.network, self.network.reader.tell
+        planes = [tell[plane](state.seen[:, plane]) for plane in range(PLANES)]
+        glances = tell[GLANCE](state.seen[:, 0])
+        return network.sense(planes, glances, state.deeds, state, action)
+
+    def draw_code(
+        self, sensed: Sensed, noise: torch.Tensor, temperature: torch.Tensor
+    ) -> torch.Tensor:
+        """Return what kind of event comes, one-hot [B, Z]; noise: [B, Z]."""
+        unsure = sensed.code.softmax(1).amax(1, keepdim=True) < SURE
+        gumbel = -torch.log(-torch.log(noise.clamp(1e-6, 1 - 1e-6)))
+        kind = (sensed.code.log_softmax(1) + temperature * unsure * gumbel).argmax(1)
+        return F.one_hot(kind, self.events).to(sensed.memory.dtype)
+
+    def given(
+        self, state: State, sensed: Sensed, oracle: torch.Tensor, code: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the kind of event, from the true next frame where the network is not sure of it;
+        and whether anything truly changes, int64 [B], -1 where that is not told.
+        """
+        told = (oracle >= 0).flatten(1).all(1)
+        window = self.screen.window(self.screen.cut(oracle.clamp(min=0).to(torch.uint8)))
+        differs = (window != state.planes[:, 0]).any(3) & self.screen.mask
+        following = self.network.reader.tell[NEXT](self.network.reader(window))
+        named = self.network.name_event(sensed, following, differs)
+        doubt = told & (sensed.code.softmax(1).amax(1) < SURE)
+        named = F.one_hot(named.argmax(1), self.events).to(code.dtype)
+        truly = torch.where(told, differs.flatten(1).any(1).long(), -1)
+        return torch.where(doubt[:, None], named, code), truly
+
+
+def recent(state: State) -> torch.Tensor:
+    """Return what cells showed now, one step ago and two, uint8 [B, 3, h, w, p]."""
+    now, before, earlier = state.planes.unbind(1)
+    one, two = (age[:, :, :, None] for age in state.ages.unbind(1))
+    last = torch.where(one == 0, before, now)
+    older = torch.where(two == 1, earlier, before)
+    older = torch.where(one == 0, older, torch.where(one == 1, before, now))
+    return torch.stack([now, last, older], 1)
+
+
+def gather_around(frames: torch.Tensor, at: torch.Tensor, side: int, beyond: int) -> torch.Tensor:
+    """Return the pixels in and around cells, int32 [B, k, F, t + 2 m, t + 2 m].
+
+    Args:
+        frames: uint8 [B, F, h, w, p]; at: int64 [B, k], flat numbers of cells; side: of a cell;
+        beyond: what stands for pixels beyond the window.
+    """
+    width, margin = frames.shape[3], Painter.MARGIN
+    whole = frames.int().unflatten(4, (side, side)).transpose(3, 4).flatten(4, 5).flatten(2, 3)
+    whole = F.pad(whole, (margin, margin, margin, margin), value=beyond)
+    near = torch.arange(side + 2 * margin, device=at.device)
+    y = (at // width * side)[:, :, None, None] + near[:, None]
+    x = (at % width * side)[:, :, None, None] + near
+    flat = (y * (width * side + 2 * margin) + x).flatten(1)
+    found = whole.flatten(2).gather(2, flat[:, None].expand(-1, frames.shape[1], -1))
+    return found.view(at.shape[0], frames.shape[1], at.shape[1], len(near), len(near)).transpose(
+        1, 2
+    )

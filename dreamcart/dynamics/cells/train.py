@@ -1,0 +1,144 @@
+"""Training the dream of cells on single steps."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dreamcart.core.errors import UserError
+from dreamcart.data.processed import Split
+from dreamcart.dynamics.base import Trained
+from dreamcart.dynamics.cells.loss import bounded, frame_loss, wrong
+from dreamcart.dynamics.cells.model import CellDynamics
+from dreamcart.dynamics.cells.samples import Samples
+from dreamcart.dynamics.cells.screen import survey
+from dreamcart.dynamics.layout import find_layout
+from dreamcart.params import Params
+from dreamcart.training.device import keep_memory, make_repeatable, pick_device
+from dreamcart.training.loop import Plan, fit, step_rng
+from dreamcart.training.pace import within
+
+VAL_BATCH = 64
+JUDGE_SAMPLE = 2048  # transitions that a validation looks at, at most
+MOST_KNOWN = 1024  # tiles that a cell may become as a whole: those that most changes end in
+MOST_SHARE = 0.995  # of the changes, those in which no more cells change than a step may paint
+# the price of an event's code at first, so that it is used before it is paid for; it grows to 1
+CHEAP = 0.02
+CHUNK = 1024  # transitions that are looked at together: a bound on memory
+
+
+def train_cells(
+    params: Params,
+    train: Split,
+    val: Split,
+    cells: dict[str, np.ndarray],
+    tiles: torch.Tensor,
+    checkpoint: Path,
+    start: Trained | None = None,
+) -> tuple[CellDynamics, dict[str, Any], list[dict[str, float]]]:
+    """Train on single steps; keep the weights that get the fewest validation frames wrong.
+
+    Args:
+        cells: "train" and "val": int [U, H / t, W / t], tile numbers; tiles: uint8 [tiles, t, t],
+            what they show; start: no dream of cells begins from another yet.
+
+    Returns the model (CPU, eval mode), its config and the curve; its `val` is the share of frames
+    not exact. Raises UserError where `start` is given.
+    """
+    if start is not None:
+        raise UserError(
+            f"dynamics.kind 'cells' cannot begin from {start.source}; leave dynamics.init_from"
+            " empty."
+        )
+    own = params.dynamics
+    keep_memory()
+    make_repeatable(params.seed)
+    device = pick_device()
+    config, buffers = fresh(params, train, cells["train"], tiles)
+    model = CellDynamics(**{key: value for key, value in config.items() if key != "kind"})
+    model.load_state_dict(buffers, strict=False)
+    shown = tiles.flatten(1)
+    practice, judged = (
+        Samples(split, cells[name], shown, model)
+        for name, split in (("train", train), ("val", val))
+    )
+    model.to(device)
+    fixed = judged.all[:: max(1, len(judged.all) // JUDGE_SAMPLE)]
+
+    def loss_at(step: int) -> torch.Tensor:
+        at, weight = practice.draw(step_rng(params.seed, step), own.batch_size, own.changed_share)
+        price = min(1.0, CHEAP + 2 * step / plan.steps)
+        loss = frame_loss(model, practice.get(at).to(device), weight.to(device), price)
+        practice.learn(step, at, loss.detach().cpu())
+        return bounded(loss).mean()
+
+    def validate() -> float:
+        parts = (fixed[first : first + VAL_BATCH] for first in range(0, len(fixed), VAL_BATCH))
+        return sum(int(wrong(model, judged.get(at).to(device)).sum()) for at in parts) / len(fixed)
+
+    plan = Plan(
+        own.steps,
+        own.learning_rate,
+        own.weight_decay,
+        own.validate_every,
+        own.checkpoint_every,
+        params.seed,
+    )
+    matrices, kept = list(model.network.matrices()), practice.progress
+    plan = within(plan, own.minutes, model, loss_at, checkpoint, kept, matrices)
+    curve = fit(model, plan, loss_at, validate, checkpoint, "dynamics, cells", kept, matrices)
+    return model.cpu(), config, curve
+
+
+def fresh(
+    params: Params, train: Split, cells: np.ndarray, tiles: torch.Tensor
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Return the config of a fresh model for a training split, and its buffers."""
+    own, frame, at = params.dynamics, train.index["frame"], train.transitions
+    layout = find_layout(cells, frame, at)
+    shown = tiles.flatten(1)
+    buffers = survey(layout.cells, layout.mask, layout.backdrops.long(), shown)
+    known, most = changes_in(cells, frame, at[frame[at] != frame[at + 1]], len(tiles))
+    side = tiles.shape[1]
+    config = {
+        "kind": "cells",
+        "latent_shape": [size * side for size in cells.shape[1:]],
+        "buttons": len(train.spec.buttons),
+        "side": side,
+        "window": list(layout.mask.shape),
+        "outside": len(buffers["outside"]),
+        "backdrops": len(layout.backdrops),
+        "colours": int(tiles.max()) + 1,
+        "known": len(known),
+        "most": min(most, int(layout.mask.sum())),
+        "depth": own.history_frames,
+        "deed": params.latent_dim,
+        "channels": own.cells.channels,
+        "blocks": own.cells.blocks,
+        "memory": own.cells.memory,
+        "events": own.cells.events,
+    }
+    named = {f"screen.{name}": tensor for name, tensor in buffers.items()}
+    return config, named | {"tiles": shown[torch.from_numpy(known)]}
+
+
+def changes_in(
+    cells: np.ndarray, frame: np.ndarray, at: np.ndarray, tiles: int
+) -> tuple[np.ndarray, int]:
+    """Return the numbers of the tiles that most changes end in, and of how many cells change at
+    most in a step (but in MOST_SHARE's few).
+
+    Args:
+        cells: as in `train_cells`; frame: int [N], which of them each record shows; at: records
+            with a next one that differs; tiles: number of them.
+    """
+    into, counts = np.zeros(tiles, np.int64), [np.ones(1, np.int64)]
+    for part in np.array_split(at, max(1, len(at) // CHUNK)):
+        before, after = cells[frame[part]], cells[frame[part + 1]]
+        into += np.bincount(after[before != after].ravel(), minlength=tiles)
+        counts.append((before != after).sum((1, 2)))
+    most = np.argsort(-into, kind="stable")[:MOST_KNOWN]
+    seen = np.sort(most[into[most] > 1])
+    known = seen if len(seen) else most[:1]  # a game in which nothing comes twice
+    return known, max(1, int(np.quantile(np.concatenate(counts), MOST_SHARE)))

@@ -1,0 +1,328 @@
+"""The dream of cells: what it looks back on, that training sees what play sees, chance, learning,
+and that it is a pure function of tensors.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from toys.synthetic import BUTTONS, make_params, make_processed, make_rows
+
+from dreamcart.core.errors import UserError
+from dreamcart.dynamics.base import UNTOLD, load_dynamics, save_dynamics
+from dreamcart.dynamics.cells.loss import Reading
+from dreamcart.dynamics.cells.model import CellDynamics, gather_around, recent
+from dreamcart.dynamics.cells.parts import Painter
+from dreamcart.dynamics.cells.samples import Samples
+from dreamcart.dynamics.cells.state import PATIENCE, State, look_back
+from dreamcart.dynamics.cells.train import fresh, train_cells
+from dreamcart.params import PreprocessConfig
+from dreamcart.representation.encode import encode_splits
+from dreamcart.representation.palette import TILES
+from dreamcart.representation.train import collect_palette
+
+TILED = PreprocessConfig(height=24, width=32, color="rgb", resize="nearest", val_share=0.25, tile=8)
+SMALL = {
+    "representation__kind": "palette",
+    "preprocess__tile": 8,
+    "latent_dim": 6,
+    "dynamics__channels": 16,
+    "dynamics__memory": 24,
+    "dynamics__blocks": 2,
+    "dynamics__events": 4,
+    "dynamics__history_frames": 8,
+    "dynamics__batch_size": 16,
+    "dynamics__steps": 12,
+    "dynamics__validate_every": 6,
+    "dynamics__checkpoint_every": 4,
+}
+
+
+def rows_with_pauses(episode: int, length: int) -> list:
+    """A picture that moves every second step, and stands still for longer than PATIENCE."""
+    rows = make_rows(episode, length, first=3 * episode)
+    for step in range(30, min(length, 34 + PATIENCE)):
+        rows[step]["observations"] = rows[29]["observations"]
+    return rows
+
+
+@pytest.fixture(scope="module")
+def game(tmp_path_factory):
+    """Splits, cells and tiles of a small game."""
+    folder = tmp_path_factory.mktemp("game")
+    splits = make_processed(folder, [rows_with_pauses(n, 70) for n in range(8)], TILED)
+    palette, _ = collect_palette({"kind": "palette", "shape": [24, 32, 3]}, splits["train"])
+    encode_splits(palette, {name: split.frames for name, split in splits.items()}, folder)
+    cells = {name: np.load(folder / f"{name}.npy") for name in splits}
+    return splits, cells, torch.from_numpy(np.load(folder / TILES))
+
+
+def make_model(game, **changes) -> tuple[CellDynamics, dict]:
+    """An untrained model whose beliefs are loud, so that there is something to see."""
+    splits, cells, tiles = game
+    config, buffers = fresh(make_params(**SMALL | changes), splits["train"], cells["train"], tiles)
+    torch.manual_seed(0)
+    model = CellDynamics(**{key: value for key, value in config.items() if key != "kind"})
+    model.load_state_dict(buffers, strict=False)
+    for name, parameter in model.named_parameters():
+        if "norm" not in name and "calm" not in name:
+            nn.init.normal_(parameter, std=0.15)
+    nn.init.constant_(model.network.event[2].bias, 1.0)
+    return model.eval(), config
+
+
+def frames_of(game, name: str, records: np.ndarray) -> torch.Tensor:
+    """Palette frames of a split's records, uint8 [..., 24, 32]."""
+    splits, cells, tiles = game
+    rows = cells[name][splits[name].index["frame"][records]]
+    shown = tiles[torch.from_numpy(rows.astype(np.int64))]
+    return shown.transpose(-3, -2).reshape(*records.shape, 24, 32)
+
+
+def context_of(game, name: str, at: np.ndarray, time: int):
+    """Frames [B, T, H, W] and buttons [B, T - 1, n] before records in one's episode."""
+    records = at[:, None] - np.arange(time)[::-1]
+    actions = game[0][name].index["action"][records[:, :-1]]
+    return frames_of(game, name, records), torch.from_numpy(actions)
+
+
+def begun(game, model, batch: int = 3) -> tuple[State, torch.Tensor]:
+    """A state after some frames, and buttons to press."""
+    at = np.array([20, 27, 29][:batch])
+    state = model.start(*context_of(game, "train", at, 12))
+    return state, torch.from_numpy(game[0]["train"].index["action"][at]).float()
+
+
+def dream(game, model, steps: int = 5, temperature: float = 0.0, seed: int = 0) -> torch.Tensor:
+    """Frames [B, steps, H, W] of a dream."""
+    state, action = begun(game, model)
+    generator, shown = torch.Generator().manual_seed(seed), []
+    with torch.inference_mode():
+        for step in range(steps):
+            pressed = torch.roll(action, step, 1)
+            frame, state = model.step(state, pressed, temperature, generator)
+            shown.append(frame)
+    return torch.stack(shown, 1)
+
+
+# What it looks back on
+
+
+@pytest.mark.parametrize("at", [1, 7, 28, 35, 29 + PATIENCE, 36 + PATIENCE, 65])
+def test_training_sees_what_play_sees(game, at):
+    """At an episode's begin, in its middle, in a pause and after it: the same state, and so the
+    same beliefs.
+    """
+    model, _ = make_model(game)
+    split = game[0]["val"]
+    samples = Samples(split, game[1]["val"], game[2].flatten(1), model)
+    records = np.flatnonzero(split.index["step"] == at)
+    batch = samples.get(records)
+    with torch.inference_mode():
+        state = model.start(*context_of(game, "val", records, at + 1))
+        reading, sensed = Reading(model, batch), model.look(state, batch.action)
+    assert torch.equal(batch.tiles[batch.planes], state.planes)
+    assert torch.equal(batch.tiles[batch.frames], recent(state))
+    for name in ("ages", "changed", "actions", "last", "held", "idle", "backdrop"):
+        assert torch.equal(getattr(batch.state, name), getattr(state, name)), name
+    for one, other in zip(reading.sensed, sensed, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_a_cell_remembers_what_it_showed_before_two_changes():
+    """1, 1, 2, 2, 3: it shows 3, showed 2 until the last step, and 1 until two steps before."""
+    past = torch.tensor([1, 1, 2, 2, 3]).view(1, 5, 1, 1)
+    planes, ages = look_back(past)
+    assert planes.flatten().tolist() == [3, 2, 1]
+    assert ages.flatten().tolist() == [0, 2]
+
+
+def test_what_is_older_than_the_memory_is_forgotten():
+    """A cell that never changed says so by its age, and repeats what it shows."""
+    planes, ages = look_back(torch.tensor([4, 4, 4]).view(1, 3, 1, 1))
+    assert planes.flatten().tolist() == [4, 4, 4]
+    assert ages.flatten().tolist() == [2, 2]
+    planes, ages = look_back(torch.tensor([5, 4, 4]).view(1, 3, 1, 1))
+    assert planes.flatten().tolist() == [4, 5, 5]
+    assert ages.flatten().tolist() == [1, 2]
+
+
+def test_rows_wait_for_their_episode_to_begin(game):
+    """A context that is shorter in one row is filled up with its first frame."""
+    model, _ = make_model(game)
+    frames, actions = context_of(game, "train", np.array([20, 27]), 10)
+    with torch.inference_mode():
+        long = model.start(frames, actions)
+        filled = frames.clone()
+        filled[1, :6] = frames[1, 6]
+        silent = actions.clone()
+        silent[1, :6] = 0
+        mixed = model.start(filled, silent, torch.tensor([10, 4]))
+        short = model.start(frames[1:, 6:], actions[1:, 6:])
+    for kept, one, other in zip(mixed.tensors(), long.tensors(), short.tensors(), strict=True):
+        torch.testing.assert_close(kept[0], one[0])
+        torch.testing.assert_close(kept[1], other[0])
+
+
+def test_the_pixels_around_a_cell_are_those_of_the_screen():
+    """Beyond the window there is a colour of its own."""
+    frames = torch.arange(2 * 3).view(1, 1, 2, 3, 1).expand(-1, -1, -1, -1, 64).to(torch.uint8)
+    around = gather_around(frames, torch.tensor([[0, 5]]), 8, beyond=9)[0, :, 0]
+    margin = Painter.MARGIN
+    assert (around[0, :margin] == 9).all()
+    assert (around[0, margin:-margin, :margin] == 9).all()
+    assert (around[0, margin:-margin, margin:-margin] == 0).all()
+    assert (around[0, margin:-margin, -margin:] == 1).all()
+    assert (around[1, :margin, :margin] == 1).all()
+    assert (around[1, -margin:] == 9).all()
+
+
+# A pure function
+
+
+def test_a_batch_dreams_as_each_row_alone(game):
+    """Rollouts are scored in batches and played one at a time."""
+    model, _ = make_model(game)
+    state, action = begun(game, model)
+    with torch.inference_mode():
+        together, after = model.step(state, action)
+        for row in range(3):
+            one = slice(row, row + 1)
+            alone, _ = model.step(state.rows(one), action[one])
+            assert torch.equal(alone, together[one])
+    assert (together != recent(state)[:, 0].new_zeros(1)).any(), "nothing is shown"
+    assert after.planes.shape == state.planes.shape
+
+
+def test_futures_are_drawn_by_seed_and_temperature(game):
+    """One seed, one future; another seed, another one; at temperature 0 nothing is drawn."""
+    model, _ = make_model(game)
+    one = dream(game, model, temperature=1.0, seed=1)
+    assert torch.equal(one, dream(game, model, temperature=1.0, seed=1))
+    assert not torch.equal(one, dream(game, model, temperature=1.0, seed=2))
+    assert torch.equal(dream(game, model, seed=1), dream(game, model, seed=2))
+
+
+def test_a_true_frame_tells_only_the_rows_that_it_is_told(game):
+    """`UNTOLD` rows dream on as if nobody had said anything."""
+    model, _ = make_model(game)
+    state, action = begun(game, model)
+    truth = frames_of(game, "train", np.array([21, 28, 30])).to(torch.int16)
+    silent = torch.full_like(truth, UNTOLD)
+    with torch.inference_mode():
+        plain, _ = model.step(state, action)
+        same, _ = model.step(state, action, oracle=silent)
+        told, _ = model.step(
+            state,
+            action,
+            oracle=torch.where(torch.tensor([True, False, False]).view(3, 1, 1), truth, silent),
+        )
+    assert torch.equal(plain, same)
+    assert torch.equal(told[1:], plain[1:])
+
+
+def test_a_step_exports(game):
+    """torch.export takes it with any number of dreams, and what it exports dreams the same."""
+    model, _ = make_model(game)
+    state, action = begun(game, model)
+
+    class Step(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, action, noise, temperature, *state):
+            frame, following = self.model.dream(State(*state), action, noise, temperature)
+            return frame, *following.tensors()
+
+    noise = torch.rand(3, 1 + model.events)
+    given = action, noise, torch.tensor(1.0), *state.tensors()
+    batch = {0: torch.export.Dim("batch", min=1, max=4096)}
+    shapes = batch, batch, None, tuple(batch for _ in state.tensors())
+    exported = torch.export.export(Step(), given, dynamic_shapes=shapes).module()
+    with torch.inference_mode():
+        for rows in (slice(0, 3), slice(1, 2)):
+            some = [part[rows] if part.dim() else part for part in given]
+            for one, other in zip(Step()(*some), exported(*some), strict=True):
+                assert torch.equal(one, other)
+
+
+def test_it_loads_as_it_was_saved(game, tmp_path):
+    """Config and weights travel together."""
+    model, config = make_model(game)
+    save_dynamics(tmp_path / "d.safetensors", model, config)
+    loaded = load_dynamics(tmp_path / "d.safetensors")
+    assert torch.equal(dream(game, loaded), dream(game, model))
+    assert loaded.random
+
+
+# Training
+
+
+def trained(game, checkpoint: Path, **changes):
+    """(model, config, curve) of a training."""
+    splits, cells, tiles = game
+    params = make_params(**SMALL | changes)
+    return train_cells(params, splits["train"], splits["val"], cells, tiles, checkpoint)
+
+
+def test_it_learns_a_game(game, tmp_path):
+    """A block that moves every second step: most frames come exact after seconds."""
+    model, _, curve = trained(
+        game, tmp_path / "c.safetensors", dynamics__steps=400, dynamics__validate_every=200
+    )
+    assert curve[-1]["val"] < 0.3
+    split = game[0]["val"]
+    at = np.flatnonzero(split.index["step"] == 12)
+    state = model.start(*context_of(game, "val", at, 13))
+    right = []
+    with torch.inference_mode():
+        for step in range(6):
+            action = torch.from_numpy(split.index["action"][at + step])
+            frame, state = model.step(state, action)
+            true = frames_of(game, "val", at + step + 1)
+            right.append((frame == true).flatten(1).all(1).float().mean())
+    assert torch.stack(right).mean() > 0.5
+
+
+def test_a_killed_training_goes_on_as_if_it_had_not_been(game, tmp_path, monkeypatch):
+    """The checkpoint holds all that decides the rest, to the bit."""
+    whole, _, curve = trained(game, tmp_path / "whole.safetensors")
+    draw, drawn = Samples.draw, []
+
+    def killed(self, *given):
+        drawn.append(1)
+        if len(drawn) == 10:
+            raise KeyboardInterrupt
+        return draw(self, *given)
+
+    monkeypatch.setattr(Samples, "draw", killed)
+    with pytest.raises(KeyboardInterrupt):
+        trained(game, tmp_path / "killed.safetensors")
+    monkeypatch.setattr(Samples, "draw", draw)
+    resumed, _, again = trained(game, tmp_path / "killed.safetensors")
+    assert again == curve
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_latent_dim_sizes_what_is_carried_from_step_to_step(game):
+    """`dvc exp run -S latent_dim=…` trains another model."""
+    for size in (4, 9):
+        model, _ = make_model(game, latent_dim=size)
+        state, _ = begun(game, model)
+        assert state.deeds.shape == (3, 8, size)
+
+
+def test_without_numbers_to_carry_it_says_what_to_do(game):
+    """latent_dim 0 is for grids."""
+    with pytest.raises(UserError, match="latent_dim is 0"):
+        make_params(**SMALL | {"latent_dim": 0})
+
+
+def test_buttons_have_weights_of_their_own(game):
+    """What a button does is more than a shift of what all do."""
+    model, _ = make_model(game)
+    assert model.network.blocks[0].press.shape[0] == 2 * len(BUTTONS)
