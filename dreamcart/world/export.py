@@ -13,6 +13,7 @@ B is any number of dreams.
 import tempfile
 import warnings
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,11 @@ def export_dream(world: WorldModel, folder: Path) -> None:
             f"Only dreams of kind 'cells' over a palette can be exported, and this one is of kind"
             f" {dynamics.kind!r}; train one with `dvc exp run -S representation.kind=palette`."
         )
+    if not all(find_spec(name) for name in ("onnx", "onnxscript")):
+        raise UserError(
+            "Writing ONNX needs two packages that are not here; install them with `pip install"
+            " onnx onnxscript`."
+        )
     starts = torch.stack([world.encode(frame[None])[0] for frame in world.starts.values()]).cpu()
     dynamics = dynamics.cpu()
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,26 +137,18 @@ def write_onnx(
     outputs: list[str],
     path: Path,
 ) -> None:
-    """Write a module as one ONNX file, its weights inside. Raises UserError without onnxscript."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what the exporter could do better, not the dream
-            program = torch.onnx.export(
-                module.eval(),
-                given,
-                dynamo=True,
-                dynamic_shapes=shapes,
-                input_names=inputs,
-                output_names=outputs,
-                verbose=False,
-            )
-    except (ImportError, torch.onnx.errors.OnnxExporterError) as problem:
-        if not isinstance(problem, ImportError):
-            raise
-        raise UserError(
-            "Writing ONNX needs two packages that are not here; install them with `pip install"
-            " onnx onnxscript`."
-        ) from None
+    """Write a module as one ONNX file, its weights inside."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what the exporter could do better, not of the dream
+        program = torch.onnx.export(
+            module.eval(),
+            given,
+            dynamo=True,
+            dynamic_shapes=shapes,
+            input_names=inputs,
+            output_names=outputs,
+            verbose=False,
+        )
     with tempfile.TemporaryDirectory() as scratch, writing(path) as temporary:
         whole = Path(scratch) / path.name
         program.save(whole, external_data=False)
