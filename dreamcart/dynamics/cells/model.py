@@ -8,15 +8,18 @@ the kinds are is learned (a variational code; Kingma & Welling 2014, with the Gu
 et al. 2017).
 """
 
+from typing import Any
+
 import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from dreamcart.dynamics.base import Dynamics
-from dreamcart.dynamics.cells.network import CHOICE, GLANCE, NEXT, Network, Sensed
+from dreamcart.dynamics.cells.network import CHOICE, DIAL_PAST, GLANCE, NEXT, Network, Sensed
 from dreamcart.dynamics.cells.parts import Painter
 from dreamcart.dynamics.cells.screen import Screen
 from dreamcart.dynamics.cells.state import PLANES, State, advance, begin
+from dreamcart.dynamics.dials import MIDDLE, turned
 
 SURE = 0.95  # what is more probable than this is not left to chance
 CONTEXT = 128  # frames from which a dream begins
@@ -41,14 +44,15 @@ class CellDynamics(Dynamics):
         most: int,
         events: int,
         depth: int,
-        **sizes: int,
+        **sizes: Any,
     ) -> None:
         """side: of a cell in pixels; window, outside, backdrops: see `Screen`; known: tiles that a
-        cell may become as a whole; most: cells that are painted in a step; depth: remembered steps;
+        cell may become as a whole; most: cells that a step may paint; depth: remembered steps;
         events and sizes: see `Network`.
         """
         super().__init__(latent_shape, buttons, CONTEXT, CONTEXT)
         self.depth, self.events, self.most = depth, events, most
+        self.kept_keys: torch.Tensor | None = None
         self.screen = Screen(latent_shape, side, window, outside, backdrops)
         self.register_buffer("tiles", torch.zeros(known, side * side, dtype=torch.uint8))
         self.network = Network(
@@ -77,8 +81,10 @@ class CellDynamics(Dynamics):
         for step in tqdm(range(time), desc="context", unit="frame", delay=2, leave=False):
             cells = self.screen.cut(latents[:, step])
             window, backdrop = self.screen.window(cells), self.screen.backdrop_of(cells)
-            seen, nothing = self.network.reader(window), self.nothing(window)
-            fresh = begin(window, seen, backdrop, nothing, self.depth, self.buttons)
+            read = self.network.reader(window), self.sums(window)
+            nothing, dials = self.nothing(window), self.network.dials
+            middle = nothing.new_full((batch, DIAL_PAST, len(dials)), MIDDLE)
+            fresh = begin(window, *read, backdrop, nothing, middle, self.depth, self.buttons)
             if step == 0:
                 state = fresh
                 continue
@@ -103,10 +109,15 @@ class CellDynamics(Dynamics):
         self, state: State, action: torch.Tensor, window: torch.Tensor, backdrop: torch.Tensor
     ) -> State:
         """Return the state after `action` was pressed and a window [B, h, w, p] came."""
-        summary = self.network.summary
-        moved = summary.sums(summary.codes(window) - summary.codes(state.planes[:, 0]))
-        deed = self.network.deed(moved, action, state.last)
-        return advance(state, action, window, self.network.reader(window), backdrop, deed)
+        sums = self.sums(window)
+        deed = self.network.deed(sums - state.sums, action, state.last)
+        dials = turned(state.dials[:, -1], action, self.network.dials)
+        read = self.network.reader(window)
+        return advance(state, action, window, read, sums, backdrop, deed, dials)
+
+    def sums(self, window: torch.Tensor) -> torch.Tensor:
+        """Return the summary of windows [B, h, w, p]: [B, S]."""
+        return self.network.summary.sums(self.network.summary.codes(window))
 
     def step(
         self,
@@ -174,11 +185,10 @@ class CellDynamics(Dynamics):
         features: [B, h * w, C]; gate: [B, h * w].
         """
         network, known = self.network, len(self.tiles)
-        keys = network.reader.tell[CHOICE](network.reader(self.tiles))
-        choice, chosen = network.choices(features.flatten(0, 1), keys)
+        choice, chosen = network.choices(features.flatten(0, 1), self.keys())
         best = choice.argmax(1).view_as(gate)
         now = state.planes[:, 0].flatten(1, 2)
-        at = gate.topk(self.most, 1).indices
+        at = gate.masked_fill(best < known, -torch.inf).topk(self.most, 1).indices
         around = gather_around(recent(state), at, self.screen.side, network.painter.colours)
         chosen = chosen.view(*gate.shape, -1).gather(
             1, at[:, :, None].expand(-1, -1, features.shape[2])
@@ -188,6 +198,21 @@ class CellDynamics(Dynamics):
         now = now.scatter(1, at[:, :, None].expand_as(painted), painted)
         whole = self.tiles[best.clamp(max=known - 1)]
         return torch.where((best == known)[:, :, None], now, whole)
+
+    def keys(self) -> torch.Tensor:
+        """Return the readings of the known tiles, [known, C]; kept until the mode changes, for
+        weights do so no more often.
+        """
+        if self.kept_keys is None:
+            with torch.inference_mode(False), torch.no_grad():
+                said = self.network.reader(self.tiles.clone())
+                self.kept_keys = self.network.reader.tell[CHOICE](said)
+        return self.kept_keys
+
+    def train(self, mode: bool = True) -> "CellDynamics":
+        """Set the mode, as of any module; what was worked out from the weights is forgotten."""
+        self.kept_keys = None
+        return super().train(mode)
 
     def look(self, state: State, action: torch.Tensor) -> Sensed:
         """Return what the network senses before chance is drawn."""

@@ -7,7 +7,9 @@ import torch
 
 from dreamcart.data.processed import Split
 from dreamcart.dynamics.cells.model import CellDynamics
+from dreamcart.dynamics.cells.network import DIAL_PAST
 from dreamcart.dynamics.cells.state import MOST_HELD, MOST_IDLE, PATIENCE, State, look_back
+from dreamcart.dynamics.dials import positions_of
 
 FLOOR, POWER = 0.01, 0.6  # how far practice follows the last loss: chance ~ (loss + floor) ^ power
 MOST_WEIGHT = 5.0
@@ -24,11 +26,10 @@ class Batch:
     """Samples as the network takes them.
 
     tiles: uint8 [D, p], the distinct contents of cells in the batch; known: int64 [D], which known
-    tile each of them is, their number where none; planes: int64 [B, 3, h, w] and
-    following: int64 [B, h, w], their numbers, as frames: int64 [B, 3, h, w], now, one step ago and
-    two; moved: float32 [B, K, S] and lasts: float32 [B, K,
-    n], of which deeds are made; state: without planes, seen and deeds; action: float32 [B, n];
-    backdrop: int64 [B], the next one.
+    tile each of them is, their number where none; planes: int64 [B, 3, h, w] and following: int64
+    [B, h, w], their numbers, as frames: int64 [B, 3, h, w], now, one step ago and two; moved:
+    float32 [B, K, S] and lasts: float32 [B, K, n], of which deeds are made; state: without planes,
+    seen, sums and deeds; action: float32 [B, n]; backdrop: int64 [B], the next one.
     """
 
     tiles: torch.Tensor
@@ -92,6 +93,7 @@ class Samples:
         self.kept = np.flatnonzero(ticks)  # the records at which the clock of `state` ticks
         self.place = np.cumsum(ticks) - 1  # for every record, its place in `kept`
         self.held = held_of(self.action, self.start)
+        self.dials = positions_of(self.action, self.start, model.network.dials)
         self.all = split.transitions
         still = frame[self.all] == frame[self.all + 1]
         self.changed, self.unchanged = self.all[~still], self.all[still]
@@ -159,15 +161,18 @@ class Samples:
         actions, lasts = (self.pressed(records[:, 1:], back) * real for back in (1, 2))
         last = self.pressed(at, 1)
         held = np.where((at == self.start[at])[:, None], MOST_HELD, self.held[at - 1])
+        lately = np.maximum(at[:, None] - np.arange(DIAL_PAST)[::-1], self.start[at][:, None])
         state = State(
             torch.empty(0),
             torch.empty(0),
             ages,
             torch.empty(0),
+            torch.empty(0),
             changed,
             torch.from_numpy(actions.astype(np.float32)),
             torch.from_numpy(last.astype(np.float32)),
             torch.from_numpy(held.astype(np.int64)),
+            torch.from_numpy(self.dials[lately]),
             torch.from_numpy(self.idle[at]),
             self.backdrop[rows[:, -1]],
         )

@@ -29,21 +29,25 @@ class State:
     last change, and before the one before that; seen: float32 [B, 3, h, w, R], what the network's
     reader says of these, so that each content is read once; ages: int64 [B, 2, h, w], steps since
     these two changes, 0 for the last step, K for longer ago (what was before is not known then: the
-    plane repeats the one after it); deeds: float32 [B, K, D], what each past step did, in numbers
-    that the network made of it; changed: float32 [B, K], whether it changed anything; actions:
-    float32 [B, K, n], what was pressed in it; last: float32 [B, n], what the last step pressed, and
-    held: int64 [B, n], for how many steps before it each button had been so; idle: int64 [B], steps
-    since the picture last changed; backdrop: int64 [B], see `screen.Screen`.
+    plane repeats the one after it); sums: float32 [B, S], see `parts.Summary`, of what is shown;
+    deeds: float32 [B, K, D], what each past step did, in numbers that the network made of it;
+    changed: float32 [B, K], whether it changed anything; actions: float32 [B, K, n], what was
+    pressed in it; last: float32 [B, n], what the last step pressed, and held: int64 [B, n], for how
+    many steps before it each button had been so; dials: float32 [B, P, N], see `dynamics.dials`,
+    after each of the last P steps; idle: int64 [B], steps since the picture last changed; backdrop:
+    int64 [B], see `screen.Screen`.
     """
 
     planes: torch.Tensor
     seen: torch.Tensor
     ages: torch.Tensor
+    sums: torch.Tensor
     deeds: torch.Tensor
     changed: torch.Tensor
     actions: torch.Tensor
     last: torch.Tensor
     held: torch.Tensor
+    dials: torch.Tensor
     idle: torch.Tensor
     backdrop: torch.Tensor
 
@@ -59,16 +63,19 @@ class State:
 def begin(
     window: torch.Tensor,
     seen: torch.Tensor,
+    sums: torch.Tensor,
     backdrop: torch.Tensor,
     nothing: torch.Tensor,
+    dials: torch.Tensor,
     depth: int,
     buttons: int,
 ) -> State:
     """Return the state at an episode's begin: its first frame for ever, no buttons.
 
     Args:
-        window: uint8 [B, h, w, p]; seen: float32 [B, h, w, R]; backdrop: int64 [B]; nothing:
-            float32 [B, D], the deed of a step that did nothing; depth: K.
+        window: uint8 [B, h, w, p]; seen: float32 [B, h, w, R]; sums: float32 [B, S];
+            backdrop: int64 [B]; nothing: float32 [B, D], the deed of a step that did nothing;
+            dials: float32 [B, P, N]; depth: K.
     """
     batch, height, width, _ = window.shape
     like = window.new_zeros(batch, dtype=torch.float32)
@@ -76,11 +83,13 @@ def begin(
         window[:, None].repeat(1, PLANES, 1, 1, 1),
         seen[:, None].repeat(1, PLANES, 1, 1, 1),
         backdrop.new_full((batch, PLANES - 1, height, width), depth),
+        sums,
         nothing[:, None].repeat(1, depth, 1),
         like.new_zeros(batch, depth),
         like.new_zeros(batch, depth, buttons),
         like.new_zeros(batch, buttons),
         backdrop.new_full((batch, buttons), MOST_HELD),
+        dials,
         torch.zeros_like(backdrop),
         backdrop,
     )
@@ -91,14 +100,16 @@ def advance(
     action: torch.Tensor,
     window: torch.Tensor,
     seen: torch.Tensor,
+    sums: torch.Tensor,
     backdrop: torch.Tensor,
     deed: torch.Tensor,
+    dials: torch.Tensor,
 ) -> State:
     """Return the state one step later.
 
     Args:
-        action: float32 [B, n], what was pressed; window, seen, backdrop: what came; deed: float32
-            [B, D].
+        action: float32 [B, n], what was pressed; window, seen, sums, backdrop: what came; deed:
+            float32 [B, D]; dials: float32 [B, N], where they stand now.
     """
     depth = state.deeds.shape[1]
     differs = (window != state.planes[:, 0]).any(3)
@@ -128,11 +139,13 @@ def advance(
         torch.where(still, state.planes, push(state.planes, window)),
         torch.where(still, state.seen, push(state.seen, seen)),
         torch.where(still[:, :, :, :, 0], state.ages, ages),
+        sums,
         past(state.deeds, deed),
         past(state.changed, moves),
         past(state.actions, action),
         action.float(),
         hold(state.last, state.held, action),
+        torch.cat([state.dials[:, 1:], dials[:, None]], 1),
         idle,
         backdrop,
     )

@@ -22,7 +22,7 @@ from dreamcart.training.pace import within
 VAL_BATCH = 64
 JUDGE_SAMPLE = 2048  # transitions that a validation looks at, at most
 MOST_KNOWN = 1024  # tiles that a cell may become as a whole: those that most changes end in
-MOST_SHARE = 0.995  # of the changes, those in which no more cells change than a step may paint
+MOST_SHARE = 0.995  # of the changes, those in which no more cells need paint than a step paints
 # the price of an event's code at first, so that it is used before it is paid for; it grows to 1
 CHEAP = 0.02
 CHUNK = 1024  # transitions that are looked at together: a bound on memory
@@ -118,6 +118,7 @@ def fresh(
         "blocks": own.cells.blocks,
         "memory": own.cells.memory,
         "events": own.cells.events,
+        "dials": [list(dial) for dial in train.spec.paddles],
     }
     named = {f"screen.{name}": tensor for name, tensor in buffers.items()}
     return config, named | {"tiles": shown[torch.from_numpy(known)]}
@@ -126,19 +127,25 @@ def fresh(
 def changes_in(
     cells: np.ndarray, frame: np.ndarray, at: np.ndarray, tiles: int
 ) -> tuple[np.ndarray, int]:
-    """Return the numbers of the tiles that most changes end in, and of how many cells change at
-    most in a step (but in MOST_SHARE's few).
+    """Return the numbers of the tiles that most changes end in, and in how many cells a step shows
+    others at most (but in MOST_SHARE's few).
 
     Args:
         cells: as in `train_cells`; frame: int [N], which of them each record shows; at: records
             with a next one that differs; tiles: number of them.
     """
-    into, counts = np.zeros(tiles, np.int64), [np.ones(1, np.int64)]
-    for part in np.array_split(at, max(1, len(at) // CHUNK)):
+    parts = np.array_split(at, max(1, len(at) // CHUNK))
+    into = np.zeros(tiles, np.int64)
+    for part in parts:
         before, after = cells[frame[part]], cells[frame[part + 1]]
         into += np.bincount(after[before != after].ravel(), minlength=tiles)
-        counts.append((before != after).sum((1, 2)))
     most = np.argsort(-into, kind="stable")[:MOST_KNOWN]
     seen = np.sort(most[into[most] > 1])
     known = seen if len(seen) else most[:1]  # a game in which nothing comes twice
+    other = np.ones(tiles, bool)
+    other[known] = False
+    counts = [np.ones(1, np.int64)]
+    for part in parts:
+        before, after = cells[frame[part]], cells[frame[part + 1]]
+        counts.append(((before != after) & other[after]).sum((1, 2)))
     return known, max(1, int(np.quantile(np.concatenate(counts), MOST_SHARE)))
