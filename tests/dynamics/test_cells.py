@@ -125,7 +125,7 @@ def test_training_sees_what_play_sees(game, at):
         reading, sensed = Reading(model, batch), model.look(state, batch.action)
     assert torch.equal(batch.tiles[batch.planes], state.planes)
     assert torch.equal(batch.tiles[batch.frames], recent(state))
-    for name in ("ages", "changed", "actions", "last", "held", "idle", "dials", "backdrop"):
+    for name in ("ages", "changed", "actions", "last", "held", "idle", "backdrop"):
         assert torch.equal(getattr(batch.state, name), getattr(state, name)), name
     for one, other in zip(reading.sensed, sensed, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)

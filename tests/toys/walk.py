@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from dreamcart.data.processed import Split, history, index_dtype
-from dreamcart.dynamics.dials import Dial
 from dreamcart.dynamics.layout import Layout
+from dreamcart.dynamics.tokens.dials import Dial
 from dreamcart.dynamics.tokens.model import TokenDynamics, config_for
 from dreamcart.dynamics.tokens.state import State
 from dreamcart.dynamics.tokens.train import train_tokens

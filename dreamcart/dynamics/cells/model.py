@@ -8,18 +8,15 @@ the kinds are is learned (a variational code; Kingma & Welling 2014, with the Gu
 et al. 2017).
 """
 
-from typing import Any
-
 import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from dreamcart.dynamics.base import Dynamics
-from dreamcart.dynamics.cells.network import CHOICE, DIAL_PAST, GLANCE, NEXT, Network, Sensed
+from dreamcart.dynamics.cells.network import CHOICE, GLANCE, NEXT, Network, Sensed
 from dreamcart.dynamics.cells.parts import Painter
 from dreamcart.dynamics.cells.screen import Screen
 from dreamcart.dynamics.cells.state import PLANES, State, advance, begin
-from dreamcart.dynamics.dials import MIDDLE, turned
 
 SURE = 0.95  # what is more probable than this is not left to chance
 CONTEXT = 128  # frames from which a dream begins
@@ -44,7 +41,7 @@ class CellDynamics(Dynamics):
         most: int,
         events: int,
         depth: int,
-        **sizes: Any,
+        **sizes: int,
     ) -> None:
         """side: of a cell in pixels; window, outside, backdrops: see `Screen`; known: tiles that a
         cell may become as a whole; most: cells that a step may paint; depth: remembered steps;
@@ -82,9 +79,8 @@ class CellDynamics(Dynamics):
             cells = self.screen.cut(latents[:, step])
             window, backdrop = self.screen.window(cells), self.screen.backdrop_of(cells)
             read = self.network.reader(window), self.sums(window)
-            nothing, dials = self.nothing(window), self.network.dials
-            middle = nothing.new_full((batch, DIAL_PAST, len(dials)), MIDDLE)
-            fresh = begin(window, *read, backdrop, nothing, middle, self.depth, self.buttons)
+            nothing = self.nothing(window)
+            fresh = begin(window, *read, backdrop, nothing, self.depth, self.buttons)
             if step == 0:
                 state = fresh
                 continue
@@ -111,9 +107,8 @@ class CellDynamics(Dynamics):
         """Return the state after `action` was pressed and a window [B, h, w, p] came."""
         sums = self.sums(window)
         deed = self.network.deed(sums - state.sums, action, state.last)
-        dials = turned(state.dials[:, -1], action, self.network.dials)
         read = self.network.reader(window)
-        return advance(state, action, window, read, sums, backdrop, deed, dials)
+        return advance(state, action, window, read, sums, backdrop, deed)
 
     def sums(self, window: torch.Tensor) -> torch.Tensor:
         """Return the summary of windows [B, h, w, p]: [B, S]."""
@@ -180,24 +175,23 @@ class CellDynamics(Dynamics):
 
     def contents(self, state: State, features: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
         """Return what cells become if they change, uint8 [B, h * w, p]: a known tile, or what is
-        painted, in the `most` cells of which a change is likeliest; what they are in others.
+        painted, in at most `most` cells: those of which a change is likeliest.
 
         features: [B, h * w, C]; gate: [B, h * w].
         """
-        network, known = self.network, len(self.tiles)
+        network = self.network
         choice, chosen = network.choices(features.flatten(0, 1), self.keys())
-        best = choice.argmax(1).view_as(gate)
-        now = state.planes[:, 0].flatten(1, 2)
-        at = gate.masked_fill(best < known, -torch.inf).topk(self.most, 1).indices
+        choice, chosen = (part.view(*gate.shape, -1) for part in (choice, chosen))
+        whole = self.tiles[choice[:, :, :-1].argmax(2)]
+        paints = choice.argmax(2) == len(self.tiles)
+        at = gate.masked_fill(~paints, -torch.inf).topk(self.most, 1).indices
         around = gather_around(recent(state), at, self.screen.side, network.painter.colours)
-        chosen = chosen.view(*gate.shape, -1).gather(
-            1, at[:, :, None].expand(-1, -1, features.shape[2])
-        )
+        chosen = take(chosen, at)
         colours = network.painter(around.flatten(0, 1), chosen.flatten(0, 1))
         painted = colours.argmax(2).to(torch.uint8).view(*at.shape, -1)
-        now = now.scatter(1, at[:, :, None].expand_as(painted), painted)
-        whole = self.tiles[best.clamp(max=known - 1)]
-        return torch.where((best == known)[:, :, None], now, whole)
+        # where fewer cells are painted than could be, the rest of them keep their tile
+        painted = torch.where(paints.gather(1, at)[:, :, None], painted, take(whole, at))
+        return whole.scatter(1, at[:, :, None].expand_as(painted), painted)
 
     def keys(self) -> torch.Tensor:
         """Return the readings of the known tiles, [known, C]; kept until the mode changes, for
@@ -245,6 +239,11 @@ class CellDynamics(Dynamics):
         named = F.one_hot(named.argmax(1), self.events).to(code.dtype)
         truly = torch.where(told, differs.flatten(1).any(1).long(), -1)
         return torch.where(doubt[:, None], named, code), truly
+
+
+def take(cells: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+    """Return the cells [B, N, p] at their numbers [B, k]: [B, k, p]."""
+    return cells.gather(1, at[:, :, None].expand(-1, -1, cells.shape[2]))
 
 
 def recent(state: State) -> torch.Tensor:

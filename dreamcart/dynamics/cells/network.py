@@ -8,9 +8,7 @@ from torch import nn
 
 from dreamcart.dynamics.cells.parts import WHOLE, Block, Deed, Painter, Reader, Summary
 from dreamcart.dynamics.cells.state import MOST_HELD, MOST_IDLE, PLANES, State, hold
-from dreamcart.dynamics.dials import Dial, Dialled, turned
 
-DIAL_PAST = 4  # steps: what is drawn comes after its dial by some frames
 GLANCES = 32  # sums over the window that reach the memory
 # uses of what the reader says, after those of the planes
 NEXT, CHOICE, GLANCE = PLANES, PLANES + 1, PLANES + 2
@@ -35,8 +33,7 @@ class Network(nn.Module):
     Args:
         height, width: of the window, in cells; pixels: of a cell; colours: of the palette; buttons;
         backdrops; known: tiles that a cell may become as a whole; channels, blocks, memory: sizes;
-        depth: remembered steps; deed: numbers kept of each of them; events: kinds of events Z;
-        dials: what the console makes of held buttons, see `dynamics.dials`.
+        depth: remembered steps; deed: numbers kept of each of them; events: kinds of events Z.
     """
 
     def __init__(
@@ -54,7 +51,6 @@ class Network(nn.Module):
         depth: int,
         deed: int,
         events: int,
-        dials: Sequence[Dial] = (),
     ) -> None:
         super().__init__()
         self.channels, self.depth = channels, depth
@@ -69,9 +65,6 @@ class Network(nn.Module):
         self.scene = nn.Embedding(backdrops, memory)
         # by button, down or up, and for how long
         self.press = nn.Embedding(buttons * 2 * (MOST_HELD + 1), memory)
-        self.dials = [Dial(*dial) for dial in dials]
-        places = len(dials) * (DIAL_PAST + 1)
-        self.dialled = Dialled(places, height, width, channels, memory) if dials else None
         self.where = nn.Parameter(torch.randn(height, width, GLANCES) * 0.02)
         self.glance = nn.Linear(GLANCES, memory)
         self.mix = nn.Sequential(nn.ReLU(), nn.Linear(memory, memory), nn.ReLU())
@@ -110,11 +103,10 @@ class Network(nn.Module):
         state: State,
         action: torch.Tensor,
         glances: torch.Tensor,
-        more: torch.Tensor | float = 0.0,
     ) -> torch.Tensor:
         """Return the memory [B, M] of past steps and buttons.
 
-        deeds: [B, K, D]; glances: [B, h, w, GLANCES]; more: [B, M], what else is to be known.
+        deeds: [B, K, D]; glances: [B, h, w, GLANCES].
         """
         slots = torch.cat([deeds, state.changed[:, :, None], state.actions], 2)
         button = torch.arange(action.shape[1], device=action.device)
@@ -126,7 +118,6 @@ class Network(nn.Module):
             + self.scene(state.backdrop)
             + self.press(pressed).sum(1)
             + self.glance((glances * self.where).sum((1, 2)))
-            + more
         )
 
     def sense(
@@ -145,12 +136,8 @@ class Network(nn.Module):
         """
         offset = torch.tensor([0, self.depth + 1], device=action.device)[:, None, None]
         x = sum(planes) + self.age(state.ages + offset).sum(1)
-        more: torch.Tensor | float = 0.0
-        if self.dialled is not None:
-            more, drawn = self.dialled(state.dials, turned(state.dials[:, -1], action, self.dials))
-            x = x + drawn
         x = x.permute(0, 3, 1, 2) + self.place
-        memory = self.remember(deeds, state, action, glances, more)
+        memory = self.remember(deeds, state, action, glances)
         down = action > 0
         pressed = torch.cat([(down & (state.last == 0)).float(), down.float()], 1)
         for block in self.blocks[: self.half]:

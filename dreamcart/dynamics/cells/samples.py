@@ -7,9 +7,7 @@ import torch
 
 from dreamcart.data.processed import Split
 from dreamcart.dynamics.cells.model import CellDynamics
-from dreamcart.dynamics.cells.network import DIAL_PAST
 from dreamcart.dynamics.cells.state import MOST_HELD, MOST_IDLE, PATIENCE, State, look_back
-from dreamcart.dynamics.dials import positions_of
 
 FLOOR, POWER = 0.01, 0.6  # how far practice follows the last loss: chance ~ (loss + floor) ^ power
 MOST_WEIGHT = 5.0
@@ -93,7 +91,6 @@ class Samples:
         self.kept = np.flatnonzero(ticks)  # the records at which the clock of `state` ticks
         self.place = np.cumsum(ticks) - 1  # for every record, its place in `kept`
         self.held = held_of(self.action, self.start)
-        self.dials = positions_of(self.action, self.start, model.network.dials)
         self.all = split.transitions
         still = frame[self.all] == frame[self.all + 1]
         self.changed, self.unchanged = self.all[~still], self.all[still]
@@ -161,7 +158,6 @@ class Samples:
         actions, lasts = (self.pressed(records[:, 1:], back) * real for back in (1, 2))
         last = self.pressed(at, 1)
         held = np.where((at == self.start[at])[:, None], MOST_HELD, self.held[at - 1])
-        lately = np.maximum(at[:, None] - np.arange(DIAL_PAST)[::-1], self.start[at][:, None])
         state = State(
             torch.empty(0),
             torch.empty(0),
@@ -172,7 +168,6 @@ class Samples:
             torch.from_numpy(actions.astype(np.float32)),
             torch.from_numpy(last.astype(np.float32)),
             torch.from_numpy(held.astype(np.int64)),
-            torch.from_numpy(self.dials[lately]),
             torch.from_numpy(self.idle[at]),
             self.backdrop[rows[:, -1]],
         )

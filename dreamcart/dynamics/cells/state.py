@@ -33,9 +33,8 @@ class State:
     deeds: float32 [B, K, D], what each past step did, in numbers that the network made of it;
     changed: float32 [B, K], whether it changed anything; actions: float32 [B, K, n], what was
     pressed in it; last: float32 [B, n], what the last step pressed, and held: int64 [B, n], for how
-    many steps before it each button had been so; dials: float32 [B, P, N], see `dynamics.dials`,
-    after each of the last P steps; idle: int64 [B], steps since the picture last changed; backdrop:
-    int64 [B], see `screen.Screen`.
+    many steps before it each button had been so; idle: int64 [B], steps since the picture last
+    changed; backdrop: int64 [B], see `screen.Screen`.
     """
 
     planes: torch.Tensor
@@ -47,7 +46,6 @@ class State:
     actions: torch.Tensor
     last: torch.Tensor
     held: torch.Tensor
-    dials: torch.Tensor
     idle: torch.Tensor
     backdrop: torch.Tensor
 
@@ -66,7 +64,6 @@ def begin(
     sums: torch.Tensor,
     backdrop: torch.Tensor,
     nothing: torch.Tensor,
-    dials: torch.Tensor,
     depth: int,
     buttons: int,
 ) -> State:
@@ -75,7 +72,7 @@ def begin(
     Args:
         window: uint8 [B, h, w, p]; seen: float32 [B, h, w, R]; sums: float32 [B, S];
             backdrop: int64 [B]; nothing: float32 [B, D], the deed of a step that did nothing;
-            dials: float32 [B, P, N]; depth: K.
+            depth: K.
     """
     batch, height, width, _ = window.shape
     like = window.new_zeros(batch, dtype=torch.float32)
@@ -89,7 +86,6 @@ def begin(
         like.new_zeros(batch, depth, buttons),
         like.new_zeros(batch, buttons),
         backdrop.new_full((batch, buttons), MOST_HELD),
-        dials,
         torch.zeros_like(backdrop),
         backdrop,
     )
@@ -103,13 +99,12 @@ def advance(
     sums: torch.Tensor,
     backdrop: torch.Tensor,
     deed: torch.Tensor,
-    dials: torch.Tensor,
 ) -> State:
     """Return the state one step later.
 
     Args:
         action: float32 [B, n], what was pressed; window, seen, sums, backdrop: what came; deed:
-            float32 [B, D]; dials: float32 [B, N], where they stand now.
+            float32 [B, D].
     """
     depth = state.deeds.shape[1]
     differs = (window != state.planes[:, 0]).any(3)
@@ -145,7 +140,6 @@ def advance(
         past(state.actions, action),
         action.float(),
         hold(state.last, state.held, action),
-        torch.cat([state.dials[:, 1:], dials[:, None]], 1),
         idle,
         backdrop,
     )

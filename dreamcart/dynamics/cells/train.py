@@ -25,6 +25,7 @@ MOST_KNOWN = 1024  # tiles that a cell may become as a whole: those that most ch
 MOST_SHARE = 0.995  # of the changes, those in which no more cells need paint than a step paints
 # the price of an event's code at first, so that it is used before it is paid for; it grows to 1
 CHEAP = 0.02
+LEAST_PAINTED = 4  # cells that a step may paint, even where recordings hardly show unknown tiles
 CHUNK = 1024  # transitions that are looked at together: a bound on memory
 
 
@@ -118,7 +119,6 @@ def fresh(
         "blocks": own.cells.blocks,
         "memory": own.cells.memory,
         "events": own.cells.events,
-        "dials": [list(dial) for dial in train.spec.paddles],
     }
     named = {f"screen.{name}": tensor for name, tensor in buffers.items()}
     return config, named | {"tiles": shown[torch.from_numpy(known)]}
@@ -148,4 +148,4 @@ def changes_in(
     for part in parts:
         before, after = cells[frame[part]], cells[frame[part + 1]]
         counts.append(((before != after) & other[after]).sum((1, 2)))
-    return known, max(1, int(np.quantile(np.concatenate(counts), MOST_SHARE)))
+    return known, max(LEAST_PAINTED, int(np.quantile(np.concatenate(counts), MOST_SHARE)))

@@ -18,11 +18,11 @@ import torch
 from tqdm import tqdm
 
 from dreamcart.dynamics.base import UNTOLD
-from dreamcart.dynamics.dials import Dial
 from dreamcart.dynamics.layout import Layout
 from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, chances, choices, decide
 from dreamcart.dynamics.tokens.chains import Chains
 from dreamcart.dynamics.tokens.controls import Controls
+from dreamcart.dynamics.tokens.dials import Dial
 from dreamcart.dynamics.tokens.inertia import Inertia
 from dreamcart.dynamics.tokens.lines import Lines
 from dreamcart.dynamics.tokens.live import Live

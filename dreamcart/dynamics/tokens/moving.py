@@ -8,8 +8,8 @@ from functools import partial
 import torch
 
 from dreamcart.dynamics.base import UNTOLD, Dynamics
-from dreamcart.dynamics.dials import turned
 from dreamcart.dynamics.tokens.beliefs import Beliefs
+from dreamcart.dynamics.tokens.dials import turned
 from dreamcart.dynamics.tokens.movers.followers import readings
 from dreamcart.dynamics.tokens.movers.kinds import PAST, Kinds
 from dreamcart.dynamics.tokens.movers.network import Mover

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dreamcart.dynamics.dials import Dial, Dialled, turned
+from dreamcart.dynamics.tokens.dials import Dial, Dialled, turned
 from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, Summary, ages, hold
 from dreamcart.dynamics.tokens.parts import SLOT, WHOLE, Block, Carry, Deed, Glance, Looks
 from dreamcart.dynamics.tokens.state import State

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from dreamcart.data.processed import Split
-from dreamcart.dynamics.dials import positions_of, turned
+from dreamcart.dynamics.tokens.dials import positions_of, turned
 from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE
 from dreamcart.dynamics.tokens.inertia import Inertia
 from dreamcart.dynamics.tokens.model import TokenDynamics

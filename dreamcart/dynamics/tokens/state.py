@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from dreamcart.dynamics.dials import MIDDLE, turned
 from dreamcart.dynamics.tokens import history
+from dreamcart.dynamics.tokens.dials import MIDDLE, turned
 from dreamcart.dynamics.tokens.movers.births import unborn
 
 # what is known of things that move

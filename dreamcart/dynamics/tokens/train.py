@@ -13,13 +13,13 @@ from torch.nn import functional as F
 
 from dreamcart.data.processed import Split
 from dreamcart.dynamics.base import Trained
-from dreamcart.dynamics.dials import Dial
 from dreamcart.dynamics.layout import Layout, find_layout
 from dreamcart.dynamics.tokens.beliefs import SURE, Beliefs, choices
 from dreamcart.dynamics.tokens.budget import Budget, Stopwatch
 from dreamcart.dynamics.tokens.chains import Chains, find_chains
 from dreamcart.dynamics.tokens.controls import Controls
 from dreamcart.dynamics.tokens.course import Course
+from dreamcart.dynamics.tokens.dials import Dial
 from dreamcart.dynamics.tokens.find_controls import find_controls
 from dreamcart.dynamics.tokens.find_lines import find_lines
 from dreamcart.dynamics.tokens.find_live import find_live

@@ -10,7 +10,7 @@ import torch
 from toys.synthetic import BUTTONS, make_spec
 from toys.walk import make_model, plain_layout, some_state
 
-from dreamcart.dynamics.dials import MIDDLE, Dial, positions_of, turned
+from dreamcart.dynamics.tokens.dials import MIDDLE, Dial, positions_of, turned
 from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
 

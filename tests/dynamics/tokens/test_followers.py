@@ -13,7 +13,7 @@ from toys.flight_kinds import kinds
 from toys.synthetic import BUTTONS, make_spec
 from toys.walk import make_model, plain_layout, record
 
-from dreamcart.dynamics.dials import MIDDLE, Dial, positions_of
+from dreamcart.dynamics.tokens.dials import MIDDLE, Dial, positions_of
 from dreamcart.dynamics.tokens.movers.find_followers import BEYOND, with_followers
 from dreamcart.dynamics.tokens.movers.followers import (
     DOUBT,

@@ -14,8 +14,8 @@ from toys.walk import make_model, plain_layout, walk
 from dreamcart.core.errors import UserError
 from dreamcart.core.tensors import read_metadata
 from dreamcart.dynamics.base import Trained, load_dynamics, make_dynamics, save_dynamics
-from dreamcart.dynamics.dials import Dial
 from dreamcart.dynamics.layout import MOST_BACKDROPS, Layout, find_layout
+from dreamcart.dynamics.tokens.dials import Dial
 from dreamcart.dynamics.tokens.grow import SELDOM, renumber
 from dreamcart.dynamics.tokens.history import Summary
 from dreamcart.dynamics.tokens.init import fit_layout, take_over, take_weights

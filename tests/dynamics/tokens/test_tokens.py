@@ -30,8 +30,8 @@ from dreamcart.core.tensors import load_weights
 from dreamcart.data.processed import Split
 from dreamcart.dynamics import layout as layouts
 from dreamcart.dynamics.base import UNTOLD
-from dreamcart.dynamics.dials import Dial
 from dreamcart.dynamics.layout import Layout, find_layout, pack
+from dreamcart.dynamics.tokens.dials import Dial
 from dreamcart.dynamics.tokens.history import MOST_HELD, MOST_IDLE, PATIENCE, Summary, ages, hold
 from dreamcart.dynamics.tokens.model import CONTEXT, DEEDS, GLANCES, TokenDynamics
 from dreamcart.dynamics.tokens.moves import Moves

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from dreamcart.dynamics.dials import Dial, turns
+from dreamcart.dynamics.tokens.dials import Dial, turns
 
 MOST_OFF = 4.0  # pixels: what is further off is off for another reason
 DOUBT = 12.0  # nats: no moment is ever less likely by more, so that it can be told anew
