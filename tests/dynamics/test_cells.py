@@ -192,7 +192,8 @@ def test_a_batch_dreams_as_each_row_alone(game):
             one = slice(row, row + 1)
             alone, _ = model.step(state.rows(one), action[one])
             assert torch.equal(alone, together[one])
-    assert (together != recent(state)[:, 0].new_zeros(1)).any(), "nothing is shown"
+    present = model.screen.compose(state.planes[:, 0], state.backdrop)
+    assert (together != present).any(), "nothing changes"
     assert after.planes.shape == state.planes.shape
 
 
@@ -323,7 +324,20 @@ def test_without_numbers_to_carry_it_says_what_to_do(game):
         make_params(**SMALL | {"latent_dim": 0})
 
 
-def test_buttons_have_weights_of_their_own(game):
-    """What a button does is more than a shift of what all do."""
+@pytest.mark.parametrize("button", range(len(BUTTONS)))
+def test_every_button_has_weights_of_its_own(game, button):
+    """Without what the memory is told of buttons, a block still does another thing for each."""
     model, _ = make_model(game)
-    assert model.network.blocks[0].press.shape[0] == 2 * len(BUTTONS)
+    network = model.network
+    with torch.inference_mode():
+        state, action = begun(game, model, 1)
+        nothing, pressed = torch.zeros_like(action), torch.zeros_like(action)
+        pressed[0, button] = 1
+        network.press.weight.zero_()
+        told = [model.look(state, given).x for given in (nothing, pressed)]
+        assert not torch.equal(*told)
+        for block in network.blocks:
+            block.press[button].zero_()
+            block.press[button + len(BUTTONS)].zero_()
+        told = [model.look(state, given).x for given in (nothing, pressed)]
+        assert torch.equal(*told)

@@ -43,18 +43,15 @@ def test_an_unknown_colour_becomes_the_nearest():
 
 
 def test_the_palette_holds_all_colours_of_the_training_frames(tmp_path):
-    """Sorted, so that a colour is found by its number; and validation comes back whole."""
+    """Sorted, so that a colour is found by its number; and they come back whole."""
     splits = make_processed(tmp_path, EPISODES, TILED)
     colours = collect_colours(splits["train"].frames).numpy()
     shown = splits["train"].frames[:].reshape(-1, 3)
     np.testing.assert_array_equal(colours, np.unique(shown, axis=0))
     model, config = collect_palette({"kind": "palette", "shape": [24, 32, 3]}, splits["train"])
     assert config["colours"] == len(colours)
-    both = np.concatenate([splits[name].frames[:] for name in splits])
-    known = (both[:, :, :, None] == colours).all(4).any(3).all((1, 2)).mean()
-    told = judge_representation(model, splits["train"], both[0])
+    told = judge_representation(model, splits["train"], splits["train"].frames[0])
     assert told["exact"] == 1.0
-    assert 0 < known <= 1
 
 
 def test_more_colours_than_fit_are_cut_to_256():

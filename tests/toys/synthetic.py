@@ -216,6 +216,9 @@ def make_world_of_cells(folder: Path, seed: int = 0) -> Path:
         network.key.normal_(std=2.0)
         network.place.mul_(4.0)
         network.age.weight.mul_(4.0)
+        for block in network.blocks:  # which begin as nothing at all
+            block.tell.weight.normal_()
+            block.press.normal_()
         network.event[2].bias.copy_(torch.tensor([2.0, 0.0, 0.0]))
         network.gate.bias.fill_(1.0)
     screen = dynamics.screen

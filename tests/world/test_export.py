@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from toys.synthetic import assert_sentence, make_tiles_world, make_world_of_cells
+from toys.synthetic import BUTTONS, assert_sentence, make_tiles_world, make_world_of_cells
 
 from dreamcart.core.errors import UserError
 from dreamcart.world.export import NAMES, export_dream
@@ -29,6 +29,17 @@ def exported(tmp_path_factory):
 def test_onnx_runtime_dreams_the_same_frames(exported, temperature):
     """A thousand steps, fed the same noise."""
     assert differing_frames(*exported, 1000, temperature) == 0
+
+
+def test_the_dream_is_worth_comparing(exported):
+    """One that stood still would be the same in any runtime."""
+    world, _ = exported
+    state = world.start(world.starts["Begin"][None, None], np.zeros((1, 0, len(BUTTONS))))
+    rng, shown = np.random.default_rng(0), set()
+    for _ in range(100):
+        frame, state = world.step(state, rng.integers(0, 2, (1, len(BUTTONS))))
+        shown.add(frame.tobytes())
+    assert len(shown) > 20
 
 
 def test_differences_are_counted(exported):
