@@ -5,7 +5,7 @@ python benchmarks/busy.py [--tasks play batch …] [--busy 1 2] [--rounds N] [--
 
 Each measurement is a process of its own, as a stage is: alone, then beside the busy ones, round
 after round, so that all see the same machine. The table holds medians. The trainings need the
-processed frames and tokens of `game` (run `make` first). OMP_WAIT_POLICY=ACTIVE shows what threads
+processed frames and latents of `game` (run `make` first). OMP_WAIT_POLICY=ACTIVE shows what threads
 that wait awake would cost (`dreamcart/__init__.py` lets them sleep).
 """
 
@@ -28,6 +28,7 @@ import numpy as np
 
 from dreamcart.core.arguments import Parser, whole
 from dreamcart.core.errors import UserError, run_stage
+from dreamcart.core.files import read_array
 from dreamcart.core.paths import ROOT, Paths
 from dreamcart.core.tables import print_table
 from dreamcart.params import load_params
@@ -102,17 +103,17 @@ def training(run: Callable[..., object]) -> tuple[float, str]:
     return spent[0], "training steps/s"
 
 
-def tokens(params, often, splits, checkpoint) -> None:
-    from dreamcart.dynamics.tokens.train import train_tokens
-    from dreamcart.representation.registry import load_representation
+def cells(params, often, splits, checkpoint) -> None:
+    import torch
+
+    from dreamcart.dynamics.cells.train import train_cells
+    from dreamcart.representation.palette import TILES
 
     paths = Paths(params.game)
     params = replace(params, dynamics=replace(params.dynamics, **often))
-    pictures = load_representation(paths.models / "representation.safetensors").pictures
-    both = {
-        name: np.load(paths.latents / f"{name}.npy", mmap_mode="r") for name in ("train", "val")
-    }
-    train_tokens(params, *splits, both, pictures, checkpoint)
+    tiles = torch.from_numpy(read_array(paths.latents / TILES).copy())
+    both = {name: read_array(paths.latents / f"{name}.npy") for name in ("train", "val")}
+    train_cells(params, *splits, both, tiles, checkpoint)
 
 
 def mlp(params, often, splits, checkpoint) -> None:
@@ -157,7 +158,7 @@ TASKS: dict[str, Callable[[], tuple[float, str]]] = {
     "collect": collecting,
     "train_ae": lambda: training(autoencoder),
     "train_mlp": lambda: training(mlp),
-    "train_tokens": lambda: training(tokens),
+    "train_cells": lambda: training(cells),
 }
 
 

@@ -28,6 +28,7 @@ from dreamcart.core.arguments import Parser, game, path, whole
 from dreamcart.core.errors import UserError, run_stage
 from dreamcart.core.tables import print_table
 from dreamcart.dynamics.base import make_dynamics
+from dreamcart.dynamics.layout import Layout
 from dreamcart.dynamics.train import dynamics_config
 from dreamcart.families import FAMILIES
 from dreamcart.games.action_lists import parse_actions
@@ -36,6 +37,7 @@ from dreamcart.params import Params, load_params
 from dreamcart.play.library import Title, find
 from dreamcart.play.loop import Script, run
 from dreamcart.play.sources import Dream, Real
+from dreamcart.representation.base import Representation
 from dreamcart.representation.registry import make_representation
 from dreamcart.representation.train import representation_config
 from dreamcart.training.device import pick_device
@@ -54,21 +56,19 @@ def untrained(
     """
     torch.manual_seed(0)
     vector = replace(params, latent_dim=0 if latents == "grid" else params.latent_dim or 32)
+    own = replace(params.representation, kind="tiles" if latents == "tokens" else "ae")
+    told = replace(
+        vector,
+        preprocess=replace(params.preprocess, tile=8 if latents == "tokens" else 0),
+        representation=own,
+        dynamics=replace(params.dynamics, kind=kind),
+    )
     if latents == "tokens":
-        representation = trained.representation
-        told = replace(params, dynamics=replace(params.dynamics, kind=kind))
+        representation, known = in_tiles(trained)
     else:
-        own = replace(params.representation, kind="ae")
-        told = replace(
-            vector,
-            preprocess=replace(params.preprocess, tile=0),
-            representation=own,
-            dynamics=replace(params.dynamics, kind=kind),
-        )
         representation = make_representation(representation_config(told, trained.shape))
     extra = {}
-    if kind == "transformer":
-        known = trained.dynamics.layout
+    if latents == "tokens":
         extra = {
             "vocabulary": representation.vocabulary,
             "cells": int(known.mask.sum()),
@@ -77,7 +77,7 @@ def untrained(
     model = make_dynamics(
         dynamics_config(told, representation.latent_shape, len(trained.spec.buttons), **extra)
     )
-    if kind == "transformer":
+    if latents == "tokens":
         model.set_layout(known)
         if restless:
             nn.init.normal_(model.tokens.weight, std=1.0)  # and the first draft knows nothing of it
@@ -87,6 +87,21 @@ def untrained(
     return WorldModel(
         trained.spec, representation, model, trained.starts, trained.seen_as, trained.device
     )
+
+
+def in_tiles(trained: WorldModel) -> tuple[Representation, Layout]:
+    """The tiles that a dream of cells knows, as a dictionary, and its layout in them."""
+    screen, palette = trained.dynamics.screen, trained.representation
+    side, tiles = screen.side, palette.decode(trained.dynamics.tiles)
+    representation = make_representation(
+        {"kind": "tiles", "shape": list(trained.shape), "tile": side, "vocabulary": len(tiles)}
+    )
+    representation.tiles.copy_(tiles.view(-1, side, side, trained.shape[2]))
+    count = len(screen.backdrops)
+    shown = palette.encode(torch.from_numpy(trained.starts[trained.first_start][None]))
+    window = screen.window(screen.cut(shown)).repeat(count, 1, 1, 1)
+    backdrops = palette.decode(screen.compose(window, torch.arange(count)))
+    return representation, Layout(screen.cells, screen.mask, representation.encode(backdrops))
 
 
 def play(source: Dream | Real, steps: list[set[str]], count: int) -> dict[str, float]:
@@ -110,7 +125,7 @@ def parser() -> Parser:
     made.add_argument("--cart", type=path, metavar="FILE", help=words)
     words = "how many are timed"
     made.add_argument("--steps", type=whole(1, 10**7), default=2000, metavar="N", help=words)
-    families = [kind for kind in FAMILIES if kind != "tokens"]
+    families = [kind for kind in FAMILIES if kind != "cells"]
     words = "untrained models of these families instead"
     made.add_argument("--families", nargs="+", choices=families, help=words)
     words = "an untrained transformer in which nothing stays as it is"
@@ -132,10 +147,10 @@ def main() -> None:
     steps = parse_actions(BUTTONS, dream.spec) if game.startswith("blockfall") else [set()]
     cores = "one core" if args.cores == 1 else f"{args.cores} cores"
     if args.families:
-        if dream.world.representation.latent_dtype != torch.int16:
+        if "transformer" in args.families and dream.world.dynamics.kind != "cells":
             raise UserError(
-                "--families needs a game whose dream is made of tiles, for the layout;"
-                f" {title.label} is not."
+                "--families transformer needs a dream of cells, for its tiles and its layout;"
+                f" {title.label} is none."
             )
         worlds = {
             f"{kind}, {latents}": untrained(

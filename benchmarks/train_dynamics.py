@@ -6,17 +6,17 @@ A plain reference is the model as one writes it first: fp32, contiguous tensors,
 Batches are fetched alike for both. What counts is frames a second times parameters: a family may be
 larger than its reference, and then has more to do for each frame. Latents are random numbers of the
 default sizes on the index table of `--game` (so that any processed dataset will do); the
-transformer and the default family train on that game's own tokens, and need a dataset of tiles and
-its model. A step is what training does for a batch in its teacher mode; clipping of gradients and
-Muon's orthogonalisation, which some families have and the references have not, are left out.
+transformer and the default family train on that game's own cells, and need its latents of the
+default representation. A step is what training does for a batch in its teacher mode; clipping of
+gradients and Muon's orthogonalisation, which some families have and the references have not, are
+left out.
 """
 
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -33,15 +33,14 @@ from dreamcart.core.files import read_array
 from dreamcart.core.paths import Paths
 from dreamcart.core.tables import print_table
 from dreamcart.data.processed import Split, load_split
-from dreamcart.dynamics.base import Dynamics
-from dreamcart.dynamics.layout import find_layout
-from dreamcart.dynamics.tokens.model import TokenDynamics, config_for
-from dreamcart.dynamics.tokens.samples import Samples
-from dreamcart.dynamics.tokens.train import TELL_SHARE, bounded, frame_loss
+from dreamcart.dynamics.base import Dynamics, make_dynamics
+from dreamcart.dynamics.cells.loss import bounded, frame_loss
+from dreamcart.dynamics.cells.samples import Samples
+from dreamcart.dynamics.cells.train import fresh
 from dreamcart.dynamics.train import Windows, fresh_model
 from dreamcart.families import FAMILIES
 from dreamcart.params import Params, load_params
-from dreamcart.representation.registry import load_representation
+from dreamcart.representation.palette import TILES
 from dreamcart.training.device import autocast, make_repeatable, pick_device
 
 WARM_UP = 2
@@ -178,9 +177,9 @@ class PlainTransformer(nn.Module):
         return F.cross_entropy(self.out(x).flatten(0, 1), after.flatten())
 
 
-class PlainTokens(nn.Module):
-    """Embedded tokens of the past frames, and planes of the buttons, through four 3x3 convolutions
-    to every cell's next token.
+class PlainCells(nn.Module):
+    """Embedded tiles of the past frames, and planes of the buttons, through four 3x3 convolutions
+    to every cell's next tile.
     """
 
     def __init__(self, vocabulary: int, frames: int, told: int, channels: int) -> None:
@@ -231,7 +230,7 @@ def timed(model: nn.Module, loss_of: Callable[[], torch.Tensor], steps: int) -> 
 
 
 def compare(
-    kind: str, latents: str, params: Params, train: Split, tokens: np.ndarray | None, steps: int
+    kind: str, latents: str, params: Params, train: Split, cells: np.ndarray | None, steps: int
 ) -> list[object]:
     """A row of the table: frames a second, parameters in thousands, and the ratio of their
     products.
@@ -239,7 +238,7 @@ def compare(
     device, rng = pick_device(), np.random.default_rng(0)
     shape = {"vector": (params.latent_dim or 32,), "grid": GRID}.get(latents)
     numbers = (
-        tokens if shape is None else rng.normal(size=(len(train.frames), *shape)).astype(np.float32)
+        cells if shape is None else rng.normal(size=(len(train.frames), *shape)).astype(np.float32)
     )
     params = replace(
         params,
@@ -269,36 +268,32 @@ def compare(
 
 
 def compare_default(
-    params: Params, train: Split, tokens: np.ndarray, pictures: torch.Tensor, steps: int
+    params: Params, train: Split, cells: np.ndarray, tiles: torch.Tensor, steps: int
 ) -> list[object]:
     """The row of the default family, which has a training of its own."""
     device, rng, own = pick_device(), np.random.default_rng(0), params.dynamics
-    layout = find_layout(tokens, train.index["frame"], train.transitions)
-    sizes = SimpleNamespace(history_frames=own.history_frames, **asdict(own.tokens))
-    config = config_for(layout, len(pictures), len(train.spec.buttons), sizes)
-    ours = TokenDynamics(
-        **{key: value for key, value in config.items() if key != "kind"}, pictures=pictures
-    )
-    ours.set_layout(layout)
-    samples = Samples(train, tokens, ours)
+    config, buffers = fresh(params, train, cells, tiles)
+    ours = make_dynamics(config)
+    ours.load_state_dict(buffers, strict=False)
+    samples = Samples(train, cells, tiles.flatten(1), ours)
     ours.to(device).train()
-    plain = PlainTokens(
-        len(pictures),
+    plain = PlainCells(
+        len(tiles),
         own.history_frames,
         len(train.spec.buttons) * own.history_actions,
-        own.tokens.channels,
+        own.cells.channels,
     ).to(device)
-    windows = Windows(train, tokens, own.history_frames, own.history_actions)
+    windows = Windows(train, cells, own.history_frames, own.history_actions)
 
     def our_loss() -> torch.Tensor:
         at, weight = samples.draw(rng, own.batch_size, own.changed_share)
-        loss = frame_loss(ours, *samples.get(at, device), weight.to(device), rng, TELL_SHARE)
-        return bounded(loss).mean()
+        batch = samples.get(at).to(device)
+        return bounded(frame_loss(ours, batch, weight.to(device), 1.0)).mean()
 
     def plain_loss() -> torch.Tensor:
         return plain.loss(*windows.get(rng.choice(windows.all, own.batch_size), device))
 
-    return row("tokens, tokens", plain, plain_loss, ours, our_loss, steps, own.batch_size)
+    return row("cells, pixels", plain, plain_loss, ours, our_loss, steps, own.batch_size)
 
 
 def row(
@@ -345,25 +340,23 @@ def main() -> None:
         else whole.index
     )
     train = Split(whole.frames[np.arange(min(SAMPLE, len(whole.frames)))], index, whole.spec)
-    tokens = (
-        read_array(paths.latents / "train.npy") if (paths.latents / "train.npy").is_file() else None
-    )
-    if tokens is not None:
-        tokens = np.array(tokens[: len(train.frames)]) if tokens.dtype == np.int16 else None
-    if {"transformer", "tokens"} & set(args.families) and tokens is None:
-        raise UserError(
-            "The families of tokens need the game's: run `dvc repro encode_latents`, or leave them"
-            " out (--families)."
-        )
+    cells = tiles = None
+    if {"transformer", "cells"} & set(args.families):
+        if not (paths.latents / TILES).is_file():
+            raise UserError(
+                "The transformer and cells need the game's latents: run `dvc repro encode_latents`,"
+                " or leave them out (--families)."
+            )
+        tiles = torch.from_numpy(read_array(paths.latents / TILES).copy())
+        cells = np.array(read_array(paths.latents / "train.npy")[: len(train.frames)])
     make_repeatable(0)
     rows = []
     for kind in args.families:
-        if kind == "tokens":
-            pictures = load_representation(paths.models / "representation.safetensors").pictures
-            rows.append(compare_default(params, train, tokens, pictures, args.steps))
+        if kind == "cells":
+            rows.append(compare_default(params, train, cells, tiles, args.steps))
         else:
             rows += [
-                compare(kind, latents, params, train, tokens, args.steps)
+                compare(kind, latents, params, train, cells, args.steps)
                 for latents in FAMILIES[kind].latents
             ]
     print_table(

@@ -62,13 +62,6 @@ FAMILIES = {
         random=True,
         trainer="dynamics.cells.train:train_cells",
     ),
-    "tokens": Family(
-        "dynamics.tokens.model:TokenDynamics",
-        ("tokens",),
-        random=True,
-        warm=True,
-        trainer="dynamics.tokens.train:train_tokens",
-    ),
     "mlp": Family("dynamics.mlp:MlpDynamics", ("vector",), HISTORY),
     "conv": Family("dynamics.conv:ConvDynamics", ("grid",), HISTORY),
     "gaussian": Family("dynamics.gaussian:GaussianDynamics", ("vector",), HISTORY, random=True),

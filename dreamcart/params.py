@@ -176,13 +176,6 @@ class CellsConfig:
 
 
 @dataclass(frozen=True)
-class TokensConfig:
-    channels: Positive
-    blocks: Annotated[int, (1, 64)]
-    memory: Positive
-
-
-@dataclass(frozen=True)
 class MlpConfig:
     hidden: Positive
 
@@ -248,7 +241,6 @@ class DynamicsConfig:
     validate_every: Positive
     checkpoint_every: Positive
     cells: CellsConfig
-    tokens: TokensConfig
     mlp: MlpConfig
     conv: ConvConfig
     gaussian: GaussianConfig

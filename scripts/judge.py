@@ -1,15 +1,14 @@
 """Judge a cart by the test episodes that are here now: its own numbers are of those of its day.
 
-python scripts/judge.py carts/blockfall.cart [--starts N] [--longest N] [--network]
-    [--json FILE] [--filmstrip FILE] [--write] [--force]
+python scripts/judge.py carts/blockfall.cart [--starts N] [--longest N] [--json FILE]
+    [--filmstrip FILE] [--write] [--force]
 
 Prints the tables of `rollout_eval` for it, to set beside metrics/<game>/rollout.json, and how legal
 the game's own screens are that follow the same starts: a start state may show what no play leads
 to. The game and the size of its frames are the cart's own; where the game's test episodes are not
-here they are recorded first. --network switches off all that is not the network
-(`scripts/ablate.py` does so part by part). --json keeps the scores, and what made them. With
---write the cart keeps the tables as its metrics, which `rollout_eval` prints beside a run that was
-judged by the same test episodes.
+here they are recorded first. --json keeps the scores, and what made them. With --write the cart
+keeps the tables as its metrics, which `rollout_eval` prints beside a run that was judged by the
+same test episodes.
 """
 
 import sys
@@ -26,8 +25,7 @@ from dreamcart.core.provenance import stamp
 from dreamcart.core.tables import print_table
 from dreamcart.core.tensors import load_tensors
 from dreamcart.core.tracked import spare
-from dreamcart.dynamics.tokens.switches import switch_off
-from dreamcart.evaluation.ablate import episodes_for, rows_of
+from dreamcart.evaluation.episodes import episodes_for
 from dreamcart.evaluation.judge import judge
 from dreamcart.evaluation.pictures import filmstrip_picture
 from dreamcart.evaluation.readback import load_reader
@@ -38,8 +36,6 @@ from dreamcart.params import Params, load_params
 from dreamcart.training.device import make_repeatable, pick_device
 from dreamcart.world.cart import load_cart, write_cart
 from dreamcart.world.model import WorldModel
-
-NETWORK = "network"  # the row of an ablation in which nothing overrules it
 
 
 def parser() -> Parser:
@@ -53,8 +49,6 @@ def parser() -> Parser:
     )
     words = "leave out the horizons of rollout_eval beyond it"
     made.add_argument("--longest", type=whole(1, 10**6), metavar="STEPS", help=words)
-    words = "the network alone: all that overrules it is off"
-    made.add_argument("--network", action="store_true", help=words)
     words = "keep the scores in a file"
     made.add_argument("--json", type=new_file(".json"), metavar="FILE", help=words)
     made.add_argument("--write", action="store_true", help="put the result into the cart")
@@ -71,8 +65,6 @@ def main() -> None:
             "--write keeps what is comparable with a run's own table; leave --starts and --longest"
             " out."
         )
-    if args.network and args.write:
-        raise UserError("--write keeps what the cart plays like; leave --network out.")
     for written in filter(None, (args.filmstrip, args.json, args.write and args.cart)):
         spare(written, args.force)
     params = load_params()
@@ -80,9 +72,6 @@ def main() -> None:
     world, meta = load_cart(args.cart, pick_device())
     params = as_the_cart_says(params, world, args.starts, args.longest)
     tensors, meta_of_file = load_tensors(args.cart)
-    if args.network:
-        (row,) = (row for row in rows_of(world) if row.name == NETWORK)
-        switch_off(world.dynamics, list(row.off))
     raw = episodes_for(world, params)
     report, shown = judge(world, params, tensors["median"].numpy(), raw)
     print_report(f"{args.cart} against {world.spec.title}", report)
@@ -93,8 +82,7 @@ def main() -> None:
         at = [h - 1 for h in near]
         filmstrip_picture(shown.real[0, at], shown.dream[0, at], near, args.filmstrip, made)
     if args.json:
-        told = {"network": args.network, **headline(report), "of": report["of"], "made": made}
-        write_json(args.json, told)
+        write_json(args.json, {**headline(report), "of": report["of"], "made": made})
     if args.write:
         write_cart(args.cart, tensors, meta | {"metrics": report | {"made": stamp()}})
 

@@ -80,8 +80,8 @@ def parser() -> Parser:
         metavar="T",
         help=(
             "0: what the model thinks likeliest; 1 (default where the game is random): drawn by its"
-            " probabilities where it is less than 90 %% sure, so that what is rarer than one time"
-            " in ten stays out; [ and ] change it in play"
+            " probabilities where it is less than 95 %% sure, so that what is rarer than one time"
+            " in twenty stays out; [ and ] change it in play"
         ),
     )
     return made

@@ -137,8 +137,8 @@ def print_tiles(report: dict[str, Any]) -> None:
     print(
         f"{number}: NOT lossless. {lost:.2%} of the distinct validation frames hold others, in"
         " whose place the nearest known ones are shown; over all pixels that is an error of"
-        f" {report['l1']:.4%}. Record more, or, where pictures suffer, choose a smaller"
-        " preprocess.tile or representation.kind ae with latent_dim 0."
+        f" {report['l1']:.4%}. Record more, or, where pictures suffer, take"
+        " representation.kind palette, which keeps every pixel."
     )
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from dreamcart.core.tensors import load_tensors, load_weights, save_tensors
 from dreamcart.families import FAMILIES, build
 
-UNTOLD = -1  # a token that no frame has: an oracle's rows of it tell nothing
+UNTOLD = -1  # a latent that no frame has: an oracle's rows of it tell nothing
 
 
 @dataclass(frozen=True)

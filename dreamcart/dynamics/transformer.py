@@ -1,7 +1,7 @@
 """Causal transformer over the next frame's tokens (roadmap 6.2), given the past frames' tokens and
 buttons.
 
-The sequence of a step is the cells that ever change in play (`tokens.layout`), twice: first what
+The sequence of a step is the cells that ever change in play (`layout`), twice: first what
 each of them has been through (its token, the one before it, and for how long; all cells see each
 other), then the next frame's tokens, each given the cells of the past and the tokens already
 decided (a causal mask). What a cell has been through stands for the frames themselves: as tokens of
@@ -22,10 +22,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from dreamcart.dynamics.ages import ages
 from dreamcart.dynamics.attention import Block, Cache
 from dreamcart.dynamics.base import UNTOLD, Dynamics, History
 from dreamcart.dynamics.layout import Layout, find_layout
-from dreamcart.dynamics.tokens.history import ages
 
 # a token at least this probable is not left to chance: hundreds of cells a frame would break it
 # somewhere

@@ -1,8 +1,9 @@
 """Pins of carts: what they show by fixed buttons, and which recorded moments they play exactly.
 
-A change of the code that was to change nothing is seen at once. The frames are choices of tiles;
-the numbers behind them differ in their last digits from processor to processor, and a choice
-between near equals may then fall otherwise. So a pin names the machines on which it was seen.
+A change of the code that was to change nothing is seen at once. The frames are choices of tiles and
+colours; the numbers behind them differ in their last digits from processor to processor, and a
+choice between near equals may then fall otherwise. So a pin names the machines on which it was
+seen.
 """
 
 import hashlib
@@ -33,7 +34,7 @@ NEAR, FIRST_STEPS = 0.95, 60
 def machine() -> str:
     """Name the class of this machine: processor family and instructions ("x86_64 AVX512").
 
-    bfloat16 is not part of it: a dream of tokens takes its steps in float32 everywhere.
+    bfloat16 is not part of it: a dream of cells takes its steps in float32 everywhere.
     """
     return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
 

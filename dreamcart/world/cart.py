@@ -24,10 +24,9 @@ from dreamcart.params import Params
 from dreamcart.world.cart_pin import check_start
 from dreamcart.world.model import FOREIGN, PARTS, WorldModel, assemble
 
-# What older formats do not have, and are read without: 5 glances, 4 regions of cuts, 3 moves, 2
-# regions. 1 is refused.
-FORMAT = 6
-OLDEST = 2
+# The format that is written, and the oldest that is read.
+FORMAT = 7
+OLDEST = 7
 MOST_BYTES = 8_000_000
 FOLDER = ROOT / "carts"
 REMEDY = "fetch it again, or another one"

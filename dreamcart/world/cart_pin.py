@@ -25,10 +25,9 @@ def check_start(params: Params) -> None:
         params.dynamics.start_cart,
     )
     own = params.dynamics_kind
-    if not FAMILIES[own].warm or params.representation.kind != "tiles":
-        able = " or ".join(repr(name) for name, family in FAMILIES.items() if family.warm)
+    if not FAMILIES[own].warm:
         raise UserError(
-            f"{said} only dynamics of kind {able} over 'tiles' begin from a cart; leave it empty."
+            f"{said} dynamics of kind {own!r} cannot begin from a cart; leave it empty."
         )
     if not path.is_file():
         raise UserError(f"{said} there is no such cart; `ls carts` shows those here.")

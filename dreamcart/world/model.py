@@ -119,8 +119,8 @@ class WorldModel:
         """Press `action`, multi-hot [B, buttons]. Returns the next frames, uint8 [B, H, W, C], and
         the new state.
 
-        `truth`, the real next frames, tells a dynamics of tokens what happened where it is in
-        doubt, and only there; with `told`, bool [B], in those rows only.
+        `truth`, the real next frames, tells a dynamics that `takes_truth` what happened where it is
+        in doubt, and only there; with `told`, bool [B], in those rows only.
         """
         with autocast(self.device):
             # int16, for UNTOLD is below all

@@ -1,1 +1,0 @@
-"""Things that move as one: which there are, where they go next, and the tokens that show it."""
