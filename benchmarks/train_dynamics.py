@@ -347,8 +347,10 @@ def main() -> None:
                 "The transformer and cells need the game's latents: run `dvc repro encode_latents`,"
                 " or leave them out (--families)."
             )
-        tiles = torch.from_numpy(read_array(paths.latents / TILES).copy())
-        cells = np.array(read_array(paths.latents / "train.npy")[: len(train.frames)])
+        shown = read_array(paths.latents / "train.npy")[: len(train.frames)]
+        kept, number = np.unique(shown, return_inverse=True)
+        cells = number.reshape(shown.shape).astype(np.int16)
+        tiles = torch.from_numpy(read_array(paths.latents / TILES)[kept])
     make_repeatable(0)
     rows = []
     for kind in args.families:

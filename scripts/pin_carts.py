@@ -5,9 +5,9 @@ python scripts/pin_carts.py [CART ...] [--record]
     →  tests/golden/carts/pins.json; with --record tests/golden/carts/<cart>/ as well
 
 Run it when a cart was made anew, or the code was meant to change what carts show; and on a kind of
-machine that no pin names yet, which adds it. The buttons stand in pins.json. The recordings are the
-first episodes of the plan that `collect` makes of the game, by a seed of their own: nobody has
-chosen them. The frames are pinned on the CPU.
+machine that no pin names yet, which adds it. The buttons stand in pins.json: a cart of another name
+first gets them there. The recordings are the first episodes of the plan that `collect` makes of the
+game, by a seed of their own: nobody has chosen them. The frames are pinned on the CPU.
 """
 
 import os
@@ -61,8 +61,9 @@ def main() -> None:
         shown = frames_of(world, pins[name]["actions"])
         made = {part: digests(frames) for part, frames in shown.items()}
         pins[name] = add_pin(pins[name], load_tensors(path)[1]["fingerprint"], made, machine())
-        write_json(PINS, pins)
         exact = exact_windows(world, golden)
+        pins[name]["exact"] = int(exact.all(1).sum())
+        write_json(PINS, pins)
         rows.append([name, len(pins[name]["pins"]), len(exact), exact.all(1).mean(), exact.mean()])
     header = ["cart", "pins", "moments", "all 10 steps exact", "frames exact"]
     print_table(f"Pinned on {machine()}", header, rows)

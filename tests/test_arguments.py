@@ -98,13 +98,10 @@ stages.record.verify: --workers 0 | --workers nan | --pictures file.txt
 stages.record.convert: --first-episode -1 | --game ../x | --revision= | --columns mine
 stages.record.watch: --fps nan | --fps inf | --fps 0 | --revision= | --frames 0 | --scale 1000
 stages.record.watch: --gif README.md
-scripts.ablate: --starts 0 | --starts nan
 scripts.coverage: --frames 99 | --steps 1 | --workers 0 | --seed -1 | --json x.txt
 scripts.judge: --starts 0 | --longest 0 | --filmstrip x.gif | --starts 3 --write
 scripts.league: --minutes 0 | --minutes nan | --label a/b | --set x=1 | --games none
 scripts.minute: --dreams 0 | --dreams -1 | --seconds nan | --seconds -1 | --cart gone.cart
-scripts.mistakes: --every 0 | --split test | --by
-scripts.renew: --movers -1 | --out README.md
 scripts.roadmap: --jobs 0 | --seeds 0 | nothing
 scripts.run: --jobs 4096 | --jobs nan | nothing
 scripts.speed: --game ../x | --cart x

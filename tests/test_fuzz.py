@@ -11,7 +11,7 @@ import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from toys.synthetic import assert_sentence, make_spec, make_tiles_world
+from toys.synthetic import assert_sentence, make_spec, make_world_of_cells
 
 from dreamcart.core import paths
 from dreamcart.core.errors import UserError
@@ -166,7 +166,7 @@ def test_dataset_info(tmp_path, info):
 def cart(tmp_path_factory):
     """(tensors, metadata) of a small cart."""
     folder = tmp_path_factory.mktemp("cart")
-    make_tiles_world(folder / "model")
+    make_world_of_cells(folder / "model")
     save_cart(folder / "a.cart", folder / "model", {"model": {"1": {"exact": 1.0}}})
     tensors, meta = load_tensors(folder / "a.cart")
     meta.pop("fingerprint")

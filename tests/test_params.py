@@ -185,7 +185,7 @@ def with_values(changes: dict[str, object]) -> dict:
         ("collect.recordings", "data/recordings/blockfall/a", "a list"),
         ("collect.recordings", ["a@1", 7], "a text"),
         ("preprocess.color", "grey", "'gray', 'rgb'"),
-        ("representation.kind", "vqvae", "'tiles', 'ae', 'vae', 'vq', 'fsq'"),
+        ("representation.kind", "vqvae", "'palette', 'tiles', 'ae', 'vae', 'vq', 'fsq'"),
         ("representation.vae.beta", -1.0, "0.0 to"),
         ("representation.vq.codes", 1, "2 to 32767"),
         ("representation.vq.codes", 40_000, "2 to 32767"),
@@ -197,7 +197,7 @@ def with_values(changes: dict[str, object]) -> dict:
         (
             "dynamics.kind",
             "diffusion",
-            "'auto', 'cells', 'tokens', 'mlp', 'conv', 'gaussian', 'gru', 'flow', 'transformer'",
+            "'auto', 'cells', 'mlp', 'conv', 'gaussian', 'gru', 'flow', 'transformer'",
         ),
         ("dynamics.training", "student", "'teacher', 'self_fed', 'k_step'"),
         ("dynamics.self_fed_probability", 1.5, "0.0 to 1.0"),
@@ -221,6 +221,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(key, value, allowed):
 
 
 AE = {"representation.kind": "ae", "preprocess.tile": 0}
+TILES = {"representation.kind": "tiles"}
 
 
 @pytest.mark.parametrize("key", ["latent_dims", "collect.frame", "dynamics.learning_rate "])
@@ -249,12 +250,13 @@ def test_a_missing_key_is_named():
     [
         (
             {"dynamics.kind": "mlp"},
-            ["dynamics.kind", "'mlp'", "'tiles'", "'tokens' or 'transformer'"],
+            ["dynamics.kind", "'mlp'", "'palette'", "pixels", "'auto' or 'cells'"],
         ),
         (
-            {"dynamics.kind": "flow"},
-            ["dynamics.kind", "'flow'", "'tiles'", "'tokens' or 'transformer'"],
+            {**TILES, "dynamics.kind": "flow"},
+            ["dynamics.kind", "'flow'", "'tiles'", "tokens", "'auto' or 'transformer'"],
         ),
+        ({"latent_dim": 0}, ["latent_dim", "1 to 4096"]),
         (
             {**AE, "dynamics.kind": "transformer"},
             ["dynamics.kind", "'transformer'", "vectors", "'mlp'", "'gru'", "'flow'"],
@@ -267,14 +269,18 @@ def test_a_missing_key_is_named():
             {"dynamics.training": "k_step"},
             ["dynamics.training", "'k_step'", "'teacher' or 'self_fed'"],
         ),
-        ({"dynamics.input_noise": 0.1}, ["dynamics.input_noise", "'ae' or 'vae'"]),
+        ({"dynamics.input_noise": 0.1}, ["dynamics.input_noise", "pixels", "'ae' or 'vae'"]),
+        (
+            {**TILES, "dynamics.input_noise": 0.1},
+            ["dynamics.input_noise", "tokens", "'ae' or 'vae'"],
+        ),
         ({"collect.revision": "abc"}, ["collect.revision", "'emulator'"]),
         ({"collect.actions": "full"}, ["collect.actions", "'auto'"]),
         (
             {"dynamics.transformer.heads": 3},
             ["dynamics.transformer.hidden", "128", "dynamics.transformer.heads", "3"],
         ),
-        ({"preprocess.tile": 0}, ["preprocess.tile", "'tiles'"]),
+        ({**TILES, "preprocess.tile": 0}, ["preprocess.tile", "'tiles'"]),
         (
             {"preprocess.tile": 8, "preprocess.height": 84},
             ["preprocess.height", "84", "multiple of 8"],
@@ -289,7 +295,7 @@ def test_a_missing_key_is_named():
         ),
         (
             {"representation.kind": "vq", "dynamics.kind": "mlp"},
-            ["dynamics.kind", "'mlp'", "'vq'", "'tokens'"],
+            ["dynamics.kind", "'mlp'", "'vq'", "'transformer'"],
         ),
         (
             {"representation.kind": "vq", "preprocess.height": 84, "preprocess.tile": 0},
@@ -297,7 +303,7 @@ def test_a_missing_key_is_named():
         ),
         (
             {"representation.perceptual_weight": 0.1},
-            ["perceptual_weight", "0.1", "'tiles'", "'ae', 'vae', 'vq' or 'fsq'"],
+            ["perceptual_weight", "0.1", "'palette'", "'ae', 'vae', 'vq' or 'fsq'"],
         ),
         (
             {

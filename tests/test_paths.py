@@ -18,7 +18,6 @@ NAMED = "what a person names to be read, wherever it is kept"
 JOINS = {
     "params.py: ROOT / (self.init_from.rpartition('@')[0] or self.init_from)": NAMED,
     "recordings.py: ROOT / Path(name).expanduser()": NAMED,
-    "ablate.py: ROOT / name": "files of the code, named there",
     "pin_carts.py: FOLDER / f'{name}.cart'": "names of pins.json alone are taken",
     "pin_carts.py: GOLDEN / name": "names of pins.json alone are taken",
 }

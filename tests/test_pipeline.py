@@ -30,6 +30,7 @@ pytest.importorskip("stable_retro")
 pytest.importorskip("dvc")
 
 TOY = {
+    "latent_dim": 8,
     "collect": {
         "frames": 600,
         "episode_steps": 100,
@@ -39,7 +40,7 @@ TOY = {
     },
     "dynamics": {
         "steps": 80,
-        "tokens": {"channels": 8, "blocks": 1, "memory": 16},
+        "cells": {"channels": 8, "blocks": 2, "memory": 16, "events": 4},
         "history_frames": 4,
         "batch_size": 16,
         "validate_every": 40,
@@ -347,7 +348,7 @@ def test_no_checkpoint_is_left(killed, autoencoder):
 
 
 def test_a_killed_autoencoder_ends_as_an_undisturbed_one(autoencoder):
-    """The roadmap's own representation resumes as well as the tokens do, byte for byte."""
+    """The roadmap's own representation resumes as well as the default does, byte for byte."""
     assert first_step(autoencoder.output, "autoencoder", AE["representation"]["steps"]) > 0
     assert f"models/{GAME}/representation.safetensors" in autoencoder.resumed
     assert [
@@ -390,9 +391,9 @@ def test_a_second_repro_runs_nothing(killed, env):
 @pytest.mark.parametrize(
     ("change", "stage", "outdated"),
     [
-        (["dynamics.steps=6", "dynamics.tokens.blocks=2"], "train_dynamics", LATER),
-        # it is no setting of tiles, so the model that comes out is the same, and outdates nothing
-        # more
+        (["dynamics.steps=6", "dynamics.cells.memory=12"], "train_dynamics", LATER),
+        # it is no setting of a palette, so the model that comes out is the same, and outdates
+        # nothing more
         (["representation.weight_decay=0.5"], "train_ae", LATER),
     ],
 )
@@ -455,21 +456,19 @@ def workshop(by_hand):
 
 
 def test_what_measures_dreams_runs_from_a_trained_model(tmp_path, env, workshop):
-    """Its cart is made, renewed, judged, rolled out for validation, left alone and timed; its
-    mistakes are told.
-    """
-    place, cart, renewed = workshop, str(tmp_path / "toy.cart"), str(tmp_path / "renewed.cart")
+    """Its cart is made, judged, rolled out for validation, left alone and timed."""
+    place, cart, judged = workshop, str(tmp_path / "toy.cart"), str(tmp_path / "judged.cart")
     calls = [
         ["stages/cart.py", "--out", cart],
-        ["scripts/renew.py", cart, "--out", renewed],
-        ["scripts/judge.py", renewed, "--starts", "3", "--filmstrip", str(tmp_path / "film.png")],
-        ["scripts/judge.py", renewed, "--write"],
-        ["scripts/validate.py", "--cart", renewed, "--starts", "3"],
-        ["scripts/unattended.py", "--cart", renewed, "--dreams", "2", "--minutes", "0.05"],
+        ["stages/cart.py", "--out", judged],
+        ["scripts/judge.py", judged, "--starts", "3", "--filmstrip", str(tmp_path / "film.png")],
+        ["scripts/judge.py", judged, "--write"],
+        ["scripts/validate.py", "--cart", judged, "--starts", "3"],
+        ["scripts/unattended.py", "--cart", judged, "--dreams", "2", "--minutes", "0.05"],
         [
             "scripts/unattended.py",
             "--cart",
-            renewed,
+            judged,
             "--dreams",
             "1",
             "--minutes",
@@ -477,8 +476,9 @@ def test_what_measures_dreams_runs_from_a_trained_model(tmp_path, env, workshop)
             "--seed",
             "7",
         ],
-        ["scripts/mistakes.py", "--cart", renewed],
-        ["benchmarks/play.py", "--cart", renewed, "--steps", "20"],
+        ["benchmarks/play.py", "--cart", judged, "--steps", "20"],
+        ["benchmarks/play.py", "--steps", "4", "--families", "transformer", "mlp"],
+        ["benchmarks/train_dynamics.py", "--steps", "1", "--families", "cells", "transformer"],
     ]
     told = json.dumps([[str(place / script), *rest] for script, *rest in calls])
     output = run_it([sys.executable, "-c", TOOLS, told], tmp_path, env)
@@ -489,12 +489,13 @@ def test_what_measures_dreams_runs_from_a_trained_model(tmp_path, env, workshop)
         for title in (
             "validation episodes",
             "2 dreams of 0.05 minutes",
-            "one step ahead",
             "dream / emulator",
+            "transformer, tokens, temperature 1",
+            "cells, pixels",
         )
     )
     assert (tmp_path / "film.png").stat().st_size > 1000
-    before, after = (load_tensors(Path(name))[1]["metrics"] for name in (cart, renewed))
+    before, after = (load_tensors(Path(name))[1]["metrics"] for name in (cart, judged))
     assert before["made"]["model"]
     assert after["model"] == before["model"]  # the same dream, the same episodes: the same figures
     report = json.loads((place / "metrics" / GAME / "unattended_cart.json").read_text())

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from toys.synthetic import assert_sentence, make_rows, make_spec, make_tiles_world, write_raw
+from toys.synthetic import assert_sentence, make_rows, make_spec, make_world_of_cells, write_raw
 
 from dreamcart.core.errors import UserError
 from dreamcart.core.paths import ROOT
@@ -68,7 +68,7 @@ def test_a_name_that_leads_elsewhere_is_no_games(name):
 
 @pytest.mark.parametrize("name", [name for name in LEAD_AWAY if name != "a\0b"])
 def test_a_cart_with_such_a_name_is_refused(tmp_path, name):
-    make_tiles_world(tmp_path / "model")
+    make_world_of_cells(tmp_path / "model")
     save_cart(tmp_path / "a.cart", tmp_path / "model", {})
     tensors, meta = load_tensors(tmp_path / "a.cart")
     meta.pop("fingerprint")

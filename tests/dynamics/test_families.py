@@ -27,7 +27,7 @@ VOCABULARY = 7
 CASES = [
     (kind, latents)
     for kind, family in FAMILIES.items()
-    if kind not in ("cells", "tokens")  # see test_cells.py, tokens/
+    if kind != "cells"  # see test_cells.py
     for latents in family.latents
 ]
 RANDOM = [case for case in CASES if FAMILIES[case[0]].random]
@@ -118,7 +118,7 @@ def dream(
 def test_the_registry_says_what_fits():
     """Each kind of latents has its default first, and every family can predict something."""
     kinds = (*SHAPES, "pixels")
-    assert [fitting(latents)[0] for latents in kinds] == ["mlp", "conv", "tokens", "cells"]
+    assert [fitting(latents)[0] for latents in kinds] == ["mlp", "conv", "transformer", "cells"]
     assert {kind for latents in kinds for kind in fitting(latents)} == set(FAMILIES)
 
 

@@ -200,7 +200,7 @@ def test_moments_lie_before_the_games_draws():
     assert diversity(Coin(fair=True), walk([5]), 0) == {}
 
 
-@pytest.mark.parametrize("kind", ["tokens", "transformer", "gaussian", "flow", "mlp"])
+@pytest.mark.parametrize("kind", ["cells", "transformer", "gaussian", "flow", "mlp"])
 def test_real_models_are_measured(tmp_path, kind):
     """Every kind of state can be dreamed on from tenfold; a model of one future has no spread, a
     Gaussian a bounded KL.

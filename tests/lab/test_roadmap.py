@@ -639,8 +639,8 @@ def test_a_family_does_not_depend_on_the_others():
     """A night of experiments is not run again because a family that they do not have was
     worked on.
     """
-    mlp, flow, tokens, transformer = (
-        used(kind, ROOT) for kind in ("mlp", "flow", "tokens", "transformer")
+    mlp, flow, cells, transformer = (
+        used(kind, ROOT) for kind in ("mlp", "flow", "cells", "transformer")
     )
     assert {
         "dreamcart/dynamics/mlp.py",
@@ -649,21 +649,20 @@ def test_a_family_does_not_depend_on_the_others():
     } <= mlp
     assert (
         not {
-            "dreamcart/dynamics/tokens/train.py",
-            "dreamcart/dynamics/tokens/network.py",
+            "dreamcart/dynamics/cells/train.py",
+            "dreamcart/dynamics/cells/network.py",
             "dreamcart/dynamics/gru.py",
         }
         & mlp
     )
     assert "dreamcart/dynamics/conv.py" in flow  # whose planes it takes
     assert "dreamcart/dynamics/attention.py" in transformer
-    assert {"dreamcart/dynamics/tokens/train.py", "dreamcart/dynamics/tokens/network.py"} <= tokens
+    assert {"dreamcart/dynamics/cells/train.py", "dreamcart/dynamics/cells/network.py"} <= cells
     every = {
         path.relative_to(ROOT).as_posix() for path in (ROOT / "dreamcart/dynamics").rglob("*.py")
     }
     needed = set().union(*(used(kind, ROOT) for kind in FAMILIES))
-    aside = "dreamcart/dynamics/tokens/switches.py"  # for ablations, which no run makes
-    assert needed == {path for path in every if not path.endswith("__init__.py")} - {aside}
+    assert needed == {path for path in every if not path.endswith("__init__.py")}
     tree = "\n".join(
         f"100644 blob 0\t{path}" for path in sorted({*every, "dreamcart/training/muon.py"})
     )

@@ -16,17 +16,15 @@ from toys.synthetic import (
     copy_checkout,
     make_random_world,
     make_spec,
-    make_tiles_world,
+    make_world_of_cells,
 )
 
 from dreamcart.core.errors import UserError, run_stage
-from dreamcart.core.paths import ROOT
 from dreamcart.games.action_lists import parse_actions
 from dreamcart.games.catalog import load_game
 from dreamcart.play.loop import Input, Script, run
 from dreamcart.play.sources import Dream, Real, SideBySide
 from dreamcart.play.window import MARGIN, OWN_KEYS, Window
-from dreamcart.world.cart import load_cart
 from dreamcart.world.model import load_world
 
 SPEC = make_spec()
@@ -199,7 +197,7 @@ def test_a_game_of_chance_is_drawn_unless_told_otherwise(tmp_path):
     """Pieces come at random in the dream as in the game; a seed makes a play repeatable, and
     temperature 0 the likeliest.
     """
-    world = load_world(make_tiles_world(tmp_path, make_spec(seed_variable="rng")), CPU)
+    world = load_world(make_world_of_cells(tmp_path, make_spec(seed_variable="rng")), CPU)
 
     def play_some(**options) -> list[np.ndarray]:
         dream = Dream(world, None, **options)
@@ -216,12 +214,12 @@ def test_a_game_of_chance_is_drawn_unless_told_otherwise(tmp_path):
     assert Dream(load_world(WORLD_V1, CPU), None).temperature is None
 
 
-def test_the_game_stands_beside_a_dream_that_it_does_not_correct():
+def test_the_game_stands_beside_a_dream_that_it_does_not_correct(tmp_path):
     """--real and --side-by-side: the emulator as the model sees it, and the very frames that the
     dream has alone.
     """
     pytest.importorskip("stable_retro")
-    world = load_cart(ROOT / "carts" / "blockfall.cart", CPU)[0]
+    world = load_world(make_world_of_cells(tmp_path, load_game("blockfall")), CPU)
     alone, game = Dream(world, None, 0.0), Real(world.spec, None, 0, world.seen_as)
     dreamed = [alone.reset(), *(alone.step({"LEFT"} if n % 3 else set()) for n in range(12))]
     played = [game.reset(), *(game.step({"LEFT"} if n % 3 else set()) for n in range(12))]
@@ -235,7 +233,7 @@ def test_the_game_stands_beside_a_dream_that_it_does_not_correct():
     assert any((frame != played[0]).any() for frame in played)
 
 
-@pytest.fixture(scope="module", params=["tokens", "transformer", "gaussian", "flow"])
+@pytest.fixture(scope="module", params=["cells", "transformer", "gaussian", "flow"])
 def chance(request, tmp_path_factory):
     """An untrained dream of each family that can draw."""
     return load_world(make_random_world(tmp_path_factory.mktemp(request.param), request.param), CPU)
@@ -249,10 +247,8 @@ def play_on(world, steps: int, **options) -> np.ndarray:
     return np.stack([dream.step({names[step % 7], names[step // 3 % 8]}) for step in range(steps)])
 
 
-def test_temperature_zero_replays_identically(chance, monkeypatch):
+def test_temperature_zero_replays_identically(chance):
     """A thousand steps, played twice with other seeds: the same buttons, the same frames."""
-    # in doubt about everything, it would take minutes
-    monkeypatch.setattr("dreamcart.dynamics.tokens.model.MOST_ROUNDS", 1)
     np.testing.assert_array_equal(
         *(play_on(chance, 1000, temperature=0.0, seed=seed) for seed in (1, 2))
     )
@@ -524,14 +520,16 @@ def test_no_display_is_refused(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a screen")
 @pytest.mark.parametrize("option", [[], ["--menu"]])
-def test_without_a_screen_no_window_waits_unseen(option):
+def test_without_a_screen_no_window_waits_unseen(tmp_path, option):
     """SDL would draw into memory and wait for keys for ever."""
+    checkout = copy_checkout(tmp_path / "checkout")
+    shutil.copytree(WORLD_V1, checkout / "models" / "blockfall")
     env = {
         name: value
         for name, value in os.environ.items()
         if name not in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
     }
-    line = [sys.executable, str(ROOT / "stages" / "play.py"), "--game", "breakout", *option]
+    line = [sys.executable, str(checkout / "stages" / "play.py"), "--game", "blockfall", *option]
     done = subprocess.run(line, capture_output=True, text=True, env=env, timeout=120)
     (said,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == 2

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 from toys.hub_stand_in import Fault, HubStandIn
-from toys.synthetic import assert_sentence, make_rows, make_spec, make_tiles_world, write_raw
+from toys.synthetic import assert_sentence, make_rows, make_spec, make_world_of_cells, write_raw
 
 from dreamcart.core.errors import UserError
 from dreamcart.data.imports import import_recordings
@@ -134,7 +134,7 @@ def made(tmp_path_factory) -> Made:
         "README.md": card(REPO, info, True).encode(),
         PREVIEW: b"GIF",
     }
-    save_cart(top / "toy.cart", make_tiles_world(top / "model"), {})
+    save_cart(top / "toy.cart", make_world_of_cells(top / "model"), {})
     return Made(folder, files, (top / "toy.cart").read_bytes())
 
 

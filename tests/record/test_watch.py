@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from toys.hub_stand_in import Fault
 from toys.recordings import recorder_rows, write_recorder
-from toys.synthetic import assert_sentence, make_frame, make_rows, make_tiles_world, write_raw
+from toys.synthetic import assert_sentence, make_frame, make_rows, make_world_of_cells, write_raw
 
 from dreamcart.core.errors import UserError
 from dreamcart.core.paths import ROOT
@@ -128,7 +128,7 @@ print(shown[0])
 
 def make_cart(tmp_path):
     path = tmp_path / "toy.cart"
-    save_cart(path, make_tiles_world(tmp_path / "model"), {})
+    save_cart(path, make_world_of_cells(tmp_path / "model"), {})
     return path
 
 

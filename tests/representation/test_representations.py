@@ -13,7 +13,7 @@ from toys.synthetic import SEEN_AS, assert_sentence, make_params, make_processed
 
 from dreamcart.core.errors import UserError
 from dreamcart.dynamics.base import save_dynamics
-from dreamcart.dynamics.tokens.train import train_tokens
+from dreamcart.dynamics.train import train_dynamics
 from dreamcart.representation.base import Representation
 from dreamcart.representation.encode import encode_frames
 from dreamcart.representation.registry import (
@@ -410,13 +410,13 @@ def dream(folder: Path, frames: np.ndarray, steps: int = 5) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", TOKENS)
-def test_learned_tokens_go_through_the_default_dynamics(tmp_path, recorded, kind):
+def test_learned_tokens_go_through_the_dynamics_of_tokens(tmp_path, recorded, kind):
     """From frames to tokens to a dream, on disk in between: the seam takes learned tokens as it
     takes tiles.
     """
     splits, median = recorded
     params = toy_params(kind, representation__steps=60)
-    assert params.dynamics_kind == "tokens"
+    assert params.dynamics_kind == "transformer"
     model, config, curve = train_representation(
         params, splits["train"], splits["val"], median, tmp_path / "checkpoint"
     )
@@ -432,7 +432,7 @@ def test_learned_tokens_go_through_the_default_dynamics(tmp_path, recorded, kind
     assert (tokens["train"].dtype, tokens["train"].shape[1:]) == (np.int16, (4, 4))
     assert 0 <= tokens["train"].min() <= tokens["train"].max() < loaded.vocabulary
     (tmp_path / "checkpoint").unlink()
-    dynamics, config, _ = train_tokens(
+    dynamics, config, _ = train_dynamics(
         params, splits["train"], splits["val"], tokens, loaded.pictures, tmp_path / "checkpoint"
     )
     save_dynamics(tmp_path / "dynamics.safetensors", dynamics, config)

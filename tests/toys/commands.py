@@ -19,7 +19,7 @@ import pytest
 from dreamcart.core.errors import run_stage
 from dreamcart.core.paths import ROOT
 from dreamcart.world.cart import save_cart
-from toys.synthetic import make_rows, make_spec, make_tiles_world, write_raw
+from toys.synthetic import make_rows, make_spec, make_world_of_cells, write_raw
 
 Words = dict[str, list[str]]  # option, or name of a positional → its words
 Main = Callable[[], None]
@@ -101,15 +101,12 @@ COMMANDS = [
     record("pull", {"repo_id": ["me/toy"]}, "pull"),
     record("push", {"dataset": DATASET, "repo_id": ["me/toy"]}, "push"),
     record("watch", {"source": DATASET, "--frames": ["2"]}, "_in_window"),
-    Command("scripts.ablate", {"cart": CART}, ("dreamcart.evaluation.ablate.rows_of",)),
     script("scripts.coverage", {"game": ["blockfall"]}, "record"),
     script("scripts.export", {"cart": CART, "--out": ["onnx"]}, "load_cart"),
     Command("scripts.pin_carts", {}, ("scripts.pin_carts.read_json",)),
     script("scripts.judge", {"cart": CART}, "load_tensors"),
     Command("scripts.league", {}, RUNS),
     script("scripts.minute", {"--cart": CART}, "held"),
-    script("scripts.mistakes", {"--cart": CART}, "load_split"),
-    script("scripts.renew", {"cart": CART}, "load_split"),
     Command("scripts.roadmap", {"what": ["run"]}, RUNS),
     Command("scripts.run", {"list": ["list.yaml"]}, RUNS),
     script("scripts.speed", {}, "load_world"),
@@ -206,7 +203,7 @@ def leave_out_work(command: Command, patch: pytest.MonkeyPatch) -> None:
 
 def make_world(place: Path, patch: pytest.MonkeyPatch) -> Path:
     """Go into a folder with a cart, a dataset, a list of experiments, and junk of every kind."""
-    model = make_tiles_world(place / "model", make_spec(name="blockfall", title="Blockfall"))
+    model = make_world_of_cells(place / "model", make_spec(name="blockfall", title="Blockfall"))
     save_cart(place / "toy.cart", model, {})
     write_raw(place / "toy", [make_rows(0, 9)])
     shutil.copy(ROOT / "experiments/latent_dim.yaml", place / "list.yaml")

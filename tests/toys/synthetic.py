@@ -147,31 +147,31 @@ def make_split(
     return Split(rng.integers(0, 256, (12, *shape), np.uint8), index, make_spec())
 
 
-def make_tiles_world(folder: Path, spec: GameSpec | None = None, seed: int = 0) -> Path:
-    """A model of tiles and tokens, untrained and in doubt about everything: drawn from, each of its
-    frames is another.
+def make_tiles_world(folder: Path) -> Path:
+    """A model of tiles and a transformer, untrained and in doubt about everything: drawn from, each
+    of its frames is another.
 
     Its frames are 32 x 32 in colour, of 8 x 8 tiles.
     """
-    spec = spec or make_spec()
-    torch.manual_seed(seed)
+    spec = make_spec()
+    torch.manual_seed(0)
     tiles = {"kind": "tiles", "shape": [32, 32, 3], "tile": 8, "vocabulary": 6}
     representation = make_representation(tiles)
     representation.tiles.copy_(torch.randint(0, 256, representation.tiles.shape, dtype=torch.uint8))
-    size = {"channels": 4, "blocks": 1, "depth": 3, "memory": 8}
-    tokens = {
-        "kind": "tokens",
+    config = {
+        "kind": "transformer",
         "latent_shape": [4, 4],
         "buttons": len(spec.buttons),
         "vocabulary": 6,
-        "window": [4, 4],
+        "cells": 16,
+        "backdrops": 1,
     }
-    tokens |= {"backdrops": 1, **size}
-    dynamics = make_dynamics(tokens)
-    dynamics.cells.copy_(torch.arange(16).view(4, 4))
-    dynamics.mask.fill_(True)
+    config |= {"hidden": 16, "blocks": 1, "heads": 2, "history_frames": 3}
+    dynamics = make_dynamics(config)
+    dynamics.cells.copy_(torch.arange(16))
+    nn.init.zeros_(dynamics.stay.bias)  # untrained, every cell would stay
     save_representation(folder / "representation.safetensors", representation, tiles)
-    save_dynamics(folder / "dynamics.safetensors", dynamics, tokens)
+    save_dynamics(folder / "dynamics.safetensors", dynamics, config)
     first, median = representation.decode(torch.randint(0, 6, (2, 4, 4))).numpy()
     seen_as = PreprocessConfig(
         height=32, width=32, color="rgb", resize="nearest", val_share=0.2, tile=8
@@ -180,11 +180,11 @@ def make_tiles_world(folder: Path, spec: GameSpec | None = None, seed: int = 0) 
     return folder
 
 
-def make_world_of_cells(folder: Path, seed: int = 0) -> Path:
+def make_world_of_cells(folder: Path, spec: GameSpec | None = None, seed: int = 0) -> Path:
     """A model of cells over a palette, untrained and loud: drawn from, each of its frames is
     another. Its frames are 32 x 40 in colour.
     """
-    spec = make_spec()
+    spec = spec or make_spec()
     torch.manual_seed(seed)
     palette = {"kind": "palette", "shape": [32, 40, 3], "colours": 5}
     representation = make_representation(palette)
@@ -244,50 +244,35 @@ def make_random_world(folder: Path, kind: str) -> Path:
     """
     if kind == "cells":
         return make_world_of_cells(folder)
-    if FAMILIES[kind].latents == ("tokens",):
-        make_tiles_world(folder)
-        if kind == "tokens":
-            return folder
-        config = {
-            "kind": kind,
-            "latent_shape": [4, 4],
-            "buttons": len(BUTTONS),
-            "vocabulary": 6,
-            "cells": 16,
-            "backdrops": 1,
-        }
-        config |= {"hidden": 16, "blocks": 1, "heads": 2, "history_frames": 3}
-        dynamics = make_dynamics(config)
-        dynamics.cells.copy_(torch.arange(16))
-        nn.init.zeros_(dynamics.stay.bias)  # untrained, every cell would stay
-    else:
-        params = make_params(
-            latent_dim=4,
-            representation__channels=[6, 8],
-            preprocess__height=16,
-            preprocess__width=16,
-        )
-        torch.manual_seed(0)
-        frame = make_frame(7, 16, 16)[:, :, :1].copy()
-        config = representation_config(params, frame.shape)
-        representation = make_representation(config)
-        nn.init.normal_(representation.decoder[-1].weight, std=0.3)
-        save_representation(folder / "representation.safetensors", representation, config)
-        save_world(
-            folder / "world.safetensors",
-            make_spec(),
-            {"Begin": frame},
-            np.full_like(frame, 20),
-            SEEN_AS,
-        )
-        config = {"kind": kind, "latent_shape": [4], "buttons": len(BUTTONS)}
-        values = {"hidden": 16, "channels": 8, "dead_zone": 0.0, "flow_steps": 4, "beta": 0.001}
-        values |= {"history_frames": 2, "history_actions": 2}
-        settings = (*FAMILIES[kind].settings, *asdict(getattr(params.dynamics, kind)))
-        config |= {name: values[name] for name in settings}
-        dynamics = make_dynamics(config)
-        if kind == "flow":
-            nn.init.normal_(dynamics.net.last.weight, std=0.5)  # untrained, nothing would change
+    if kind == "transformer":
+        return make_tiles_world(folder)
+    params = make_params(
+        latent_dim=4,
+        representation__channels=[6, 8],
+        preprocess__height=16,
+        preprocess__width=16,
+    )
+    torch.manual_seed(0)
+    frame = make_frame(7, 16, 16)[:, :, :1].copy()
+    config = representation_config(params, frame.shape)
+    representation = make_representation(config)
+    nn.init.normal_(representation.decoder[-1].weight, std=0.3)
+    save_representation(folder / "representation.safetensors", representation, config)
+    save_world(
+        folder / "world.safetensors",
+        make_spec(),
+        {"Begin": frame},
+        np.full_like(frame, 20),
+        SEEN_AS,
+    )
+    config = {"kind": kind, "latent_shape": [4], "buttons": len(BUTTONS)}
+    values = {"hidden": 16, "channels": 8, "dead_zone": 0.0, "flow_steps": 4, "beta": 0.001}
+    values |= {"history_frames": 2, "history_actions": 2}
+    settings = (*FAMILIES[kind].settings, *asdict(getattr(params.dynamics, kind)))
+    config |= {name: values[name] for name in settings}
+    dynamics = make_dynamics(config)
+    if kind == "flow":
+        nn.init.normal_(dynamics.net.last.weight, std=0.5)  # untrained, nothing would change
     save_dynamics(folder / "dynamics.safetensors", dynamics, config)
     return folder
 

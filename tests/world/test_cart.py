@@ -20,7 +20,7 @@ from toys.synthetic import (
     foreign,
     garbage,
     make_spec,
-    make_tiles_world,
+    make_world_of_cells,
     truncate,
 )
 
@@ -51,7 +51,7 @@ def home(tmp_path, monkeypatch):
     for name in ("dreamcart.core.paths.ROOT", "dreamcart.play.library.ROOT"):
         monkeypatch.setattr(name, tmp_path)
     monkeypatch.setattr("dreamcart.world.cart.FOLDER", tmp_path / "carts")
-    make_tiles_world(
+    make_world_of_cells(
         tmp_path / "models" / "blockfall", make_spec(name="blockfall", title="Blockfall")
     )
     return tmp_path
@@ -94,7 +94,7 @@ def test_a_cart_plays_the_same_dream(home):
     assert (world.spec, world.seen_as, world.shape, list(world.starts)) == (
         folder.spec,
         folder.seen_as,
-        (32, 32, 3),
+        (32, 40, 3),
         ["Begin"],
     )
     assert (meta["cart"], meta["metrics"]) == (FORMAT, METRICS)
@@ -111,18 +111,6 @@ def test_a_former_model_goes_on_a_cart(tmp_path):
     assert load_cart(tmp_path / "old.cart", CPU)[0].shape == (16, 16, 1)
 
 
-def test_a_cart_of_the_format_before_plays(home, monkeypatch):
-    """It has no regions, and is as good without."""
-    with monkeypatch.context() as then:
-        then.setattr("dreamcart.world.cart.FORMAT", OLDEST)
-        path = put(home)
-    world, meta = load_cart(path, CPU)
-    assert meta["cart"] == OLDEST < FORMAT
-    np.testing.assert_array_equal(
-        play_on(world), play_on(load_world(home / "models" / "blockfall", CPU))
-    )
-
-
 def test_too_large_a_model_is_refused(home):
     """A repository holds carts: a large one must be refused before it is written, with the way to a
     smaller one.
@@ -131,7 +119,7 @@ def test_too_large_a_model_is_refused(home):
     tensors, meta = load_tensors(folder / "world.safetensors")
     large = torch.zeros(MOST_BYTES // 3 + 1, 1, 3, dtype=torch.uint8)
     save_tensors(folder / "world.safetensors", tensors | {"start.Begin": large}, meta)
-    with pytest.raises(UserError, match=r"8\.\d MB.*settings of dynamics\.tokens") as caught:
+    with pytest.raises(UserError, match=r"8\.\d MB.*settings of dynamics\.cells") as caught:
         put(home)
     assert_sentence(caught.value)
     assert not (home / "carts").exists()
@@ -230,7 +218,7 @@ def remove(path):
         (foreign, "no cart"),
         (other_model, "no cart"),
         (newer, f"format {FORMAT + 1}.*update Dreamcart"),
-        (older, f"format {OLDEST - 1}.*train it again"),
+        (older, f"format {OLDEST - 1}, for an older Dreamcart; train it again"),
         (better_metrics, "fingerprint"),
         (other_title, "fingerprint"),
         (no_fingerprint, "fingerprint"),
@@ -376,7 +364,7 @@ def test_from_a_trained_model_to_a_played_cart(home, stage):
     assert printed.splitlines()[0] == "Dreaming mine (cart)."
     assert printed.splitlines()[1].startswith("5 steps; ")
     with Image.open(gif) as saved:
-        assert saved.size == (64, 64)
+        assert saved.size == (80, 64)
         assert saved.n_frames > 1
 
 

@@ -91,7 +91,7 @@ def test_many_dreams_at_once(exported):
 def test_other_families_are_refused(tmp_path):
     """They are no function of tensors."""
     world = load_world(make_tiles_world(tmp_path / "model"), CPU)
-    with pytest.raises(UserError, match="kind 'tokens'") as caught:
+    with pytest.raises(UserError, match="kind 'transformer'") as caught:
         export_dream(world, tmp_path / "onnx")
     assert_sentence(caught.value)
     assert not (tmp_path / "onnx").exists()
