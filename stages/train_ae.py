@@ -138,7 +138,7 @@ def print_tiles(report: dict[str, Any]) -> None:
         f"{number}: NOT lossless. {lost:.2%} of the distinct validation frames hold others, in"
         " whose place the nearest known ones are shown; over all pixels that is an error of"
         f" {report['l1']:.4%}. Record more, or, where pictures suffer, take"
-        " representation.kind palette, which keeps every pixel."
+        " representation.kind palette, which needs no dictionary."
     )
 
 

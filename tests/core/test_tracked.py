@@ -44,7 +44,7 @@ def outputs() -> Iterator[tuple[Command, str, str]]:
 def test_what_git_tracks_wants_force(repository, monkeypatch):
     """Every file that a command is given to write, in whatever way it is named."""
     found = list(outputs())
-    assert len(found) == 7
+    assert len(found) == 6
     for command, option, ending in found:
         leave_out_work(command, monkeypatch)
         for way in ("", "folder/", "./folder/../", "link/"):

@@ -270,7 +270,7 @@ def test_the_stage_says_whether_it_is_lossless(tmp_path, monkeypatch, capsys, lo
     line = next(line for line in capsys.readouterr().out.splitlines() if "lossless" in line)
     assert said in line
     if not lossless:
-        assert "representation.kind ae" in line
+        assert "representation.kind palette" in line
     model = load_representation(tmp_path / "models" / "blockfall" / "representation.safetensors")
     assert isinstance(model, Tiles)
     for name in ("train_ae.png", "reconstructions.png", "edge_cases.png", "train_ae.csv"):
