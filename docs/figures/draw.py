@@ -16,7 +16,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 HERE = Path(__file__).parent
 INK, GREY, LINE = "#1c2430", "#5b6675", "#8a94a3"
-DATA, MODEL, RESULT, RULE = "#e3eefb", "#fde9d2", "#e2f3e4", "#f1e6f7"  # fills, by kind of box
+DATA, MODEL, RESULT, CHANCE = "#e3eefb", "#fde9d2", "#e2f3e4", "#f1e6f7"  # fills, by kind of box
 PIECE, BLOCK, EMPTY = "#c8401f", "#3f7fbf", "#f4f6f9"
 
 plt.rcParams.update(
@@ -88,7 +88,7 @@ def note(axes: Axes, x: float, y: float, text: str, align: str = "center", ink: 
 
 
 def grid(axes: Axes, x: float, y: float, size: float, rows: list[str]) -> None:
-    """Draw a token grid: '#' settled, 'o' the piece, '.' empty, '?' to be decided."""
+    """Draw a grid of cells: '#' settled, 'o' the piece, '.' empty, '?' to be decided."""
     colours = {"#": BLOCK, "o": PIECE, ".": EMPTY, "?": "#f3c552"}
     for row, line in enumerate(rows):
         for column, cell in enumerate(line):
@@ -108,9 +108,9 @@ def pipeline() -> None:
     stages = [
         ("collect", "play in the emulator\n→ frames, buttons,\nrewards, RAM\n(Parquet)", DATA),
         ("preprocess", "crop, resize;\neach tile stored once;\nsplit by episode", DATA),
-        ("train_ae", "frames ⇄ tokens:\nthe tile dictionary,\nor a learned\nautoencoder", MODEL),
+        ("train_ae", "frames ⇄ latents:\nthe palette,\nor a learned\nautoencoder", MODEL),
         ("encode_latents", "every distinct\nframe, once", DATA),
-        ("train_dynamics", "past tokens\nand buttons\n→ next tokens", MODEL),
+        ("train_dynamics", "past latents\nand buttons\n→ next latent", MODEL),
         ("rollout_eval", "dream against game\non test episodes\n→ metrics, plots", RESULT),
     ]
     width, gap = 132, 22
@@ -152,50 +152,39 @@ def pipeline() -> None:
 
 
 def step() -> None:
-    """Draw one step of a dream with tokens."""
+    """Draw one step of a dream of cells."""
     axes = canvas(940, 332)
     before = ["......", "..o...", ".ooo..", "......", "......", "#..###"]
     asked = ["......", "..?...", ".?o?..", ".???..", "......", "#..###"]
     after = ["......", "......", "..o...", ".ooo..", "......", "#..###"]
     box(axes, 14, 20, 206, 226, "what it knows", fill=DATA)
     for shift in (12, 6, 0):
-        axes.add_patch(Rectangle((26 + shift, 68 - shift), 90, 90, fc=EMPTY, ec="#c3cad4", lw=0.8))
-    grid(axes, 26, 68, 15, before)
-    note(axes, 137, 105, "the last 32\nframes: grids\nof tile numbers", "left")
-    note(axes, 26, 176, "how long ago each cell changed", "left")
-    note(axes, 26, 200, "the last 32 button states, and\nfor how long each is held", "left")
-    note(axes, 26, 229, "pressed now: DOWN", "left")
+        axes.add_patch(Rectangle((26 + shift, 60 - shift), 90, 90, fc=EMPTY, ec="#c3cad4", lw=0.8))
+    grid(axes, 26, 60, 15, before)
+    note(axes, 137, 97, "cells of 8 × 8\npixels: what\neach shows,\nand showed", "left")
+    note(axes, 26, 171, "how long ago each cell changed,\nthe last time and before", "left")
+    note(axes, 26, 204, "the last 32 steps: what each did,\nand the buttons held in it", "left")
+    note(axes, 26, 232, "pressed now: DOWN", "left")
     box(axes, 256, 20, 196, 226, "what the network says", fill=MODEL)
-    note(axes, 270, 60, "1  does anything change?", "left")
-    note(axes, 270, 79, "2  which cells do?", "left")
-    grid(axes, 309, 92, 15, asked)
-    note(
-        axes,
-        270,
-        213,
-        "3  to which tile? One choice\n    among all; other cells\n    are copied",
-        "left",
-    )
-    box(axes, 488, 20, 196, 226, "deciding", fill=RULE)
-    note(axes, 502, 70, "Sure (90 % or more):\nthe choice is taken.", "left")
+    note(axes, 270, 56, "1  which kind of event is it?", "left")
+    note(axes, 270, 74, "2  does anything change?", "left")
+    note(axes, 270, 92, "3  which cells do?", "left")
+    grid(axes, 309, 103, 15, asked)
+    note(axes, 270, 219, "4  to what? A known tile, or\n    pixels that it paints", "left")
+    box(axes, 488, 20, 196, 226, "chance", fill=CHANCE)
     note(
         axes,
         502,
-        122,
-        "Unsure: one cell is drawn,\nthe network looks again,\nthe others follow from it.",
+        72,
+        "Drawn once a step: which kind\nof event, and whether anything\nchanges.",
         "left",
     )
-    note(
-        axes,
-        502,
-        184,
-        "Constraints: no choice that\nno recording shows. All is\nmeasured without them, too.",
-        "left",
-    )
+    note(axes, 502, 132, "All cells follow from it, so\na random event comes whole.", "left")
+    note(axes, 502, 184, "Sure (95 % or more):\nnothing is left to chance.", "left")
     box(axes, 720, 20, 206, 226, "the next frame", fill=RESULT)
     grid(axes, 778, 68, 15, after)
-    note(axes, 823, 183, "tile numbers → pixels,\nwithout loss")
-    note(axes, 823, 221, "played at 30 steps a second;\none core makes some 300")
+    note(axes, 823, 188, "other cells are copied;\ncolours by number → pixels,\nwithout loss")
+    note(axes, 823, 231, "played at 30 steps a second")
     for x in (220, 452, 684):
         arrow(axes, (x + 3, 132), (x + 33, 132))
     elbow(axes, [(823, 248), (823, 292), (117, 292), (117, 250)])
