@@ -26,7 +26,7 @@ def recorded(exact: float) -> dict:
 
 
 def failed() -> dict:
-    return {**recorded(0), "failed": "not done in 40 minutes; it was at: movers"}
+    return {**recorded(0), "failed": "not done in 40 minutes; it was at: train_dynamics"}
 
 
 def test_a_row_has_every_score_or_says_that_it_has_none():
