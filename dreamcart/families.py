@@ -60,6 +60,7 @@ FAMILIES = {
         "dynamics.cells.model:CellDynamics",
         ("pixels",),
         random=True,
+        warm=True,
         trainer="dynamics.cells.train:train_cells",
     ),
     "mlp": Family("dynamics.mlp:MlpDynamics", ("vector",), HISTORY),

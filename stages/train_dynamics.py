@@ -55,7 +55,7 @@ def main() -> None:
         pictures = torch.from_numpy(read_array(paths.latents / TILES).copy())
     fit = imported(FAMILIES[params.dynamics_kind].trainer)
     model, config, curve = fit(
-        params, train, val, latents, pictures, checkpoint, load_start(params)
+        params, train, val, latents, pictures, checkpoint, load_start(params, representation)
     )
     save_dynamics(paths.models / "dynamics.safetensors", model, config)
     median = read_array(paths.processed / "median.npy").copy()

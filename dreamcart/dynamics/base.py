@@ -34,14 +34,13 @@ class History:
 class Trained:
     """A dream that training may begin from.
 
-    source: what messages call it; buttons: by name; pictures: uint8 [vocabulary, ...], what its
-    tokens look like.
+    source: what messages call it; config: what `make_dynamics` makes it of; buttons: by name.
     """
 
     source: str
     dynamics: "Dynamics"
+    config: dict[str, Any]
     buttons: list[str]
-    pictures: torch.Tensor
 
 
 class Dynamics(nn.Module):

@@ -21,6 +21,7 @@ from dreamcart.core.provenance import stamp
 from dreamcart.core.tensors import file_size, load_tensors, save_tensors
 from dreamcart.dynamics.base import Trained
 from dreamcart.params import Params
+from dreamcart.representation.base import Representation
 from dreamcart.world.cart_pin import check_start
 from dreamcart.world.model import FOREIGN, PARTS, WorldModel, assemble
 
@@ -147,19 +148,24 @@ def _try(world: WorldModel, path: Path) -> None:
         ) from None
 
 
-def load_start(params: Params) -> Trained | None:
-    """Open the cart of dynamics.init_from;
+def load_start(params: Params, representation: Representation) -> Trained | None:
+    """Open the cart of dynamics.init_from; None where training begins from nothing.
 
-    None where training begins from nothing. Raises UserError where it cannot be played.
+    Raises UserError where it cannot be played, or was trained on another representation than the
+    new recordings have.
     """
     path = params.dynamics.start_cart
     if path is None:
         return None
     check_start(params)
-    world, _ = load_cart(path, torch.device("cpu"))
-    return Trained(
-        str(path), world.dynamics, list(world.spec.buttons), world.representation.pictures
-    )
+    world, meta = load_cart(path, torch.device("cpu"))
+    known, own = world.representation.state_dict(), representation.state_dict()
+    if known.keys() != own.keys() or not all(torch.equal(known[k], own[k]) for k in own):
+        raise UserError(
+            f"{path} was trained on frames of other colours or another size than these recordings"
+            " have; choose another cart, or leave dynamics.init_from empty."
+        )
+    return Trained(str(path), world.dynamics, meta["dynamics"], list(world.spec.buttons))
 
 
 def carts() -> dict[str, Path]:

@@ -16,6 +16,8 @@ SCALE = 0.1  # brings a frame's negative log-likelihood (a sum over cells) near 
 EVENT = 3.0
 # weight of painting where a known tile is right, too, so that painting is learned from all changes
 PRACTICE = 0.05
+# cells a frame that are painted in training, on average at most
+MOST_PAINTED = 4
 # a frame whose loss is larger pulls no harder: one freak must not outweigh its whole batch
 MOST_PULL = 4.0
 
@@ -59,7 +61,10 @@ def frame_loss(
         code = F.gumbel_softmax(torch.where(moves[:, None], named, expected.detach()), hard=True)
         event, gate, features, scene = network.believe(read.sensed, code)
         choice, chosen = network.choices(features[at], read.keys)
-        colours = network.painter(around(model, batch, at), chosen)
+        known = batch.known[batch.following[at]]
+        weights, drawn = to_paint(known == len(model.tiles), MOST_PAINTED * len(moves))
+        spot = tuple(part[drawn] for part in at)
+        colours = network.painter(around(model, batch, spot), chosen[drawn])
     loss = (
         EVENT
         * weight
@@ -71,12 +76,28 @@ def frame_loss(
     gates = F.binary_cross_entropy_with_logits(gate.float(), differs.float(), reduction="none")
     scenes = F.cross_entropy(scene.float(), batch.backdrop, reduction="none")
     loss = loss + moves * ((gates * mask).flatten(1).sum(1) + divergence + scenes)
-    known = batch.known[batch.following[at]]
     chances = F.cross_entropy(choice.float(), known, reduction="none")
-    shown = batch.tiles[batch.following[at]].long()
+    shown = batch.tiles[batch.following[spot]].long()
     pixels = F.cross_entropy(colours.float().transpose(1, 2), shown, reduction="none").sum(1)
-    cells = chances + torch.where(known == len(model.tiles), 1.0, PRACTICE) * pixels
-    return SCALE * loss.index_add(0, at[0], cells)
+    loss = loss.index_add(0, at[0], chances).index_add(0, spot[0], weights * pixels)
+    return SCALE * loss
+
+
+def to_paint(unknown: torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Choose changed cells that are painted in training: those that no known tile fits, and of the
+    others what room is left.
+
+    Args:
+        unknown: bool [N]; most: cells to choose, at most.
+
+    Returns:
+        Weights of the chosen ones, float32 [n], that make up for those left out, and their numbers,
+        int64 [n].
+    """
+    order = (torch.rand(len(unknown), device=unknown.device) + unknown).argsort(descending=True)
+    drawn = order[:most]
+    left_out = unknown.sum() / unknown[drawn].sum().clamp(min=1)
+    return torch.where(unknown[drawn], left_out, PRACTICE), drawn
 
 
 def between(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ import torch
 
 from dreamcart.core.errors import UserError
 from dreamcart.data.processed import Split
-from dreamcart.dynamics.base import Trained
+from dreamcart.dynamics.base import Trained, make_dynamics
 from dreamcart.dynamics.cells.loss import bounded, frame_loss, wrong
 from dreamcart.dynamics.cells.model import CellDynamics
 from dreamcart.dynamics.cells.samples import Samples
@@ -26,6 +26,14 @@ MOST_SHARE = 0.995  # of the changes, those in which no more cells need paint th
 # the price of an event's code at first, so that it is used before it is paid for; it grows to 1
 CHEAP = 0.02
 LEAST_PAINTED = 4  # cells that a step may paint, even where recordings hardly show unknown tiles
+# what of a dream's config comes from params.yaml, and from which key there
+SIZES = {
+    "latent_shape": "preprocess.height and width",
+    "side": "preprocess.tile",
+    "depth": "dynamics.history_frames",
+    "deed": "latent_dim",
+    **{name: f"dynamics.cells.{name}" for name in ("channels", "blocks", "memory", "events")},
+}
 CHUNK = 1024  # transitions that are looked at together: a bound on memory
 
 
@@ -42,23 +50,21 @@ def train_cells(
 
     Args:
         cells: "train" and "val": int [U, H / t, W / t], tile numbers; tiles: uint8 [tiles, t, t],
-            what they show; start: no dream of cells begins from another yet.
+            what they show; start: a dream to begin from.
 
     Returns the model (CPU, eval mode), its config and the curve; its `val` is the share of frames
-    not exact. Raises UserError where `start` is given.
+    not exact. Raises UserError where `start` is of other sizes or buttons.
     """
-    if start is not None:
-        raise UserError(
-            f"dynamics.kind 'cells' cannot begin from {start.source}; leave dynamics.init_from"
-            " empty."
-        )
     own = params.dynamics
     keep_memory()
     make_repeatable(params.seed)
     device = pick_device()
-    config, buffers = fresh(params, train, cells["train"], tiles)
-    model = CellDynamics(**{key: value for key, value in config.items() if key != "kind"})
-    model.load_state_dict(buffers, strict=False)
+    config, weights = fresh(params, train, cells["train"], tiles)
+    if start is not None:
+        check_fits(start, config, list(train.spec.buttons))
+        config, weights = start.config, start.dynamics.state_dict()
+    model = make_dynamics(config)
+    model.load_state_dict(weights, strict=False)
     shown = tiles.flatten(1)
     practice, judged = (
         Samples(split, cells[name], shown, model)
@@ -122,6 +128,22 @@ def fresh(
     }
     named = {f"screen.{name}": tensor for name, tensor in buffers.items()}
     return config, named | {"tiles": shown[torch.from_numpy(known)]}
+
+
+def check_fits(start: Trained, config: dict[str, Any], buttons: list[str]) -> None:
+    """Check that a dream can go on as one of this config. Its screen and known tiles stay its own:
+    what they lack it paints.
+
+    Raises UserError where it cannot.
+    """
+    if start.buttons != buttons:
+        raise UserError(f"{start.source} has other buttons than these recordings.")
+    for name, key in SIZES.items():
+        if start.config[name] != config[name]:
+            raise UserError(
+                f"{start.source} was made with {key} {start.config[name]}, and now it is"
+                f" {config[name]}; make them equal, or leave dynamics.init_from empty."
+            )
 
 
 def changes_in(
