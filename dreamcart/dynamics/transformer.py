@@ -22,9 +22,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dreamcart.dynamics.ages import ages
 from dreamcart.dynamics.attention import Block, Cache
 from dreamcart.dynamics.base import UNTOLD, Dynamics, History
+from dreamcart.dynamics.cells.state import look_back
 from dreamcart.dynamics.layout import Layout, find_layout
 
 # a token at least this probable is not left to chance: hundreds of cells a frame would break it
@@ -130,10 +130,11 @@ class TransformerDynamics(Dynamics):
         """
         layout = self.layout
         windows = layout.window(frames.to(torch.int16))  # [B, F, 1, N]
-        age, before, changed = ages(windows)
-        now = windows[:, -1, 0].long()
+        planes, age = look_back(windows)
+        now, before = planes[:, 0, 0].long(), planes[:, 1, 0].long()
+        changed = (windows[:, 1:] != windows[:, :-1]).flatten(2).any(2).float()
         scene = layout.backdrop_of(frames[:, -1])
-        cells = self.now(now) + self.before(before[:, 0].long()) + self.age(age[:, 0]) + self.place
+        cells = self.now(now) + self.before(before) + self.age(age[:, 0, 0]) + self.place
         actions = actions.float()
         button = torch.arange(self.buttons, device=now.device)
         pressed = (2 * button + actions[:, -1].long()) * actions.shape[1] + streak(

@@ -11,8 +11,8 @@ from torch import nn
 from toys.synthetic import BUTTONS, make_params, make_processed, make_rows
 
 from dreamcart.core.errors import UserError
-from dreamcart.dynamics.base import UNTOLD, load_dynamics, save_dynamics
-from dreamcart.dynamics.cells.loss import Reading
+from dreamcart.dynamics.base import UNTOLD, Trained, load_dynamics, save_dynamics
+from dreamcart.dynamics.cells.loss import PRACTICE, Reading, to_paint
 from dreamcart.dynamics.cells.model import CellDynamics, gather_around, recent
 from dreamcart.dynamics.cells.parts import Painter
 from dreamcart.dynamics.cells.samples import Samples
@@ -263,11 +263,11 @@ def test_it_loads_as_it_was_saved(game, tmp_path):
 # Training
 
 
-def trained(game, checkpoint: Path, **changes):
+def trained(game, checkpoint: Path, start: Trained | None = None, **changes):
     """(model, config, curve) of a training."""
     splits, cells, tiles = game
     params = make_params(**SMALL | changes)
-    return train_cells(params, splits["train"], splits["val"], cells, tiles, checkpoint)
+    return train_cells(params, splits["train"], splits["val"], cells, tiles, checkpoint, start)
 
 
 def test_it_learns_a_game(game, tmp_path):
@@ -308,6 +308,44 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(game, tmp_path, monkeyp
     assert again == curve
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_a_training_begins_from_a_dream(game, tmp_path):
+    """Its weights and its screen, though the params alone would make others."""
+    start, config = make_model(game)
+    begun_from = Trained("a.cart", start, config, list(BUTTONS))
+    tiny = {"dynamics__steps": 1, "dynamics__learning_rate": 1e-7}
+    model, own, _ = trained(game, tmp_path / "c.safetensors", begun_from, **tiny)
+    assert own == config
+    for name, tensor in start.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], tensor, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "buttons", "what"),
+    [
+        ({}, [*BUTTONS[1:], "Z"], "a.cart has other buttons"),
+        ({"latent_dim": 7}, BUTTONS, "was made with latent_dim 6, and now it is 7"),
+        ({"dynamics__blocks": 3}, BUTTONS, "was made with dynamics.cells.blocks 2"),
+    ],
+)
+def test_a_dream_of_other_sizes_is_no_start(game, tmp_path, changes, buttons, what):
+    """It is said which setting to change."""
+    start = Trained("a.cart", *make_model(game), list(buttons))
+    with pytest.raises(UserError, match=what):
+        trained(game, tmp_path / "c.safetensors", start, **changes)
+
+
+def test_what_no_known_tile_fits_is_painted_first():
+    """Cells beyond the room are left out, and those of their kind count for them."""
+    unknown = torch.tensor([False, True, False, True, False, True])
+    weights, drawn = to_paint(unknown, 4)
+    assert len(drawn) == 4
+    assert set(drawn[:3].tolist()) == {1, 3, 5}
+    assert weights.tolist() == pytest.approx([1, 1, 1, PRACTICE])
+    weights, drawn = to_paint(unknown, 2)
+    assert unknown[drawn].all()
+    assert weights.tolist() == pytest.approx([1.5, 1.5])
 
 
 def test_latent_dim_sizes_what_is_carried_from_step_to_step(game):
