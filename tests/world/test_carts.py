@@ -36,6 +36,8 @@ from dreamcart.evaluation.pins import (
     machine,
 )
 from dreamcart.world.cart import FOLDER, MOST_BYTES, carts, load_cart
+from dreamcart.world.export import export_dream
+from dreamcart.world.export_check import differing_frames
 from dreamcart.world.model import WorldModel, load_world
 
 CPU = torch.device("cpu")
@@ -202,3 +204,12 @@ def test_a_pin_is_added_for_a_machine_and_none_outlives_its_code():
     for stale in (add_pin(both, "cart", other, "x"), add_pin(both, "cart 2", other, "x")):
         assert stale["pins"] == [{"machines": ["x"], "frames": other}]
     assert add_pin(both, "cart 2", one, "y")["pins"] == [{"machines": ["y"], "frames": one}]
+
+
+@pytest.mark.parametrize("name", CARTS)
+def test_onnx_runtime_plays_a_cart_as_torch_does(name, tmp_path):
+    """A browser then shows what Python shows: a thousand steps each, with and without chance."""
+    pytest.importorskip("onnxruntime")
+    world = load(name)
+    export_dream(world, tmp_path)
+    assert [differing_frames(world, tmp_path, 1000, heat) for heat in (0.0, 1.0)] == [0, 0]
