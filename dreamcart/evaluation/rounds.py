@@ -39,6 +39,7 @@ from dreamcart.families import FAMILIES, imported
 from dreamcart.params import Params
 from dreamcart.representation.encode import encode_splits
 from dreamcart.representation.palette import TILES, Palette
+from dreamcart.representation.registry import load_representation
 from dreamcart.training.device import pick_device
 from dreamcart.world.model import TRAINED, WorldModel, load_world
 
@@ -180,7 +181,8 @@ class Rounds:
         if not (processed / "meta.json").is_file():  # it is written last
             preprocess(self.paths.raw, processed, params.preprocess, params.seed, more)
         splits = {name: load_split(processed, name) for name in ("train", "val")}
-        representation = self.world.representation
+        # that of the trained dream, whatever new tiles there are; its own stays on its device
+        representation = load_representation(self.paths.models / "representation.safetensors")
         frames = {name: split.frames for name, split in splits.items()}
         encode_splits(representation, frames, folder / "latents")
         latents = {name: read_array(folder / "latents" / f"{name}.npy") for name in splits}
