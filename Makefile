@@ -39,7 +39,7 @@ play: setup
 	$(BIN)/python stages/play.py
 
 # Of many columns those that say most: scores at 60 steps, the settings that differ. `dvc exp show` has them all.
-HIDDEN := Created|.*\.(001|005|010|030|300)|(l1|ssim)\..*|(train|play|changed)\..*|frames|exact|l1|l1_changed|ssim|colours|tiles|.*/.*
+HIDDEN := Created|.*\.(001|005|010|030|300)|(l1|ssim)\..*|(train|play|changed|before|after)\..*|rounds|frames|exact|l1|l1_changed|ssim|colours|tiles|.*/.*
 
 compare: setup
 	$(RUN) dvc metrics diff

@@ -257,6 +257,28 @@ class DynamicsConfig:
 
 
 @dataclass(frozen=True)
+class RefineConfig:
+    rounds: Annotated[int, (0, 9)]  # seeds of streams have one digit for it
+    streams: Annotated[int, (1, 500)]
+    stream_steps: Annotated[int, (2, 10**6)]
+    branches: Annotated[int, (1, 256)]
+    branch_steps: Annotated[int, (1, 10_000)]
+    before: Annotated[int, (0, 10_000)]
+    steps: Positive
+    learning_rate: Rate
+    aimed: bool
+
+    def __post_init__(self) -> None:
+        """Refuse branches that end before what they are to show. Raises UserError."""
+        if self.before >= self.branch_steps:
+            raise UserError(
+                f"refine.before is {self.before}, but branches of refine.branch_steps"
+                f" {self.branch_steps} end before the difference then; allowed: 0 to"
+                f" {self.branch_steps - 1}."
+            )
+
+
+@dataclass(frozen=True)
 class RolloutConfig:
     horizons: list[Positive]
     starts: Positive
@@ -273,6 +295,7 @@ class Params:
     preprocess: PreprocessConfig
     representation: RepresentationConfig
     dynamics: DynamicsConfig
+    refine: RefineConfig
     rollout_eval: RolloutConfig
 
     @property

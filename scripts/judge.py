@@ -25,12 +25,13 @@ from dreamcart.core.provenance import stamp
 from dreamcart.core.tables import print_table
 from dreamcart.core.tensors import load_tensors
 from dreamcart.core.tracked import spare
+from dreamcart.data.unsplit import load_unsplit
 from dreamcart.evaluation.episodes import episodes_for
 from dreamcart.evaluation.judge import judge
 from dreamcart.evaluation.pictures import filmstrip_picture
 from dreamcart.evaluation.readback import load_reader
 from dreamcart.evaluation.report import headline, print_report
-from dreamcart.evaluation.rollout import choose_starts, load_test
+from dreamcart.evaluation.rollout import choose_starts
 from dreamcart.evaluation.screens import STEPS, Screens, load_infos
 from dreamcart.params import Params, load_params
 from dreamcart.training.device import make_repeatable, pick_device
@@ -108,7 +109,7 @@ def as_the_cart_says(
 def print_game(params: Params, raw: Path) -> None:
     """Print how legal the game itself is after the same starts, judged as the dream is."""
     with tempfile.TemporaryDirectory() as scratch:
-        test = load_test(raw, params.preprocess, Path(scratch))
+        test = load_unsplit(raw, params.preprocess, Path(scratch))
         reader = load_reader(test.spec)
         if reader is None or tuple(reader.shape) != test.frames.shape[1:]:
             return

@@ -83,7 +83,7 @@ def trained_for(paths: Paths) -> float | None:
     latents = paths.latents / "train.npy"
     if not latents.exists():
         return None
-    ended = (paths.models / "dynamics.safetensors").stat().st_mtime
+    ended = (paths.models / "trained.safetensors").stat().st_mtime
     return round((ended - latents.stat().st_mtime) / 60, 1)
 
 

@@ -1,4 +1,4 @@
-"""Stage 7: put the trained model on a cart: one file that plays anywhere, with its recipe and its
+"""Stage 8: put the trained model on a cart: one file that plays anywhere, with its recipe and its
 metrics.
 
 python -m stages.cart                      →  models/<game>/dream.cart

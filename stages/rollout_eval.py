@@ -1,4 +1,4 @@
-"""Stage 6: how far the dream holds against the real game, on test episodes no other stage has
+"""Stage 7: how far the dream holds against the real game, on test episodes no other stage has
 opened.
 
 python -m stages.rollout_eval  →  metrics/<game>/rollout.json + rollout_details.json,

@@ -1,7 +1,7 @@
 """Stage 5: train the dynamics on latents; check single steps on validation data; write the playable
 model.
 
-python -m stages.train_dynamics  →  models/<game>/dynamics.safetensors + world.safetensors,
+python -m stages.train_dynamics  →  models/<game>/trained.safetensors + world.safetensors,
                                     metrics/<game>/train_dynamics.json +
                                     train_dynamics_details.json, plots/<game>/train_dynamics.csv +
                                     .png
@@ -32,7 +32,7 @@ from dreamcart.representation.palette import TILES
 from dreamcart.representation.registry import load_representation
 from dreamcart.training.device import pick_device
 from dreamcart.world.cart import load_start, model_print
-from dreamcart.world.model import load_world, save_world
+from dreamcart.world.model import TRAINED, load_world, save_world
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
     model, config, curve = fit(
         params, train, val, latents, pictures, checkpoint, load_start(params, representation)
     )
-    save_dynamics(paths.models / "dynamics.safetensors", model, config)
+    save_dynamics(paths.models / f"{TRAINED}.safetensors", model, config)
     median = read_array(paths.processed / "median.npy").copy()
     starts = start_frames(paths.processed, {"train": train, "val": val})
     save_world(
@@ -68,7 +68,7 @@ def main() -> None:
         params.preprocess,
         recipe_of(params),
     )
-    world = load_world(paths.models, pick_device())
+    world = load_world(paths.models, pick_device(), TRAINED)
     report = single_step_report(world, val, params.seed)
     print_table(
         "One step ahead on validation frames, mean L1",
@@ -79,13 +79,15 @@ def main() -> None:
     curve_picture(curve, model.error_is, "Dynamics", paths.plots / "train_dynamics.png")
     report = {"val": round(min(p["val"] for p in curve), 6), "val_is": model.error_is, **report}
     few = pick(report, ("val", "changed.model_l1"))
-    write_report(paths.metrics / "train_dynamics.json", report, few, model_print(paths.models))
+    made = model_print(paths.models, TRAINED)
+    write_report(paths.metrics / "train_dynamics.json", report, few, made)
     checkpoint.unlink(missing_ok=True)
 
 
 def recipe_of(params: Params) -> dict[str, Any]:
     """Return the settings that made a model: those of the pipeline up to here."""
-    return {name: value for name, value in asdict(params).items() if name != "rollout_eval"}
+    later = ("refine", "rollout_eval")
+    return {name: value for name, value in asdict(params).items() if name not in later}
 
 
 if __name__ == "__main__":

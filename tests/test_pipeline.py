@@ -21,10 +21,14 @@ from typing import Any
 
 import pytest
 import yaml
-from toys.synthetic import copy_checkout
+from toys.synthetic import assert_sentence, copy_checkout
 
+from dreamcart.core.errors import UserError
 from dreamcart.core.paths import ROOT
 from dreamcart.core.tensors import load_tensors
+from dreamcart.data.infos import parse_infos
+from dreamcart.data.reader import read_episodes
+from dreamcart.world.cart import model_print
 
 pytest.importorskip("stable_retro")
 pytest.importorskip("dvc")
@@ -73,7 +77,7 @@ CONTROL = {"iou", "cases", "false_effect", "by_button", "states"}
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 GAME = yaml.safe_load((ROOT / "params.yaml").read_text())["game"]
 # stages with a report, beside rollout_eval
-DETAILED = {"collect", "preprocess", "train_ae", "train_dynamics"}
+DETAILED = {"collect", "preprocess", "train_ae", "train_dynamics", "refine"}
 METRICS = {
     "l1",
     "psnr",
@@ -190,7 +194,7 @@ def killed(tmp_path_factory, env):
     models = checkout / "models" / GAME
     kill_in("train_dynamics", ["dvc", "repro"], checkout, env)
     assert (models / "representation.safetensors").exists()
-    assert not (models / "dynamics.safetensors").exists(), (
+    assert not (models / "trained.safetensors").exists(), (
         "train_dynamics was over before it was killed"
     )
     output = run_it(["dvc", "repro"], checkout, env)
@@ -229,21 +233,20 @@ def autoencoder(tmp_path_factory, env):
     """The autoencoder: `dvc repro` killed in train_ae, run again; then undisturbed to the end."""
     checkout = committed_copy(tmp_path_factory.mktemp("autoencoder") / "checkout", env)
     toy_params(checkout, AE)
-    *_, train_ae, _, _, _ = scripts(checkout)
+    train_ae, *rest = scripts(checkout)[3:]
     kill_in("train_ae", ["dvc", "repro", "train_ae"], checkout, env)
     assert not (checkout / "models" / GAME / "representation.safetensors").exists(), (
         "train_ae was over before it was killed"
     )
     output = run_it(["dvc", "repro", "train_ae"], checkout, env)
     resumed = results(checkout)
-    rest = scripts(checkout)[4:]
     run_it([sys.executable, "-c", REST, train_ae, *rest], checkout, env)
     left = list((checkout / "checkpoints").rglob("*.*"))
     return SimpleNamespace(output=output, resumed=resumed, results=results(checkout), left=left)
 
 
 def test_every_declared_output_is_there(killed):
-    """What dvc.yaml promises is made, and dvc.lock knows all six stages."""
+    """What dvc.yaml promises is made, and dvc.lock knows all stages."""
     for name, stage in STAGES.items():
         for entry in stage.get("outs", []) + stage.get("metrics", []) + stage.get("plots", []):
             path = entry if isinstance(entry, str) else next(iter(entry))
@@ -378,7 +381,7 @@ def test_the_autoencoder_goes_through_the_pipeline(autoencoder):
     assert set(table["model"]["10"]) == METRICS
 
 
-LATER = {"rollout_eval", "cart"}
+LATER = {"refine", "rollout_eval", "cart"}
 
 
 def test_a_second_repro_runs_nothing(killed, env):
@@ -431,6 +434,130 @@ def test_recordings_take_the_place_of_the_emulator(tmp_path, env, by_hand):
     assert set(table["model"]) == {"1", "5", "10"}
     assert "controllability" not in table
     assert all(title in output for title in ("Processed", "One step ahead", "dream against game"))
+
+
+# Training on what the dream gets wrong
+
+REFINE = {
+    "rounds": 2,
+    "streams": 4,
+    "stream_steps": 60,
+    "branches": 3,
+    "branch_steps": 12,
+    "before": 4,
+    "steps": 20,
+}
+
+
+def refined(
+    by_hand: Any, place: Path, workers: int = 2, **changes: Any
+) -> tuple[Path, list[str], Path]:
+    """A copy of a trained checkout that asks for rounds, the command that makes them, and the
+    model's folder."""
+    checkout = Path(shutil.copytree(by_hand.checkout, place / "checkout"))
+    own = {"collect": TOY["collect"] | {"workers": workers}, "refine": REFINE | changes}
+    toy_params(checkout, TOY | own)
+    command = [sys.executable, str(checkout / "stages" / "refine.py")]
+    return checkout, command, checkout / "models" / GAME
+
+
+def refine_report(checkout: Path) -> dict[str, Any]:
+    return json.loads((checkout / "metrics" / GAME / "refine_details.json").read_text())
+
+
+def test_without_rounds_the_dream_stays_as_it_was(by_hand):
+    """Byte for byte; the report and the picture are there, and say so."""
+    models = by_hand.checkout / "models" / GAME
+    assert (models / "dynamics.safetensors").read_bytes() == (
+        models / "trained.safetensors"
+    ).read_bytes()
+    report = refine_report(by_hand.checkout)
+    assert (report["rounds"], report["made"]["model"]) == (0, model_print(models))
+    assert_sentence(UserError(report["why"]))
+    assert (by_hand.checkout / "plots" / GAME / "refine.png").stat().st_size > 1000
+
+
+@pytest.fixture(scope="module")
+def killed_round(tmp_path_factory, env, by_hand):
+    """A refinement killed while it trained, what it had recorded until then, and how it ended."""
+    checkout, command, _ = refined(by_hand, tmp_path_factory.mktemp("killed_round"))
+    kill_in("refine", command, checkout, env)
+    (work,) = (path for path in (checkout / "checkpoints" / GAME).iterdir() if path.is_dir())
+    recorded = shutil.copytree(work, checkout.parent / "work")
+    output = run_it(command, checkout, env)
+    left = list((checkout / "checkpoints").rglob("*.*"))
+    return SimpleNamespace(checkout=checkout, work=recorded, output=output, left=left)
+
+
+def test_a_killed_refinement_ends_as_an_undisturbed_one(tmp_path, env, by_hand, killed_round):
+    """Also with another number of emulators: what they record does not depend on it."""
+    checkout, command, models = refined(by_hand, tmp_path, workers=1)
+    output = run_it(command, checkout, env)
+    assert first_step(killed_round.output, "dynamics", REFINE["steps"]) > 0
+    assert killed_round.left == []
+    assert results(checkout) == results(killed_round.checkout)
+    assert "Streams that no round saw" in output
+    report = refine_report(checkout)
+    assert set(report["by_round"]) == {"1", "2"}
+    assert all(report["by_round"][number]["steps"] > 0 for number in "12")
+    kept = any(one["kept"] for one in report["by_round"].values())
+    assert report["after"]["val"] <= report["before"]["val"]
+    meta = load_tensors(models / "dynamics.safetensors")[1]
+    assert ("refine" in meta) == kept
+    assert (checkout / "plots" / GAME / "refine.png").stat().st_size > 10_000
+    cart = tmp_path / "toy.cart"
+    run_it([sys.executable, "stages/cart.py", "--out", str(cart)], checkout, env)
+    assert load_tensors(cart)[1]["recipe"].get("refine") == meta.get("refine")
+
+
+def test_branches_are_the_games_own(by_hand, killed_round):
+    """Their past is the stream's, frame by frame, and the first of each goes on as the stream did;
+    their seeds are those of no test and no training episode."""
+    work, raw = killed_round.work / "round-1", by_hand.checkout / "data" / GAME
+    streams = {rows[0]["episode_id"]: rows for rows in read_episodes(work / "streams")}
+    seeds, first = {rows[0]["seed"] for rows in streams.values()}, 0
+    assert len(seeds) == REFINE["streams"]
+    for rows in read_episodes(work / "branches"):
+        infos = parse_infos(rows[0]["infos"])
+        of, lead = infos["branch"], infos["lead"]
+        stream = streams[of["episode"]][of["step"] - lead :]
+        assert rows[0]["seed"] == stream[0]["seed"]
+        same = lead + 1 + (REFINE["branch_steps"] if of["branch"] == 0 else 0)
+        same = min(same, len(stream))
+        assert [row["observations"] for row in rows[:same]] == [
+            row["observations"] for row in stream[:same]
+        ]
+        first += of["branch"] == 0
+    assert first > 0
+    measured = {rows[0]["seed"] for rows in read_episodes(killed_round.work / "measured")}
+    assert not measured & seeds
+    for folder in ("raw", "raw_test"):
+        known = {rows[0]["seed"] for rows in read_episodes(raw / folder, ["seed"])}
+        assert not known & (seeds | measured)
+
+
+def test_without_an_aim_it_learns_from_as_many_steps(tmp_path, env, by_hand, killed_round):
+    checkout, command, _ = refined(by_hand, tmp_path, aimed=False, rounds=1)
+    run_it(command, checkout, env)
+    ordinary = refine_report(checkout)
+    aimed = refine_report(killed_round.checkout)
+    assert ordinary["before"] == aimed["before"]
+    assert ordinary["by_round"]["1"]["steps"] == aimed["by_round"]["1"]["steps"] > 0
+    assert (ordinary["aimed"], aimed["aimed"]) == (False, True)
+
+
+def test_an_emulator_without_states_is_a_sentence(tmp_path, env, by_hand):
+    """And the dream stays as it was."""
+    checkout, _, models = refined(by_hand, tmp_path)
+    program = (
+        "import sys; from stages import refine; from dreamcart.core.errors import run_stage;"
+        " refine.can_branch = lambda spec: False; run_stage(refine.main)"
+    )
+    output = run_it([sys.executable, "-c", program], checkout, env)
+    assert "cannot save its state" in output
+    assert "Traceback" not in output
+    assert refine_report(checkout)["rounds"] == 0
+    assert model_print(models) == model_print(models, "trained")
 
 
 # What the bars are measured with, each as a person calls it; in one process, as above

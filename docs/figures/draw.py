@@ -104,16 +104,21 @@ def save(name: str) -> None:
 
 def pipeline() -> None:
     """Draw the way of the data, stage by stage."""
-    axes = canvas(940, 330)
+    axes = canvas(1072, 330)
     stages = [
         ("collect", "play in the emulator\n→ frames, buttons,\nrewards, RAM\n(Parquet)", DATA),
         ("preprocess", "crop, resize;\neach tile stored once;\nsplit by episode", DATA),
         ("train_ae", "frames ⇄ latents:\nthe palette,\nor a learned\nautoencoder", MODEL),
         ("encode_latents", "every distinct\nframe, once", DATA),
         ("train_dynamics", "past latents\nand buttons\n→ next latent", MODEL),
+        (
+            "refine",
+            "dream beside game;\nmore play where\nthey first differ\n(off by default)",
+            MODEL,
+        ),
         ("rollout_eval", "dream against game\non test episodes\n→ metrics, plots", RESULT),
     ]
-    width, gap = 132, 22
+    width, gap = 132, 20
     for number, (name, text, fill) in enumerate(stages):
         x = 14 + number * (width + gap)
         box(axes, x, 60, width, 108, name, text, fill)
@@ -128,7 +133,7 @@ def pipeline() -> None:
         GREY,
     )
     elbow(axes, [(46, 43), (46, 58)])
-    elbow(axes, [(80, 170), (80, 204), (850, 204), (850, 172)])
+    elbow(axes, [(80, 170), (80, 204), (992, 204), (992, 172)])
     note(
         axes,
         380,
@@ -136,8 +141,8 @@ def pipeline() -> None:
         "test episodes, from seeds of their own: no other stage opens them",
         ink=GREY,
     )
-    axes.plot((696, 696), (198, 210), color="white", lw=6)  # a bridge, where two ways cross
-    elbow(axes, [(696, 170), (696, 222), (542, 222), (542, 236)])
+    axes.plot((840, 840), (198, 210), color="white", lw=6)  # a bridge, where two ways cross
+    elbow(axes, [(840, 170), (840, 222), (542, 222), (542, 236)])
     box(axes, 476, 238, 132, 72, "cart", "one file, 8 MB\nat most", MODEL)
     box(axes, 630, 238, 132, 72, "play", "window or GIF;\nno emulator needed", RESULT)
     box(axes, 14, 238, 132, 72, "record", "your own play, or\nother people's", DATA)
@@ -146,8 +151,8 @@ def pipeline() -> None:
     for row, (fill, what) in enumerate(
         [(DATA, "data"), (MODEL, "models"), (RESULT, "what you see")]
     ):
-        axes.add_patch(Rectangle((800, 250 + 18 * row), 14, 12, fc=fill, ec=LINE, lw=0.8))
-        note(axes, 821, 256 + 18 * row, what, "left", GREY)
+        axes.add_patch(Rectangle((930, 250 + 18 * row), 14, 12, fc=fill, ec=LINE, lw=0.8))
+        note(axes, 951, 256 + 18 * row, what, "left", GREY)
     save("pipeline")
 
 

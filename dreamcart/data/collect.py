@@ -47,13 +47,14 @@ def plan_episodes(
     of the plan, and so any split, is mixed.
     """
     count = max(2, -(-config.frames // config.episode_steps))
-    play = _share_out(spec, count, config.episode_steps, seed * 10_000)
-    return play, _share_out(
+    play = share_out(spec, count, config.episode_steps, seed * 10_000)
+    return play, share_out(
         spec, config.test_episodes, config.test_steps, TEST_SEEDS + seed * 10_000
     )
 
 
-def _share_out(spec: GameSpec, count: int, steps: int, first_seed: int) -> list[Episode]:
+def share_out(spec: GameSpec, count: int, steps: int, first_seed: int) -> list[Episode]:
+    """Plan `count` episodes of `steps` steps, their seeds from `first_seed` on."""
     total = sum(script.share for script in spec.scripts)
     given = [0] * len(spec.scripts)
     episodes = []
@@ -76,46 +77,56 @@ def record(
     The content does not depend on the number of workers. Returns the coverage report of each, see
     `Coverage.summary`.
 
+    Raises UserError and OSError as `record_episodes` does.
+    """
+    plans = dict(zip((play, test), plan_episodes(spec, config, seed), strict=True))
+    reports = record_episodes(spec, plans, config.workers, f"play {spec.name}")
+    return {"play": reports[play].summary(), "test": reports[test].summary()}
+
+
+def record_episodes(
+    spec: GameSpec, plans: dict[Path, list[Episode]], workers: int, title: str
+) -> dict[Path, Coverage]:
+    """Record planned episodes, by folder, with so many emulator processes; `title` is that of the
+    progress bar.
+
+    The content does not depend on the number of workers. Returns what each folder covers.
+
     Raises:
         UserError: the game, its ROM, a state or a script is missing.
-        OSError: a file cannot be written. Both folders are gone then.
+        OSError: a file cannot be written. The folders are gone then.
     """
     for script in spec.scripts:
         make_policy(script.policy, spec)  # complain now, not in a worker
-    shards, plan = [], plan_episodes(spec, config, seed)
-    for folder, episodes in zip((play, test), plan, strict=True):
+    shards, reports = [], {folder: Coverage(spec) for folder in plans}
+    for folder, episodes in plans.items():
         for first in range(0, len(episodes), EPISODES_IN_SHARD):
             path = folder / f"play-{first // EPISODES_IN_SHARD:05d}.parquet"
             shards.append((spec, path, episodes[first : first + EPISODES_IN_SHARD]))
     shards.sort(key=_steps, reverse=True)  # long ones first: the workers end together
-    report = Coverage(spec)
-    test_report = Coverage(spec)
-    with multiprocessing.get_context("spawn").Pool(min(config.workers, len(shards))) as pool:
+    with multiprocessing.get_context("spawn").Pool(min(workers, len(shards))) as pool:
         # complain about the game or its ROM before anything is deleted
         versions = pool.apply(worker_versions, (spec,))
         if isinstance(versions, Exception):
             raise versions
-        with fresh(play, test), _ended_first(pool):
+        with fresh(*plans), ended_first(pool):
             with tqdm(
-                total=sum(map(_steps, shards)),
-                unit="frame",
-                desc=f"play {spec.name}",
-                smoothing=0.1,
+                total=sum(map(_steps, shards)), unit="frame", desc=title, smoothing=0.1
             ) as bar:
                 for path, coverage in pool.imap_unordered(_record_shard, shards):
                     if isinstance(coverage, Exception):
                         raise coverage
-                    (test_report if path.parent == test else report).merge(coverage)
+                    reports[path.parent].merge(coverage)
                     bar.update(coverage.steps)
-            for folder, episodes in zip((play, test), plan, strict=True):
+            for folder, episodes in plans.items():
                 write_json(folder / INFO_NAME, dataset_info(spec, versions, len(episodes)))
         pool.close()
         pool.join()  # some emulators have a process of their own to end
-    return {"play": report.summary(), "test": test_report.summary()}
+    return reports
 
 
 @contextlib.contextmanager
-def _ended_first(pool: Any) -> Iterator[None]:
+def ended_first(pool: Any) -> Iterator[None]:
     """Where the block fails, end the workers before what they write is removed."""
     try:
         yield
@@ -206,7 +217,7 @@ def play_episode(
         actions.update(bytes(action))
         following, reward, terminated, truncated = emulator.step(action)
         truncated = truncated or step + 1 == episode.steps
-        row = _row(episode, step, frame, variables, action, reward, terminated, truncated)
+        row = row_of(episode, step, frame, variables, action, reward, terminated, truncated)
         after = emulator.variables()
         if step == 0:
             coverage.see(frame, key)
@@ -229,7 +240,7 @@ def play_episode(
     if row:
         coverage.episodes += 1
         yield row | {"truncations": row["truncations"] or not ended}
-        yield _row(
+        yield row_of(
             episode,
             step,
             frame,
@@ -241,7 +252,7 @@ def play_episode(
         )
 
 
-def _row(
+def row_of(
     episode: Episode,
     step: int,
     frame: np.ndarray,
@@ -251,6 +262,7 @@ def _row(
     terminated: bool,
     truncated: bool,
 ) -> dict[str, Any]:
+    """Return a row of an episode (see `schema`); the first one's infos have the start state."""
     return {
         "episode_id": episode.number,
         "step": step,

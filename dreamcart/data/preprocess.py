@@ -2,6 +2,7 @@
 frame once.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,17 @@ from tqdm import tqdm
 
 from dreamcart.core.errors import UserError, shown
 from dreamcart.core.files import save_array, write_json
+from dreamcart.data.edge_cases import EdgeCases
 from dreamcart.data.images import decode_image
 from dreamcart.data.infos import parse_infos, start_state
-from dreamcart.data.processed import index_dtype, open_frames
+from dreamcart.data.processed import LEAD, index_dtype, open_frames
 from dreamcart.data.reader import count_rows, dataset_spec, read_episodes
 from dreamcart.data.tiled import ArrayStream, TiledFrames, TiledWriter, write_tiles
 from dreamcart.data.whole import fresh
-from dreamcart.games.spec import GameSpec
 from dreamcart.params import PreprocessConfig
 
 _RESIZE = {"area": cv2.INTER_AREA, "nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR}
+LEAD_INFO = "lead"  # in an episode's first infos, see `SplitWriter.extend`
 MEDIAN_SAMPLE = 1000  # frames from which the median frame is made: a bound on memory
 
 
@@ -85,6 +87,7 @@ class SplitWriter:
         self.images: dict[bytes, int] = {}  # an image seen before need not be decoded again
         self.rows: dict[bytes, int] = {}  # distinct images may become the same frame
         self.index: list[np.ndarray] = []
+        self.lead: list[np.ndarray] = []  # of the last episodes, those of `extend`
 
     def __enter__(self) -> "SplitWriter":
         return self
@@ -133,6 +136,21 @@ class SplitWriter:
         self.index.append(table)
         return rows
 
+    def extend(self, raw: Path, first: int) -> Iterator[list[dict[str, Any]]]:
+        """Append the episodes of another raw dataset, numbered from `first` on, and yield each.
+
+        How many of an episode's first steps are no more than the past of the others, its first
+        infos say (`branches`). Raises UserError as `add` does.
+        """
+        self.source = str(raw)
+        for number, episode in enumerate(
+            read_episodes(raw, ["observations", "actions", "infos"]), first
+        ):
+            infos = parse_infos(episode[0]["infos"]) or {}
+            self.add(number, episode)
+            self.lead.append(np.arange(len(episode)) < infos.get(LEAD_INFO, 0))
+            yield episode
+
     def _store_for(self, shape: tuple[int, int, int]) -> TiledWriter | ArrayStream:
         if self.store is None:
             tile = self.config.tile
@@ -153,16 +171,24 @@ class SplitWriter:
         self.store.close()
         index = np.concatenate(self.index)
         save_array(self.folder / "index.npy", index)
+        if self.lead:
+            known = np.concatenate(self.lead)
+            save_array(self.folder / LEAD, np.pad(known, (len(index) - len(known), 0)))
         return index
 
 
-def preprocess(raw: Path, out: Path, config: PreprocessConfig, seed: int) -> dict[str, Any]:
+def preprocess(
+    raw: Path, out: Path, config: PreprocessConfig, seed: int, more: Sequence[Path] = ()
+) -> dict[str, Any]:
     """Process the raw dataset in `raw` into `out` (see `processed`), plus the training frames'
     median.
 
-    Returns the number of episodes, transitions, distinct frames and (where frames are tiled)
-    distinct tiles of each split. Raises UserError on data that is damaged, foreign, too small or
-    not drawn from tiles; `out` is gone then.
+    The episodes of the raw datasets in `more` join the training split; how that in `raw` is split
+    does not depend on them, nor do start states and edge cases.
+
+    Returns the number of episodes, transitions to learn from, distinct frames and (where frames are
+    tiled) distinct tiles of each split. Raises UserError on data that is damaged, foreign, too
+    small or not drawn from tiles; `out` is gone then.
     """
     spec = dataset_spec(raw)
     episodes = sum(1 for _ in read_episodes(raw, ["step"]))
@@ -175,7 +201,8 @@ def preprocess(raw: Path, out: Path, config: PreprocessConfig, seed: int) -> dic
         starts: dict[str, tuple[str, int]] = {}
         cases = EdgeCases(spec)
         columns = ["observations", "actions", "infos"]
-        with tqdm(total=count_rows(raw), unit="frame", desc="preprocess") as bar:
+        total = sum(map(count_rows, (raw, *more)))
+        with tqdm(total=total, unit="frame", desc="preprocess") as bar:
             for number, episode in enumerate(read_episodes(raw, columns)):
                 rows = (val if is_val[number] else train).add(number, episode)
                 state = start_state(
@@ -186,6 +213,11 @@ def preprocess(raw: Path, out: Path, config: PreprocessConfig, seed: int) -> dic
                 if not is_val[number]:
                     cases.look(episode, rows)
                 bar.update(len(episode))
+            for folder in more:
+                for episode in train.extend(folder, episodes):
+                    is_val = np.append(is_val, False)
+                    episodes += 1
+                    bar.update(len(episode))
         meta = {
             "game": spec.to_dict(),
             "shape": train.shape,
@@ -212,7 +244,7 @@ def _finish(
         count = int((is_val if name == "val" else ~is_val).sum())
         report[name] = {
             "episodes": count,
-            "transitions": len(index[name]) - count,
+            "transitions": len(index[name]) - count - sum(int(lead.sum()) for lead in writer.lead),
             "distinct_frames": len(writer.rows),
         }
         if config.tile:
@@ -226,42 +258,6 @@ def _finish(
     )
     write_json(out / "meta.json", meta)
     return report
-
-
-class EdgeCases:
-    """Finds a frame for each of the game's named edge cases (`GameSpec.edge_cases`) by its RAM
-    variables.
-    """
-
-    def __init__(self, spec: GameSpec) -> None:
-        self.wanted = spec.edge_cases
-        self.rows: dict[str, int] = {}
-        self.most: dict[str, int] = {}
-
-    def look(self, episode: list[dict[str, Any]], rows: list[int]) -> None:
-        """Note the frames of an episode (given by their rows) that show an edge case not seen
-        yet.
-        """
-        if not self.wanted:
-            return
-        for row, frame in zip(episode, rows, strict=True):
-            variables = parse_infos(row["infos"]) or {}
-            for name, condition in self.wanted.items():
-                if condition.startswith("most "):
-                    count = _non_zero(variables.get(condition.removeprefix("most ")))
-                    if count > self.most.get(name, 0):
-                        self.most[name], self.rows[name] = count, frame
-                elif name not in self.rows:
-                    variable, _, value = condition.partition(" = ")
-                    if variable in variables and str(variables[variable]) == value:
-                        self.rows[name] = frame
-
-
-def _non_zero(value: Any) -> int:
-    """Count the entries of a variable that are not 0: of a number, a list, or lists in a list."""
-    if isinstance(value, list):
-        return sum(map(_non_zero, value))
-    return int(isinstance(value, (int, float)) and value != 0)
 
 
 def _median(frames: np.ndarray | TiledFrames, index: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ A split has
               or, with preprocess.tile 0, `frames.npy`, uint8 [U, H, W, C], as they are
 `index.npy`   one record an observation, episodes one after another: episode, step, frame (row of
               the above) and action (multi-hot uint8; zeros in an episode's last record)
+`lead.npy`    only in a split with branches (see `branches`): bool [N], which records are there as
+              the past of later ones, and not to learn from
 
 and both splits share
 
@@ -28,6 +30,8 @@ from dreamcart.core.files import read_array, read_json
 from dreamcart.data.tiled import TiledFrames
 from dreamcart.games.spec import GameSpec
 
+LEAD = "lead.npy"
+
 
 def index_dtype(buttons: int) -> np.dtype:
     """Record type of the index table."""
@@ -43,6 +47,7 @@ class Split:
     frames: np.ndarray | TiledFrames  # uint8 [U, H, W, C]
     index: np.ndarray  # records, see `index_dtype`
     spec: GameSpec
+    lead: np.ndarray | None = None  # bool [N], records that are the past of later ones alone
 
     @property
     def episode_start(self) -> np.ndarray:
@@ -53,9 +58,10 @@ class Split:
     @property
     def transitions(self) -> np.ndarray:
         """int64 [T]: records that have a successor in their episode, i.e. a (frame, action, next
-        frame).
+        frame), and are no lead.
         """
-        return np.flatnonzero(self.index["episode"][:-1] == self.index["episode"][1:])
+        followed = self.index["episode"][:-1] == self.index["episode"][1:]
+        return np.flatnonzero(followed if self.lead is None else followed & ~self.lead[:-1])
 
 
 def load_split(folder: Path, name: str) -> Split:
@@ -75,7 +81,10 @@ def load_split(folder: Path, name: str) -> Split:
     rows = index["frame"] if fits and len(index) else np.array([-1])
     if rows.min() < 0 or rows.max() >= len(frames):
         raise _misfit(folder / name)
-    return Split(frames, index, spec)
+    lead = read_array(folder / name / LEAD) if (folder / name / LEAD).exists() else None
+    if lead is not None and (lead.shape != index.shape or lead.dtype != bool):
+        raise _misfit(folder / name)
+    return Split(frames, index, spec, lead)
 
 
 def read_meta(folder: Path) -> dict[str, Any]:

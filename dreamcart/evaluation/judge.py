@@ -14,12 +14,13 @@ from tqdm import tqdm
 from dreamcart.core.errors import UserError
 from dreamcart.core.paths import Paths
 from dreamcart.data.reader import read_info
+from dreamcart.data.unsplit import load_unsplit
 from dreamcart.evaluation.control import controllability
 from dreamcart.evaluation.diversity import diversity
 from dreamcart.evaluation.draws import Draws
 from dreamcart.evaluation.motion import Motion
 from dreamcart.evaluation.readback import load_reader
-from dreamcart.evaluation.rollout import Rollouts, evaluate_rollouts, load_test
+from dreamcart.evaluation.rollout import Rollouts, evaluate_rollouts
 from dreamcart.evaluation.screens import Screens, load_infos
 from dreamcart.games.emulator import Emulator, open_emulator
 from dreamcart.games.spec import GameSpec
@@ -51,7 +52,7 @@ def judge(
             " them agree."
         )
     with tempfile.TemporaryDirectory() as scratch:
-        test = load_test(raw, params.preprocess, Path(scratch))
+        test = load_unsplit(raw, params.preprocess, Path(scratch))
         check_same(world, test.frames.shape[1:], params)
         reader = load_reader(test.spec)
         if reader and tuple(reader.shape) != world.shape:

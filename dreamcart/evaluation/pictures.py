@@ -33,7 +33,7 @@ def curve_picture(curve: list[dict[str, float]], unit: str, title: str, path: Pa
         axes.set(xlabel="training step", ylabel=unit, title=title, yscale="log")
         axes.grid(alpha=0.3, which="both")
         axes.legend()
-        _save(figure, path)
+        save_figure(figure, path)
 
 
 def tiles_picture(tiles: np.ndarray, path: Path, columns: int = 32) -> None:
@@ -96,7 +96,7 @@ def before_after_picture(
         figure.subplots_adjust(
             left=0.01, right=0.99, bottom=0.01, top=0.96, wspace=0.04, hspace=0.1
         )
-        _save(figure, path)
+        save_figure(figure, path)
 
 
 def filmstrip_picture(
@@ -148,7 +148,7 @@ def horizons_picture(table: dict[str, dict[str, dict[str, float]]], path: Path) 
             axes.set(xlabel="steps ahead", ylabel=metric, xscale="log")
             axes.grid(alpha=0.3)
         panels[0].legend()
-        _save(figure, path)
+        save_figure(figure, path)
 
 
 def save_png(frame: np.ndarray, path: Path, scale: int = 1) -> None:
@@ -218,10 +218,11 @@ def _grid(
         figure.subplots_adjust(
             left=0.01, right=0.99, bottom=0.01, top=0.96, wspace=0.04, hspace=0.06
         )
-        _save(figure, path, made)
+        save_figure(figure, path, made)
 
 
-def _save(figure: Any, path: Path, made: dict[str, str] | None = None) -> None:
+def save_figure(figure: Any, path: Path, made: dict[str, str] | None = None) -> None:
+    """Write a figure as a PNG; `made` is kept in the file, as texts."""
     content = io.BytesIO()
     # matplotlib's version is left out: the same run gives the same bytes
     figure.savefig(content, format="png", metadata={"Software": None} | (made or {}))

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from dreamcart.data.unsplit import load_unsplit
 from dreamcart.evaluation.draws import Draws
-from dreamcart.evaluation.rollout import load_test
 from dreamcart.evaluation.screens import load_infos
 from dreamcart.evaluation.single_step import start_at
 from dreamcart.games.action_lists import parse_actions
@@ -146,7 +146,7 @@ def exact_windows(world: WorldModel, raw: Path) -> np.ndarray:
         UserError: the recordings are damaged.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        test = load_test(raw, world.seen_as, Path(scratch))
+        test = load_unsplit(raw, world.seen_as, Path(scratch))
         step, ends = test.index["step"], np.flatnonzero(np.diff(test.index["episode"], append=-1))
         moments = [np.arange(end - step[end] + FIRST, end - WINDOW + 1, APART) for end in ends]
         at, drawn = np.concatenate(moments), None

@@ -7,7 +7,6 @@ and decode of the true frame). A model predicts only where it beats both baselin
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,37 +14,18 @@ import torch
 from tqdm import tqdm
 
 from dreamcart.core.errors import UserError
-from dreamcart.data.preprocess import SplitWriter
-from dreamcart.data.processed import Split, open_frames
-from dreamcart.data.reader import dataset_spec, read_episodes
-from dreamcart.data.tiled import write_tiles
+from dreamcart.data.processed import Split
 from dreamcart.evaluation.draws import Draws
 from dreamcart.evaluation.metrics import frame_metrics, make_lpips
 from dreamcart.evaluation.motion import Motion
 from dreamcart.evaluation.screens import Screens
 from dreamcart.evaluation.single_step import start_at
-from dreamcart.params import PreprocessConfig, RolloutConfig
+from dreamcart.params import RolloutConfig
 from dreamcart.world.model import WorldModel
 
 SHOWN = 60  # steps of a rollout that are kept for pictures
 BASELINES = ("persistence", "median")
 SOURCES = ("model", *BASELINES, "reconstruction")
-
-
-def load_test(raw: Path, config: PreprocessConfig, scratch: Path) -> Split:
-    """Process the test episodes into `scratch`, as the training frames were, and open them.
-
-    Raises UserError on data that is damaged or foreign, and where what was written does not fit
-    together.
-    """
-    spec = dataset_spec(raw)
-    writer = SplitWriter(scratch / "test", config, spec.buttons)
-    for number, episode in enumerate(read_episodes(raw, ["observations", "actions"])):
-        writer.add(number, episode)
-    index = writer.close()
-    if config.tile:
-        write_tiles(scratch / "tiles.npy", writer.store)
-    return Split(open_frames(scratch, "test", config.tile > 0), index, spec)
 
 
 def choose_starts(test: Split, count: int, horizon: int, seed: int) -> np.ndarray:

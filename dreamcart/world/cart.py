@@ -33,12 +33,12 @@ FOLDER = ROOT / "carts"
 REMEDY = "fetch it again, or another one"
 
 
-def model_print(folder: Path) -> str:
+def model_print(folder: Path, dynamics: str = "dynamics") -> str:
     """Which trained model lies in `folder`: a hash of its two networks, by which its metrics are
-    known to be its own.
+    known to be its own. `dynamics` is as in `load_world`.
     """
-    missing = [part for part in PARTS if not (folder / f"{part}.safetensors").is_file()]
-    return "" if missing else fingerprint(*(folder / f"{part}.safetensors" for part in PARTS))
+    files = [folder / f"{part}.safetensors" for part in ("representation", dynamics)]
+    return fingerprint(*files) if all(file.is_file() for file in files) else ""
 
 
 def save_cart(path: Path, folder: Path, metrics: dict[str, Any]) -> None:
@@ -58,6 +58,8 @@ def save_cart(path: Path, folder: Path, metrics: dict[str, Any]) -> None:
         weights, own = load_tensors(folder / f"{part}.safetensors")
         tensors |= {f"{part}.{name}": weight for name, weight in weights.items()}
         meta[part] = own["config"]
+        if "refine" in own:  # it came after what world.safetensors knows of
+            meta["recipe"] = meta.get("recipe", {}) | {"refine": own["refine"]}
     write_cart(path, tensors, meta)
 
 

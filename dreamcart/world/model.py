@@ -25,6 +25,7 @@ from dreamcart.representation.registry import make_representation
 from dreamcart.training.device import autocast
 
 PARTS = ("representation", "dynamics")
+TRAINED = "trained"  # the file of the dynamics as `train_dynamics` leaves them, before `refine`
 # What building and trying a model raises where its file is signed but of other code, or of
 # nobody's.
 FOREIGN = (
@@ -244,8 +245,9 @@ def fit_together(
     )
 
 
-def load_world(folder: Path, device: torch.device) -> WorldModel:
-    """Load a trained dream.
+def load_world(folder: Path, device: torch.device, dynamics: str = "dynamics") -> WorldModel:
+    """Load a trained dream; `dynamics` names the file of its dynamics, TRAINED that which `refine`
+    begins from.
 
     Raises UserError where a part is missing, damaged or does not fit the others.
     """
@@ -255,8 +257,8 @@ def load_world(folder: Path, device: torch.device) -> WorldModel:
             " game."
         )
     tensors, meta = load_tensors(folder / "world.safetensors")
-    for part in PARTS:
-        weights, own = load_tensors(folder / f"{part}.safetensors")
+    for part, file in zip(PARTS, ("representation", dynamics), strict=True):
+        weights, own = load_tensors(folder / f"{file}.safetensors")
         tensors |= {f"{part}.{name}": weight for name, weight in weights.items()}
         meta[part] = own.get("config", {})
     return assemble(

@@ -13,9 +13,10 @@ from toys.toy_emulator import VERSIONS, ToyEmulator
 
 from dreamcart.core.errors import UserError
 from dreamcart.core.files import read_json
+from dreamcart.data.edge_cases import EdgeCases
 from dreamcart.data.external import ExternalDataset
 from dreamcart.data.infos import START, parse_infos, start_state
-from dreamcart.data.preprocess import EdgeCases, preprocess
+from dreamcart.data.preprocess import preprocess
 from dreamcart.data.processed import load_split
 from dreamcart.data.reader import dataset_spec, read_episodes
 from dreamcart.data.schema import INFO_NAME, checked_info, read_info

@@ -26,9 +26,9 @@ from dreamcart.data.preprocess import preprocess, process_frame
 from dreamcart.data.processed import Split, load_split, open_frames
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.tiled import TiledFrames, TiledWriter, renumber, write_tiles
+from dreamcart.data.unsplit import load_unsplit
 from dreamcart.dynamics.train import rarity
 from dreamcart.evaluation.pictures import pairs_picture
-from dreamcart.evaluation.rollout import load_test
 from dreamcart.lab.plan import changed_params
 from dreamcart.params import PreprocessConfig
 from dreamcart.representation.base import Representation
@@ -320,7 +320,7 @@ def test_whole_frames_and_tiles_hold_the_same(tmp_path, folder):
 def test_test_episodes_are_opened_in_either_way(tmp_path, config):
     """The evaluation's scratch folder has a dictionary of its own."""
     raw = write_raw(tmp_path / "raw", [make_rows(n, 5 + n, first=n) for n in range(3)])
-    test = load_test(raw, config, tmp_path)
+    test = load_unsplit(raw, config, tmp_path)
     assert isinstance(test.frames, TiledFrames) == (config.tile > 0)
     wanted = [
         process_frame(decode_image(row["observations"]["bytes"]), config)

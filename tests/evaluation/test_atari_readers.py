@@ -13,8 +13,8 @@ from toys.synthetic import write_raw
 
 from dreamcart.data.preprocess import process_frame
 from dreamcart.data.scripts import make_policy
+from dreamcart.data.unsplit import load_unsplit
 from dreamcart.evaluation.readback import judge, load_reader
-from dreamcart.evaluation.rollout import load_test
 from dreamcart.evaluation.screens import Screens, load_infos
 from dreamcart.games.catalog import load_game
 from dreamcart.games.emulator import open_emulator
@@ -479,7 +479,7 @@ def test_the_real_game_is_read_back_as_right(plays, tmp_path, name, told):
         }
         rows.append(row | {"infos": play.first.variables[at] if told else {}})
     raw = write_raw(tmp_path / "raw", [rows], spec)
-    test = load_test(raw, SEEN_AS, tmp_path)
+    test = load_unsplit(raw, SEEN_AS, tmp_path)
     screens = {
         dream: Screens(READERS[name], test, load_infos(raw), [1, 30, 60])
         for dream in ("game", "still")

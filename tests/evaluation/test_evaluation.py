@@ -22,6 +22,7 @@ from dreamcart.data.preprocess import process_frame
 from dreamcart.data.processed import Split
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.scripts import make_policy
+from dreamcart.data.unsplit import load_unsplit
 from dreamcart.evaluation import metrics, rollout
 from dreamcart.evaluation.control import HOLD, controllability
 from dreamcart.evaluation.draws import Draws
@@ -34,7 +35,6 @@ from dreamcart.evaluation.rollout import (
     choose_starts,
     curve_rows,
     evaluate_rollouts,
-    load_test,
 )
 from dreamcart.evaluation.screens import Screens, load_infos
 from dreamcart.evaluation.single_step import single_step_report
@@ -730,7 +730,7 @@ def test_the_real_game_is_read_back_as_right(tmp_path):
     seen_as = PreprocessConfig(
         height=224, width=240, color="rgb", resize="nearest", val_share=0.2, tile=8
     )
-    test = load_test(raw, seen_as, tmp_path)
+    test = load_unsplit(raw, seen_as, tmp_path)
     screens = Screens(load_reader(spec), test, load_infos(raw), [1, 60])
     at, before = np.array([3, 40]), None
     screens.begin(at)
@@ -790,7 +790,7 @@ def test_too_short_episodes_are_refused():
 def test_test_frames_are_made_as_training_frames(tmp_path):
     """The test episodes pass through the same resizing, step by step and in their order."""
     raw = write_raw(tmp_path / "raw", [make_rows(n, 5 + n, first=n) for n in range(3)])
-    test = load_test(raw, CONFIG, tmp_path)
+    test = load_unsplit(raw, CONFIG, tmp_path)
     wanted = [
         process_frame(decode_image(row["observations"]["bytes"]), CONFIG)
         for e in read_episodes(raw)

@@ -11,7 +11,7 @@ from PIL import Image
 from toys.synthetic import make_rows, make_spec, make_split
 
 from dreamcart.core.paths import ROOT
-from dreamcart.data.preprocess import EdgeCases
+from dreamcart.data.edge_cases import EdgeCases
 from dreamcart.evaluation import pictures
 from dreamcart.evaluation.pictures import (
     before_after_picture,

@@ -117,7 +117,7 @@ COMMANDS = [
 ]
 BY_ID = {command.id: command for command in COMMANDS}
 STAGES = ["game", "collect", "preprocess", "train_ae", "encode_latents", "train_dynamics"]
-STAGES += ["rollout_eval"]
+STAGES += ["refine", "rollout_eval"]
 
 
 def scripts_in(*folders: str) -> list[str]:
