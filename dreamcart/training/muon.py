@@ -1,7 +1,7 @@
 """Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): momentum, made orthogonal, for
 weight matrices.
 
-On the token dynamics it needs about a third fewer steps than AdamW for the same loss (docs/lab).
+On dynamics of tiles it needed about a third fewer steps than AdamW for the same loss (docs/lab).
 torch has one too, but for two-dimensional weights only and in bfloat16, which most CPUs emulate:
 this one takes convolutions and is fp32.
 """
