@@ -88,7 +88,7 @@ def export_dream(world: WorldModel, folder: Path) -> None:
     starts = torch.stack([world.encode(frame[None])[0] for frame in world.starts.values()]).cpu()
     dynamics = dynamics.cpu()
     folder.mkdir(parents=True, exist_ok=True)
-    dynamics.keys()  # a constant of the step, so worked out before it is traced
+    dynamics.kept_of()  # a constant of the step, so worked out before it is traced
     # two rows, so that a batch is no constant
     first = starts[:1].repeat(2, 1, 1)
     batch = {0: Dim("batch", min=1, max=MOST_DREAMS)}

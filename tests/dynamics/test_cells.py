@@ -13,10 +13,10 @@ from toys.synthetic import BUTTONS, make_params, make_processed, make_rows
 from dreamcart.core.errors import UserError
 from dreamcart.dynamics.base import UNTOLD, Trained, load_dynamics, save_dynamics
 from dreamcart.dynamics.cells.loss import PRACTICE, Reading, to_paint
-from dreamcart.dynamics.cells.model import CellDynamics, gather_around, recent
+from dreamcart.dynamics.cells.model import CellDynamics
 from dreamcart.dynamics.cells.parts import Painter
 from dreamcart.dynamics.cells.samples import Samples
-from dreamcart.dynamics.cells.state import PATIENCE, State, look_back
+from dreamcart.dynamics.cells.state import PATIENCE, State, gather_around, look_back, recent
 from dreamcart.dynamics.cells.train import fresh, train_cells
 from dreamcart.params import PreprocessConfig
 from dreamcart.representation.encode import encode_splits
@@ -124,7 +124,7 @@ def test_training_sees_what_play_sees(game, at):
         state = model.start(*context_of(game, "val", records, at + 1))
         reading, sensed = Reading(model, batch), model.look(state, batch.action)
     assert torch.equal(batch.tiles[batch.planes], state.planes)
-    assert torch.equal(batch.tiles[batch.frames], recent(state))
+    assert torch.equal(batch.tiles[batch.frames], recent(state.planes, state.ages))
     for name in ("ages", "changed", "actions", "last", "held", "idle", "backdrop"):
         assert torch.equal(getattr(batch.state, name), getattr(state, name)), name
     for one, other in zip(reading.sensed, sensed, strict=True):
@@ -166,17 +166,21 @@ def test_rows_wait_for_their_episode_to_begin(game):
         torch.testing.assert_close(kept[1], other[0])
 
 
-def test_the_pixels_around_a_cell_are_those_of_the_screen():
-    """Beyond the window there is a colour of its own."""
-    frames = torch.arange(2 * 3).view(1, 1, 2, 3, 1).expand(-1, -1, -1, -1, 64).to(torch.uint8)
-    around = gather_around(frames, torch.tensor([[0, 5]]), 8, beyond=9)[0, :, 0]
+def test_the_pixels_around_a_cell_are_those_of_the_screen(game):
+    """Beyond the window there is a colour of its own; the past is that of each cell."""
+    model, _ = make_model(game)
+    state, _ = begun(game, model)
+    height, width = state.planes.shape[2:4]
+    at = torch.arange(height * width).expand(3, -1)
     margin = Painter.MARGIN
-    assert (around[0, :margin] == 9).all()
-    assert (around[0, margin:-margin, :margin] == 9).all()
-    assert (around[0, margin:-margin, margin:-margin] == 0).all()
-    assert (around[0, margin:-margin, -margin:] == 1).all()
-    assert (around[1, :margin, :margin] == 1).all()
-    assert (around[1, -margin:] == 9).all()
+    around = gather_around(state, at, 8, margin, beyond=99)
+    shown = recent(state.planes, state.ages).int()
+    whole = shown.unflatten(4, (8, 8)).transpose(3, 4).flatten(4, 5).flatten(2, 3)
+    padded = nn.functional.pad(whole, (margin, margin, margin, margin), value=99)
+    for number in range(height * width):
+        y, x = number // width * 8, number % width * 8
+        expected = padded[:, :, y : y + 8 + 2 * margin, x : x + 8 + 2 * margin]
+        assert torch.equal(around[:, number], expected), number
 
 
 # A pure function
@@ -238,7 +242,7 @@ def test_a_step_exports(game):
             frame, following = self.model.dream(State(*state), action, noise, temperature)
             return frame, *following.tensors()
 
-    model.keys()  # a constant of the step
+    model.kept_of()  # a constant of the step
     noise = torch.rand(3, 1 + model.events)
     given = action, noise, torch.tensor(1.0), *state.tensors()
     batch = {0: torch.export.Dim("batch", min=1, max=4096)}

@@ -8,6 +8,8 @@ the kinds are is learned (a variational code; Kingma & Welling 2014, with the Gu
 et al. 2017).
 """
 
+from typing import NamedTuple
+
 import torch
 from torch.nn import functional as F
 from tqdm import tqdm
@@ -16,10 +18,23 @@ from dreamcart.dynamics.base import Dynamics
 from dreamcart.dynamics.cells.network import CHOICE, GLANCE, NEXT, Network, Sensed
 from dreamcart.dynamics.cells.parts import Painter
 from dreamcart.dynamics.cells.screen import Screen
-from dreamcart.dynamics.cells.state import PLANES, State, advance, begin
+from dreamcart.dynamics.cells.state import PLANES, State, advance, begin, gather_around
 
 SURE = 0.95  # what is more probable than this is not left to chance
 CONTEXT = 128  # frames from which a dream begins
+
+
+class Kept(NamedTuple):
+    """What follows from a dream's weights alone.
+
+    said: [known, R], what the reader says of the known tiles; keys: [known, C], by what they are
+    chosen; scene: int64 [P], the window's places whose cells only a scene changes, and int64
+    [h * w], for every place its number among them.
+    """
+
+    said: torch.Tensor
+    keys: torch.Tensor
+    scene: tuple[torch.Tensor, torch.Tensor]
 
 
 class CellDynamics(Dynamics):
@@ -49,7 +64,8 @@ class CellDynamics(Dynamics):
         """
         super().__init__(latent_shape, buttons, CONTEXT, CONTEXT)
         self.depth, self.events, self.most = depth, events, most
-        self.kept_keys: torch.Tensor | None = None
+        self.kept: Kept | None = None
+        self.register_load_state_dict_post_hook(CellDynamics.forget)
         self.screen = Screen(latent_shape, side, window, outside, backdrops)
         self.register_buffer("tiles", torch.zeros(known, side * side, dtype=torch.uint8))
         self.network = Network(
@@ -102,12 +118,19 @@ class CellDynamics(Dynamics):
         return self.network.deed(sums, none, none)
 
     def follow(
-        self, state: State, action: torch.Tensor, window: torch.Tensor, backdrop: torch.Tensor
+        self,
+        state: State,
+        action: torch.Tensor,
+        window: torch.Tensor,
+        backdrop: torch.Tensor,
+        read: torch.Tensor | None = None,
     ) -> State:
-        """Return the state after `action` was pressed and a window [B, h, w, p] came."""
+        """Return the state after `action` was pressed and a window [B, h, w, p] came; `read` is its
+        reading [B, h, w, R] where that is known.
+        """
         sums = self.sums(window)
         deed = self.network.deed(sums - state.sums, action, state.last)
-        read = self.network.reader(window)
+        read = self.network.reader(window) if read is None else read
         return advance(state, action, window, read, sums, backdrop, deed)
 
     def sums(self, window: torch.Tensor) -> torch.Tensor:
@@ -165,48 +188,66 @@ class CellDynamics(Dynamics):
         if oracle is not None:
             happens = torch.where(unsure & (truly >= 0), truly > 0, happens)
         gate = gate.masked_fill(~screen.mask, -torch.inf)
-        content = self.contents(state, features.flatten(1, 2), gate.flatten(1))
-        changes = (gate > 0) & happens[:, None, None]
-        window = torch.where(changes[:, :, :, None], content.view_as(now), now)
+        content, read = self.contents(state, features.flatten(1, 2), gate.flatten(1))
+        changes = ((gate > 0) & happens[:, None, None])[:, :, :, None]
+        window = torch.where(changes, content.view_as(now), now)
+        seen = state.seen[:, 0]
+        read = torch.where(changes, read.view_as(seen), seen)
         backdrop = torch.where(happens, scene.argmax(1), state.backdrop)
         frame = screen.compose(window, backdrop)
         window = screen.window(screen.cut(frame))  # cells that only a scene changes, too
-        return frame, self.follow(state, action, window, backdrop)
+        places, number = self.kept_of().scene
+        if len(places):
+            told = network.reader(window.flatten(1, 2)[:, places])[:, number].view_as(read)
+            read = torch.where(screen.mask[:, :, None], read, told)
+        return frame, self.follow(state, action, window, backdrop, read)
 
-    def contents(self, state: State, features: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
+    def contents(
+        self, state: State, features: torch.Tensor, gate: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what cells become if they change, uint8 [B, h * w, p]: a known tile, or what is
-        painted, in at most `most` cells: those of which a change is likeliest.
+        painted, in at most `most` cells: those of which a change is likeliest. And what the reader
+        says of it, [B, h * w, R].
 
         features: [B, h * w, C]; gate: [B, h * w].
         """
-        network = self.network
-        choice, chosen = network.choices(features.flatten(0, 1), self.keys())
+        network, kept = self.network, self.kept_of()
+        choice, chosen = network.choices(features.flatten(0, 1), kept.keys)
         choice, chosen = (part.view(*gate.shape, -1) for part in (choice, chosen))
-        whole = self.tiles[choice[:, :, :-1].argmax(2)]
+        best = choice[:, :, :-1].argmax(2)
+        whole, read = self.tiles[best], kept.said[best]
         paints = choice.argmax(2) == len(self.tiles)
         at = gate.masked_fill(~paints, -torch.inf).topk(self.most, 1).indices
-        around = gather_around(recent(state), at, self.screen.side, network.painter.colours)
+        around = gather_around(state, at, self.screen.side, Painter.MARGIN, network.painter.colours)
         chosen = take(chosen, at)
         colours = network.painter(around.flatten(0, 1), chosen.flatten(0, 1))
         painted = colours.argmax(2).to(torch.uint8).view(*at.shape, -1)
         # where fewer cells are painted than could be, the rest of them keep their tile
         painted = torch.where(paints.gather(1, at)[:, :, None], painted, take(whole, at))
-        return whole.scatter(1, at[:, :, None].expand_as(painted), painted)
+        own = network.reader(painted)
+        read = read.scatter(1, at[:, :, None].expand_as(own), own)
+        return whole.scatter(1, at[:, :, None].expand_as(painted), painted), read
 
-    def keys(self) -> torch.Tensor:
-        """Return the readings of the known tiles, [known, C]; kept until the mode changes, for
-        weights do so no more often.
-        """
-        if self.kept_keys is None:
+    def kept_of(self) -> Kept:
+        """Return what follows from the weights; kept until they are loaded or the mode changes."""
+        if self.kept is None:
             with torch.inference_mode(False), torch.no_grad():
                 said = self.network.reader(self.tiles.clone())
-                self.kept_keys = self.network.reader.tell[CHOICE](said)
-        return self.kept_keys
+                theirs = ~self.screen.mask.flatten()
+                number = (theirs.cumsum(0) - 1).clamp(min=0)
+                keys = self.network.reader.tell[CHOICE](said)
+                self.kept = Kept(said, keys, (theirs.nonzero().squeeze(1), number))
+        return self.kept
 
     def train(self, mode: bool = True) -> "CellDynamics":
-        """Set the mode, as of any module; what was worked out from the weights is forgotten."""
-        self.kept_keys = None
+        """Set the mode, as of any module; where it changes, what was kept is forgotten."""
+        if mode != self.training:
+            self.kept = None
         return super().train(mode)
+
+    def forget(self, *_: object) -> None:
+        """Forget what was kept: other weights have come."""
+        self.kept = None
 
     def look(self, state: State, action: torch.Tensor) -> Sensed:
         """Return what the network senses before chance is drawn."""
@@ -244,33 +285,3 @@ class CellDynamics(Dynamics):
 def take(cells: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
     """Return the cells [B, N, p] at their numbers [B, k]: [B, k, p]."""
     return cells.gather(1, at[:, :, None].expand(-1, -1, cells.shape[2]))
-
-
-def recent(state: State) -> torch.Tensor:
-    """Return what cells showed now, one step ago and two, uint8 [B, 3, h, w, p]."""
-    now, before, earlier = state.planes.unbind(1)
-    one, two = (age[:, :, :, None] for age in state.ages.unbind(1))
-    last = torch.where(one == 0, before, now)
-    older = torch.where(two == 1, earlier, before)
-    older = torch.where(one == 0, older, torch.where(one == 1, before, now))
-    return torch.stack([now, last, older], 1)
-
-
-def gather_around(frames: torch.Tensor, at: torch.Tensor, side: int, beyond: int) -> torch.Tensor:
-    """Return the pixels in and around cells, int32 [B, k, F, t + 2 m, t + 2 m].
-
-    Args:
-        frames: uint8 [B, F, h, w, p]; at: int64 [B, k], flat numbers of cells; side: of a cell;
-        beyond: what stands for pixels beyond the window.
-    """
-    width, margin = frames.shape[3], Painter.MARGIN
-    whole = frames.int().unflatten(4, (side, side)).transpose(3, 4).flatten(4, 5).flatten(2, 3)
-    whole = F.pad(whole, (margin, margin, margin, margin), value=beyond)
-    near = torch.arange(side + 2 * margin, device=at.device)
-    y = (at // width * side)[:, :, None, None] + near[:, None]
-    x = (at % width * side)[:, :, None, None] + near
-    flat = (y * (width * side + 2 * margin) + x).flatten(1)
-    found = whole.flatten(2).gather(2, flat[:, None].expand(-1, frames.shape[1], -1))
-    return found.view(at.shape[0], frames.shape[1], at.shape[1], len(near), len(near)).transpose(
-        1, 2
-    )

@@ -111,7 +111,8 @@ def advance(
     moves = differs.flatten(1).any(1) | (backdrop != state.backdrop)
     idle = torch.where(moves, 0, (state.idle + 1).clamp(max=MOST_IDLE))
     ticks = idle <= PATIENCE
-    one, two = (state.ages + 1).clamp(max=depth).unbind(1)
+    # where the clock stands nothing differs, and so the planes stay by themselves
+    one, two = (state.ages + ticks.view(-1, 1, 1, 1).long()).clamp(max=depth).unbind(1)
     one, two = torch.where(differs, 0, one), torch.where(differs, one, two)
 
     def push(kept: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
@@ -123,7 +124,6 @@ def advance(
         earlier = torch.where((two < depth)[:, :, :, None], earlier, before)
         return torch.stack([new, before, earlier], 1)
 
-    still = ~ticks.view(-1, 1, 1, 1, 1)
     ages = torch.stack([one, torch.where(one < depth, two, depth)], 1)
 
     def past(kept: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
@@ -131,9 +131,9 @@ def advance(
         return torch.where(ticks.view(-1, *[1] * (kept.dim() - 1)), moved, kept)
 
     return State(
-        torch.where(still, state.planes, push(state.planes, window)),
-        torch.where(still, state.seen, push(state.seen, seen)),
-        torch.where(still[:, :, :, :, 0], state.ages, ages),
+        push(state.planes, window),
+        push(state.seen, seen),
+        ages,
         sums,
         past(state.deeds, deed),
         past(state.changed, moves),
@@ -176,3 +176,41 @@ def look_back(past: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     earlier = past.gather(1, (two.long() - 1).clamp(min=0)[:, None])[:, 0]
     earlier = torch.where(two > 0, earlier, before)
     return torch.stack([now, before, earlier], 1), depth - torch.stack([one, two], 1).long()
+
+
+def recent(planes: torch.Tensor, ages: torch.Tensor) -> torch.Tensor:
+    """Return what cells showed now, one step ago and two, uint8 [B, 3, ..., p], from the planes and
+    the ages of a state, [B, 2, ...].
+    """
+    now, before, earlier = planes.unbind(1)
+    one, two = ages.unsqueeze(-1).unbind(1)
+    last = torch.where(one == 0, before, now)
+    older = torch.where(two == 1, earlier, before)
+    older = torch.where(one == 0, older, torch.where(one == 1, before, now))
+    return torch.stack([now, last, older], 1)
+
+
+def gather_around(
+    state: State, at: torch.Tensor, side: int, margin: int, beyond: int
+) -> torch.Tensor:
+    """Return the pixels in and around cells, now, one step ago and two, int32 [B, k, 3, t +
+    2 m, t + 2 m].
+
+    Args:
+        at: int64 [B, k], flat numbers of cells; side: t, of a cell; margin: m, the pixels
+        around it; beyond: what stands for pixels beyond the window.
+    """
+    height, width = state.planes.shape[2:4]
+    near = torch.arange(3, device=at.device) - 1
+    y, x = (at // width)[:, :, None, None] + near[:, None], (at % width)[:, :, None, None] + near
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    flat = (y.clamp(0, height - 1) * width + x.clamp(0, width - 1)).flatten(1)[:, None]
+    planes, ages = state.planes.flatten(2, 3), state.ages.flatten(2)
+    planes = planes.gather(2, flat[..., None].expand(-1, PLANES, -1, planes.shape[3]))
+    shown = recent(planes, ages.gather(2, flat.expand(-1, PLANES - 1, -1))).int()
+    shown = torch.where(inside.flatten(1)[:, None, :, None], shown, beyond)
+    # [B, 3, k, 3, 3, t, t] → [B, k, 3, 3 t, 3 t]
+    shown = shown.unflatten(3, (side, side)).unflatten(2, (at.shape[1], 3, 3))
+    shown = shown.permute(0, 2, 1, 3, 5, 4, 6).flatten(5, 6).flatten(3, 4)
+    cut = slice(side - margin, 2 * side + margin)
+    return shown[..., cut, cut]
