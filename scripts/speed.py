@@ -27,7 +27,7 @@ from dreamcart.core.tables import print_table
 from dreamcart.params import load_params
 from dreamcart.training.device import autocast, make_repeatable, pick_device
 from dreamcart.world.cart import model_print
-from dreamcart.world.model import WorldModel, load_world
+from dreamcart.world.model import PARTS, WorldModel, load_world
 
 MANY = 64
 WARM, LEAST, SECONDS = 5, 20, 10.0  # steps not timed, steps timed at least, and for how long
@@ -46,7 +46,7 @@ def main() -> None:
     paths = Paths(name)
     make_repeatable(0)
     world = load_world(paths.models, pick_device())
-    files = sorted(paths.models.glob("*.safetensors"))
+    files = [paths.models / f"{part}.safetensors" for part in (*PARTS, "world")]
     found = {
         "alone": steps_a_second(world, 1),
         f"of_{MANY}": steps_a_second(world, MANY),

@@ -200,7 +200,7 @@ class Runner:
                     return f"{said_last(log)} ({log.relative_to(self.root)})"
             except TooLongError:
                 problem = f"not done in {self.limit:g} minutes; it was at: {said_last(log)}"
-                self._record_failed(run, prints, time.time() - begin, problem)
+                self._record_failed(run, clone, prints, time.time() - begin, problem)
                 clock.unlink()
                 return problem
             seconds = time.time() - begin
@@ -212,10 +212,10 @@ class Runner:
         return ""
 
     def _record_failed(
-        self, run: Run, prints: dict[str, str], seconds: float, problem: str
+        self, run: Run, clone: Clone, prints: dict[str, str], seconds: float, problem: str
     ) -> None:
         told = {"experiment": run.experiment, "seed": run.seed, "quick": run.quick}
-        told |= {"failed": problem, "commit": self.git("rev-parse", "HEAD")}
+        told |= {"failed": problem, "commit": clone.git("rev-parse", "HEAD")}
         told |= {"command": shlex.join(run.command), "fingerprint": prints, "device": device()}
         told |= {"seconds": round(seconds, 1), "metrics": {}, "pictures": {}}
         write_json(result_path(run, self.results), told)
@@ -265,7 +265,7 @@ class Runner:
                 "quick": run.quick,
                 "reference": run.reference,
                 "revision": self.git("rev-parse", reference),
-                "commit": self.git("rev-parse", "HEAD"),
+                "commit": clone.git("rev-parse", "HEAD"),
                 "command": shlex.join(run.command),
                 "fingerprint": prints,
                 "seconds": round(seconds, 1),
