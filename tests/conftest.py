@@ -13,12 +13,13 @@ import pytest
 # Files whose tests take more than some six seconds together: `make fast` leaves them out.
 # fmt: off
 SLOW = {
-    "ale", "arguments", "atari_readers", "blockfall_rules", "cart", "carts", "collect", "convert",
-    "coverage", "emberling_bot", "emberling_enemies", "emberling_picture", "emberling_reader",
-    "emberling_rules", "errors", "evaluation", "explore_script", "families", "foreign",
-    "foreign_source", "fuzz", "games", "hub", "hub_nonsense", "league", "measures", "motion", "new",
-    "pipeline", "play", "pretrained", "record", "reports", "representations", "roadmap", "room",
-    "side_by_side", "titles", "training", "trust", "verify", "watch",
+    "ale", "arguments", "atari_readers", "blockfall_rules", "branches", "cart", "carts", "collect",
+    "convert", "counterexamples", "coverage", "emberling_bot", "emberling_enemies",
+    "emberling_picture", "emberling_reader", "emberling_rules", "errors", "evaluation",
+    "explore_script", "export", "families", "foreign", "foreign_source", "fuzz", "games", "hub",
+    "hub_nonsense", "league", "measures", "motion", "new", "pipeline", "play", "pretrained",
+    "record", "reports", "representations", "roadmap", "room", "side_by_side", "titles", "training",
+    "trust", "verify", "watch",
 }
 # fmt: on
 
