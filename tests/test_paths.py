@@ -28,6 +28,7 @@ WRITES = {
     "dreamcart/lab/runner.py": "the lock that all runners share must be one file",
     "dreamcart/lab/clone.py": "a log that grows while a command runs",
     "dreamcart/training/loop.py": "it calls save_tensors",
+    "stages/refine.py": "it calls Rounds.save, and that save_tensors",
     "dreamcart/record/live.py": "a reserve of room, deleted at the end",
     "dreamcart/record/roms.py": "a scratch folder of tempfile",
     "dreamcart/record/push.py": "a scratch folder of tempfile",
