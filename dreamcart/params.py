@@ -172,7 +172,6 @@ class CellsConfig:
     channels: Positive
     blocks: Annotated[int, (1, 64)]
     memory: Positive
-    events: Annotated[int, (1, 1024)]
 
 
 @dataclass(frozen=True)

@@ -229,7 +229,7 @@ def test_a_bomb_of_aliases_is_repeated_in_short(tmp_path, monkeypatch):
         lambda meta: meta["dynamics"].update(channels=60_000),
         lambda meta: meta["dynamics"].update(memory=60_000, depth=60_000),
         lambda meta: meta["dynamics"].update(backdrops=60_000, latent_shape=[60_000, 60_000]),
-        lambda meta: meta["dynamics"].update(known=60_000, events=60_000),
+        lambda meta: meta["dynamics"].update(known=60_000),
         lambda meta: meta["representation"].update(colours=60_000),
         lambda meta: meta["representation"].update(shape=[60_000, 60_000, 3]),
         lambda meta: meta["game"].update(fps=0),

@@ -44,7 +44,7 @@ TOY = {
     },
     "dynamics": {
         "steps": 80,
-        "cells": {"channels": 8, "blocks": 2, "memory": 16, "events": 4},
+        "cells": {"channels": 8, "blocks": 2, "memory": 16},
         "history_frames": 4,
         "batch_size": 16,
         "validate_every": 40,

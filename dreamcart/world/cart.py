@@ -26,8 +26,8 @@ from dreamcart.world.cart_pin import check_start
 from dreamcart.world.model import FOREIGN, PARTS, WorldModel, assemble
 
 # The format that is written, and the oldest that is read.
-FORMAT = 7
-OLDEST = 7
+FORMAT = 8
+OLDEST = 8
 MOST_BYTES = 8_000_000
 FOLDER = ROOT / "carts"
 REMEDY = "fetch it again, or another one"

@@ -1,7 +1,7 @@
 """A dream as a folder of ONNX files, which a browser or any ONNX Runtime plays without Python.
 
 `begin.onnx`  frame uint8 [B, H, W] (palette indices) → the state after it, as many tensors
-`step.onnx`   action float32 [B, n], noise float32 [B, Z], uniform on (0, 1), temperature float32
+`step.onnx`   action float32 [B, n], noise float32 [B, 3], uniform on (0, 1), temperature float32
               [], and the state → the next frame, uint8 [B, H, W], and the next state
 `dream.json`  what they are of: title, buttons, keys, steps a second, temperature, palette, the
               sizes n, Z, H and W, the names of the state's tensors, and the start states
@@ -24,6 +24,7 @@ from torch.export import Dim
 
 from dreamcart.core.errors import UserError
 from dreamcart.core.files import write_json, writing
+from dreamcart.dynamics.cells.chance import CHANCES
 from dreamcart.dynamics.cells.model import CellDynamics
 from dreamcart.dynamics.cells.state import State
 from dreamcart.representation.palette import Palette
@@ -94,7 +95,7 @@ def export_dream(world: WorldModel, folder: Path) -> None:
     batch = {0: Dim("batch", min=1, max=MOST_DREAMS)}
     state = Begin(dynamics)(first)
     write_onnx(Begin(dynamics), (first,), (batch,), ["frame"], NAMES, folder / "begin.onnx")
-    noise = torch.full((2, 1 + dynamics.events), 0.5)
+    noise = torch.full((2, CHANCES), 0.5)
     action = torch.zeros(2, dynamics.buttons)
     write_onnx(
         Step(dynamics),
@@ -122,7 +123,7 @@ def told_of(world: WorldModel, palette: Palette, dynamics: CellDynamics) -> dict
         "temperature": world.temperature,
         "height": height,
         "width": width,
-        "noise": 1 + dynamics.events,
+        "noise": CHANCES,
         "palette": [colour * 3 if len(colour) == 1 else colour for colour in colours],
         "state": NAMES,
         "starts": list(world.starts),

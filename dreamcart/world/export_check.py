@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from tqdm import trange
 
+from dreamcart.dynamics.cells.chance import CHANCES
 from dreamcart.dynamics.cells.state import State
 from dreamcart.world.export import NAMES, Step
 from dreamcart.world.model import WorldModel
@@ -34,7 +35,7 @@ def differing_frames(
     wrong = 0
     for _ in trange(steps, desc=f"ONNX Runtime, temperature {temperature:g}", delay=2):
         action = np.where(rng.random(action.shape) < 0.2, 1 - action, action).astype(np.float32)
-        noise = rng.random((1, 1 + world.dynamics.events), np.float32)
+        noise = rng.random((1, CHANCES), np.float32)
         given = torch.from_numpy(action), torch.from_numpy(noise), torch.tensor(temperature)
         frame, *parts = module(*given, *own.tensors())
         own = State(*parts)

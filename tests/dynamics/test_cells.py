@@ -12,7 +12,8 @@ from toys.synthetic import BUTTONS, make_params, make_processed, make_rows
 
 from dreamcart.core.errors import UserError
 from dreamcart.dynamics.base import UNTOLD, Trained, load_dynamics, save_dynamics
-from dreamcart.dynamics.cells.loss import PRACTICE, Reading, to_paint
+from dreamcart.dynamics.cells.chance import CHANCES, draw, lead_of, numbers_of
+from dreamcart.dynamics.cells.loss import PRACTICE, Reading, changes_of, to_paint, told_lead
 from dreamcart.dynamics.cells.model import CellDynamics
 from dreamcart.dynamics.cells.parts import Painter
 from dreamcart.dynamics.cells.samples import Samples
@@ -31,7 +32,6 @@ SMALL = {
     "dynamics__channels": 16,
     "dynamics__memory": 24,
     "dynamics__blocks": 2,
-    "dynamics__events": 4,
     "dynamics__history_frames": 8,
     "dynamics__batch_size": 16,
     "dynamics__steps": 12,
@@ -228,6 +228,54 @@ def test_a_true_frame_tells_only_the_rows_that_it_is_told(game):
     assert torch.equal(told[1:], plain[1:])
 
 
+def test_the_least_expected_cell_leads():
+    """Of what cells did, what had the least probability; none, where all was likely."""
+    mask = torch.ones(1, 3, dtype=torch.bool)
+    differs = torch.tensor([[[True, False, False]], [[True, False, True]]])
+    expect = torch.tensor([[3.0, -3.0, 1.0], [3.0, -3.0, 2.0]])
+    firsts, became = torch.tensor([0.1, 0.1, 4.0]), torch.tensor([5, 6, 7])
+    lead, outcome = lead_of(mask, differs, expect, firsts, became, stays=9)
+    # in the first row the last cell stays against expectation, in the second it becomes the rare 7
+    assert lead.tolist() == [2, 2]
+    assert outcome.tolist() == [9, 7]
+    mask[0, 2] = False
+    assert lead_of(mask, differs, expect, firsts, became, stays=9)[0].tolist() == [3, 3]
+
+
+def test_kinds_are_drawn_as_often_as_they_are_probable():
+    """At temperature 0 the likeliest, at 1 by probability; what is sure is never left to chance."""
+    logits = torch.tensor([0.2, 0.5, 0.3]).log().expand(1000, 3)
+    noise = (torch.arange(1000) + 0.5) / 1000
+    cold, warm = torch.tensor(0.0), torch.tensor(1.0)
+    assert (draw(logits, noise, cold) == 1).all()
+    assert draw(logits, noise, warm).bincount().tolist() == [200, 500, 300]
+    sure = torch.tensor([0.01, 0.98, 0.01]).log().expand(1000, 3)
+    assert (draw(sure, noise, warm) == 1).all()
+
+
+def test_a_tile_is_found_by_its_pixels():
+    """Each cell's number among the tiles, their number where it is none of them."""
+    tiles = torch.randint(0, 4, (6, 16), dtype=torch.uint8)
+    strange = tiles[:1] ^ 1
+    assert numbers_of(torch.cat([tiles, strange]), tiles).tolist() == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_the_truth_says_which_cell_leads(game):
+    """What a frame says of its lead is what training takes for it."""
+    model, _ = make_model(game)
+    split = game[0]["train"]
+    records = np.array([20, 27, 29])
+    batch = Samples(split, game[1]["train"], game[2].flatten(1), model).get(records)
+    differs, _ = changes_of(model, batch)
+    with torch.inference_mode():
+        read = Reading(model, batch)
+        trained = told_lead(model, batch, read, differs)[:2]
+        following = batch.tiles[batch.following]
+        asked = model.true_lead(read.sensed.features, following, differs)
+    for one, other in zip(trained, asked, strict=True):
+        assert torch.equal(one, other)
+
+
 def test_a_step_exports(game):
     """torch.export takes it with any number of dreams, and what it exports dreams the same."""
     model, _ = make_model(game)
@@ -243,7 +291,7 @@ def test_a_step_exports(game):
             return frame, *following.tensors()
 
     model.kept_of()  # a constant of the step
-    noise = torch.rand(3, 1 + model.events)
+    noise = torch.rand(3, CHANCES)
     given = action, noise, torch.tensor(1.0), *state.tensors()
     batch = {0: torch.export.Dim("batch", min=1, max=4096)}
     shapes = batch, batch, None, tuple(batch for _ in state.tensors())
@@ -276,9 +324,8 @@ def trained(game, checkpoint: Path, start: Trained | None = None, **changes):
 
 def test_it_learns_a_game(game, tmp_path):
     """A block that moves every second step: most frames come exact after seconds."""
-    model, _, curve = trained(
-        game, tmp_path / "c.safetensors", dynamics__steps=400, dynamics__validate_every=200
-    )
+    enough = {"dynamics__steps": 600, "dynamics__validate_every": 300, "dynamics__blocks": 3}
+    model, _, curve = trained(game, tmp_path / "c.safetensors", **enough)
     assert curve[-1]["val"] < 0.3
     split = game[0]["val"]
     at = np.flatnonzero(split.index["step"] == 12)

@@ -206,7 +206,6 @@ def make_world_of_cells(folder: Path, spec: GameSpec | None = None, seed: int = 
         "channels": 8,
         "blocks": 2,
         "memory": 12,
-        "events": 4,
     }
     dynamics = make_dynamics(config)
     network = dynamics.network

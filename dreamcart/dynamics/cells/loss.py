@@ -3,8 +3,9 @@
 import torch
 from torch.nn import functional as F
 
+from dreamcart.dynamics.cells.chance import draw, lead_of
 from dreamcart.dynamics.cells.model import CellDynamics
-from dreamcart.dynamics.cells.network import CHOICE, GLANCE, NEXT, Sensed
+from dreamcart.dynamics.cells.network import CHOICE, GLANCE, HINT, Sensed
 from dreamcart.dynamics.cells.parts import Painter
 from dreamcart.dynamics.cells.samples import Batch
 from dreamcart.dynamics.cells.state import PLANES
@@ -16,6 +17,8 @@ SCALE = 0.1  # brings a frame's negative log-likelihood (a sum over cells) near 
 EVENT = 3.0
 # weight of painting where a known tile is right, too, so that painting is learned from all changes
 PRACTICE = 0.05
+# weight of what is expected before chance is drawn, from which the lead follows
+FIRST = 2.0
 # cells a frame that are painted in training, on average at most
 MOST_PAINTED = 4
 # a frame whose loss is larger pulls no harder: one freak must not outweigh its whole batch
@@ -26,40 +29,44 @@ class Reading:
     """What the network reads of a batch, each distinct content of a cell once.
 
     Attributes:
-        keys: [known, C], of the known tiles; following: [B, h, w, C], of the next frame; sensed:
-            see `Sensed`.
+        keys: [known, C], of the known tiles as choices; hints: [known + 2, C], what outcomes of a
+            lead tell; sensed: see `Sensed`.
     """
 
     def __init__(self, model: CellDynamics, batch: Batch) -> None:
         network, tell, known = model.network, model.network.reader.tell, len(model.tiles)
         said = network.reader(torch.cat([model.tiles, batch.tiles]))
-        self.keys, said = tell[CHOICE](said[:known]), said[known:]
+        self.keys, self.hints = tell[CHOICE](said[:known]), network.hints(tell[HINT](said[:known]))
+        said = said[known:]
         planes = [F.embedding(batch.planes[:, plane], tell[plane](said)) for plane in range(PLANES)]
-        self.following = F.embedding(batch.following, tell[NEXT](said))
         glances = F.embedding(batch.planes[:, 0], tell[GLANCE](said))
         deeds = network.deed(batch.moved, batch.state.actions, batch.lasts)
         self.sensed: Sensed = network.sense(planes, glances, deeds, batch.state, batch.action)
 
 
-def frame_loss(
-    model: CellDynamics, batch: Batch, weight: torch.Tensor, price: float = 1.0
-) -> torch.Tensor:
-    """Return the negative log-likelihood of the next frames (its variational bound), scaled, [B].
+def frame_loss(model: CellDynamics, batch: Batch, weight: torch.Tensor) -> torch.Tensor:
+    """Return the negative log-likelihood of the next frames, scaled, [B].
 
     Args:
-        weight: [B], of the question whether anything changes; price: of the divergence between what
-            the code of an event is and what was expected.
+        weight: [B], of what must stay a probability, however often a frame is practised: whether
+            anything changes, and what the lead does.
     """
     mask, network = model.screen.mask, model.network
     differs, moves = changes_of(model, batch)
     at = differs.nonzero(as_tuple=True)
     with autocast(mask.device):
         read = Reading(model, batch)
-        named = network.name_event(read.sensed, read.following, differs).float()
-        expected = read.sensed.code.float()
-        # where nothing changes the code is drawn as in play: it must not tell that
-        code = F.gumbel_softmax(torch.where(moves[:, None], named, expected.detach()), hard=True)
-        event, gate, features, scene = network.believe(read.sensed, code)
+        lead, outcome, expect, firsts = told_lead(model, batch, read, differs)
+        expected = model.leads(read.sensed).float()
+        even = torch.rand(2, len(moves), device=mask.device)
+        warm = torch.ones((), device=mask.device)
+        # where nothing changes the lead is drawn as in play: it must not tell that
+        lead = torch.where(moves, lead, draw(expected, even[0], warm))
+        does = model.does(read.sensed, lead, read.keys).float()
+        outcome = torch.where(moves, outcome, draw(does, even[1], warm))
+        event, gate, features, scene = network.believe(
+            read.sensed, lead, F.embedding(outcome, read.hints)
+        )
         choice, chosen = network.choices(features[at], read.keys)
         known = batch.known[batch.following[at]]
         weights, drawn = to_paint(known == len(model.tiles), MOST_PAINTED * len(moves))
@@ -70,17 +77,39 @@ def frame_loss(
         * weight
         * F.binary_cross_entropy_with_logits(event.float(), moves.float(), reduction="none")
     )
-    own, expected = named.log_softmax(1), expected.log_softmax(1)
-    # what was expected must stay a probability, however often a frame is practised
-    divergence = price * between(own, expected.detach()) + weight * between(own.detach(), expected)
+    leads = F.cross_entropy(expected, lead, reduction="none")
+    leads = leads + (lead < model.cells) * F.cross_entropy(does, outcome, reduction="none")
     gates = F.binary_cross_entropy_with_logits(gate.float(), differs.float(), reduction="none")
     scenes = F.cross_entropy(scene.float(), batch.backdrop, reduction="none")
-    loss = loss + moves * ((gates * mask).flatten(1).sum(1) + divergence + scenes)
-    chances = F.cross_entropy(choice.float(), known, reduction="none")
+    gates = gates + FIRST * F.binary_cross_entropy_with_logits(
+        expect.view_as(gates), differs.float(), reduction="none"
+    )
+    loss = loss + moves * ((gates * mask).flatten(1).sum(1) + weight * leads + scenes)
+    chances = FIRST * firsts + F.cross_entropy(choice.float(), known, reduction="none")
     shown = batch.tiles[batch.following[spot]].long()
     pixels = F.cross_entropy(colours.float().transpose(1, 2), shown, reduction="none").sum(1)
     loss = loss.index_add(0, at[0], chances).index_add(0, spot[0], weights * pixels)
     return SCALE * loss
+
+
+def told_lead(
+    model: CellDynamics, batch: Batch, read: Reading, differs: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return which cell truly leads, and what it does, int64 [B] each; and what was expected:
+    logits that cells change [B, h * w], and the negative log-probability of what each changed cell
+    became, [N].
+
+    Args:
+        differs: bool [B, h, w], the cells that change.
+    """
+    features, network = read.sensed.features, model.network
+    expect = network.expect(features).squeeze(2).float()
+    known = batch.known[batch.following[differs]]
+    prefer = network.expected(features.view(*differs.shape, -1)[differs], read.keys)
+    firsts = F.cross_entropy(prefer.float(), known, reduction="none")
+    stays = len(model.tiles) + 1
+    told = expect.detach(), firsts.detach(), known, stays
+    return *lead_of(model.screen.mask, differs, *told), expect, firsts
 
 
 def to_paint(unknown: torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -98,11 +127,6 @@ def to_paint(unknown: torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tens
     drawn = order[:most]
     left_out = unknown.sum() / unknown[drawn].sum().clamp(min=1)
     return torch.where(unknown[drawn], left_out, PRACTICE), drawn
-
-
-def between(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """Return the KL divergence of categorical log-probabilities [B, Z]: [B]."""
-    return (one.exp() * (one - other)).sum(1)
 
 
 def changes_of(model: CellDynamics, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -139,9 +163,9 @@ def wrong(model: CellDynamics, batch: Batch) -> torch.Tensor:
     mask, network = model.screen.mask, model.network
     differs, moves = changes_of(model, batch)
     read = Reading(model, batch)
-    even = torch.full((len(moves), model.events), 0.5, device=moves.device)
-    code = model.draw_code(read.sensed, even, torch.zeros((), device=moves.device))
-    event, gate, features, scene = network.believe(read.sensed, code)
+    even = torch.full((len(moves), 2), 0.5, device=moves.device)
+    lead, outcome = model.draw_lead(read.sensed, read.keys, even, torch.zeros_like(even[0, 0]))
+    event, gate, features, scene = network.believe(read.sensed, lead, read.hints[outcome])
     at = differs.nonzero(as_tuple=True)
     choice, chosen = network.choices(features[at], read.keys)
     painted = network.painter(around(model, batch, at), chosen).argmax(2)

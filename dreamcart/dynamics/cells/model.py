@@ -2,10 +2,11 @@
 
 The next frame is the present one, unless the network says that something changes; then each cell
 that may change has a gate (copy or not) and becomes a known tile of the game, chosen as a whole, or
-is painted pixel by pixel. Chance is drawn once a step: whether anything happens, and which of a few
-kinds of events, from which all cells follow; so a random event is never a mixture of several. What
-the kinds are is learned (a variational code; Kingma & Welling 2014, with the Gumbel-softmax of Jang
-et al. 2017).
+is painted pixel by pixel. Chance is drawn in three numbers a step: whether anything happens; which
+cell does what is least expected, if any; and what that cell does. All other cells follow from that,
+so that a random event is never a mixture of several. In training the least expected cell is the one
+to which the network, before its last block, gives the least probability of what it truly does
+(see `chance`).
 """
 
 from typing import NamedTuple
@@ -15,12 +16,12 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from dreamcart.dynamics.base import Dynamics
-from dreamcart.dynamics.cells.network import CHOICE, GLANCE, NEXT, Network, Sensed
+from dreamcart.dynamics.cells.chance import CHANCES, SURE, draw, lead_of, numbers_of
+from dreamcart.dynamics.cells.network import CHOICE, GLANCE, HINT, Network, Sensed
 from dreamcart.dynamics.cells.parts import Painter
 from dreamcart.dynamics.cells.screen import Screen
 from dreamcart.dynamics.cells.state import PLANES, State, advance, begin, gather_around
 
-SURE = 0.95  # what is more probable than this is not left to chance
 CONTEXT = 128  # frames from which a dream begins
 
 
@@ -28,12 +29,14 @@ class Kept(NamedTuple):
     """What follows from a dream's weights alone.
 
     said: [known, R], what the reader says of the known tiles; keys: [known, C], by what they are
-    chosen; scene: int64 [P], the window's places whose cells only a scene changes, and int64
-    [h * w], for every place its number among them.
+    chosen; hints: [known + 2, C], what they and the other outcomes of a lead tell; scene: int64
+    [P], the window's places whose cells only a scene changes, and int64 [h * w], for every place
+    its number among them.
     """
 
     said: torch.Tensor
     keys: torch.Tensor
+    hints: torch.Tensor
     scene: tuple[torch.Tensor, torch.Tensor]
 
 
@@ -54,16 +57,16 @@ class CellDynamics(Dynamics):
         colours: int,
         known: int,
         most: int,
-        events: int,
         depth: int,
         **sizes: int,
     ) -> None:
         """side: of a cell in pixels; window, outside, backdrops: see `Screen`; known: tiles that a
         cell may become as a whole; most: cells that a step may paint; depth: remembered steps;
-        events and sizes: see `Network`.
+        sizes: see `Network`.
         """
         super().__init__(latent_shape, buttons, CONTEXT, CONTEXT)
-        self.depth, self.events, self.most = depth, events, most
+        self.depth, self.most = depth, most
+        self.cells = window[0] * window[1]
         self.kept: Kept | None = None
         self.register_load_state_dict_post_hook(CellDynamics.forget)
         self.screen = Screen(latent_shape, side, window, outside, backdrops)
@@ -76,7 +79,6 @@ class CellDynamics(Dynamics):
             backdrops=backdrops,
             known=known,
             depth=depth,
-            events=events,
             **sizes,
         )
 
@@ -155,8 +157,7 @@ class CellDynamics(Dynamics):
                 chance is taken from them instead of drawn, to score a rollout with the random
                 events given.
         """
-        size = (len(action), 1 + self.events)
-        noise = torch.rand(size, generator=generator, device=action.device)
+        noise = torch.rand(len(action), CHANCES, generator=generator, device=action.device)
         noise = noise if temperature else torch.full_like(noise, 0.5)
         # half precision would decide otherwise than training did
         with torch.autocast(action.device.type, enabled=False):
@@ -173,16 +174,17 @@ class CellDynamics(Dynamics):
         """Return what `step` does, as a pure function of tensors.
 
         Args:
-            noise: float32 [B, 1 + Z], uniform on (0, 1); temperature: float32 []; the others as
+            noise: float32 [B, CHANCES], uniform on (0, 1); temperature: float32 []; the others as
             there.
         """
         screen, network = self.screen, self.network
         now = state.planes[:, 0]
         sensed = self.look(state, action)
-        code = self.draw_code(sensed, noise[:, 1:], temperature)
+        kept = self.kept_of()
+        lead, outcome = self.draw_lead(sensed, kept.keys, noise[:, 1:], temperature)
         if oracle is not None:
-            code, truly = self.given(state, sensed, oracle, code)
-        event, gate, features, scene = network.believe(sensed, code)
+            lead, outcome, truly = self.given(state, sensed, oracle, lead, outcome)
+        event, gate, features, scene = network.believe(sensed, lead, kept.hints[outcome])
         unsure = event.abs() < torch.logit(torch.tensor(SURE))
         happens = event + temperature * unsure * torch.logit(noise[:, 0].clamp(1e-6, 1 - 1e-6)) > 0
         if oracle is not None:
@@ -196,7 +198,7 @@ class CellDynamics(Dynamics):
         backdrop = torch.where(happens, scene.argmax(1), state.backdrop)
         frame = screen.compose(window, backdrop)
         window = screen.window(screen.cut(frame))  # cells that only a scene changes, too
-        places, number = self.kept_of().scene
+        places, number = kept.scene
         if len(places):
             told = network.reader(window.flatten(1, 2)[:, places])[:, number].view_as(read)
             read = torch.where(screen.mask[:, :, None], read, told)
@@ -236,7 +238,8 @@ class CellDynamics(Dynamics):
                 theirs = ~self.screen.mask.flatten()
                 number = (theirs.cumsum(0) - 1).clamp(min=0)
                 keys = self.network.reader.tell[CHOICE](said)
-                self.kept = Kept(said, keys, (theirs.nonzero().squeeze(1), number))
+                hints = self.network.hints(self.network.reader.tell[HINT](said))
+                self.kept = Kept(said, keys, hints, (theirs.nonzero().squeeze(1), number))
         return self.kept
 
     def train(self, mode: bool = True) -> "CellDynamics":
@@ -256,30 +259,71 @@ class CellDynamics(Dynamics):
         glances = tell[GLANCE](state.seen[:, 0])
         return network.sense(planes, glances, state.deeds, state, action)
 
-    def draw_code(
-        self, sensed: Sensed, noise: torch.Tensor, temperature: torch.Tensor
-    ) -> torch.Tensor:
-        """Return what kind of event comes, one-hot [B, Z]; noise: [B, Z]."""
-        unsure = sensed.code.softmax(1).amax(1, keepdim=True) < SURE
-        gumbel = -torch.log(-torch.log(noise.clamp(1e-6, 1 - 1e-6)))
-        kind = (sensed.code.log_softmax(1) + temperature * unsure * gumbel).argmax(1)
-        return F.one_hot(kind, self.events).to(sensed.memory.dtype)
+    def leads(self, sensed: Sensed) -> torch.Tensor:
+        """Return logits of which cell leads, the last of none, [B, h * w + 1]."""
+        able = F.pad(self.screen.mask.flatten(), (0, 1), value=True)
+        return sensed.lead.masked_fill(~able, -torch.inf)
+
+    def draw_lead(
+        self, sensed: Sensed, keys: torch.Tensor, noise: torch.Tensor, temperature: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return which cell leads, and what it does, int64 [B] each: see `Network.believe` and
+        `outcomes`. noise: [B, 2].
+        """
+        lead = draw(self.leads(sensed), noise[:, 0], temperature)
+        return lead, draw(self.does(sensed, lead, keys), noise[:, 1], temperature)
+
+    def does(self, sensed: Sensed, lead: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        """Return logits of what a lead does, [B, known + 2]; of none they mean nothing."""
+        features = take(sensed.features, lead.clamp(max=self.cells - 1)[:, None])[:, 0]
+        return self.network.outcomes(features, keys)
 
     def given(
-        self, state: State, sensed: Sensed, oracle: torch.Tensor, code: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the kind of event, from the true next frame where the network is not sure of it;
-        and whether anything truly changes, int64 [B], -1 where that is not told.
+        self,
+        state: State,
+        sensed: Sensed,
+        oracle: torch.Tensor,
+        lead: torch.Tensor,
+        outcome: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return which cell leads and what it does, from the true next frame where the network is
+        not sure of it; and whether anything truly changes, int64 [B], -1 where that is not told.
         """
         told = (oracle >= 0).flatten(1).all(1)
         window = self.screen.window(self.screen.cut(oracle.clamp(min=0).to(torch.uint8)))
         differs = (window != state.planes[:, 0]).any(3) & self.screen.mask
-        following = self.network.reader.tell[NEXT](self.network.reader(window))
-        named = self.network.name_event(sensed, following, differs)
-        doubt = told & (sensed.code.softmax(1).amax(1) < SURE)
-        named = F.one_hot(named.argmax(1), self.events).to(code.dtype)
         truly = torch.where(told, differs.flatten(1).any(1).long(), -1)
-        return torch.where(doubt[:, None], named, code), truly
+        does = self.does(sensed, lead, self.kept_of().keys)
+        sure = (lead == self.cells) | (does.softmax(1).amax(1) >= SURE)
+        sure &= self.leads(sensed).softmax(1).amax(1) >= SURE
+        asked = (told & ~sure).nonzero().squeeze(1)
+        if len(asked):
+            true = self.true_lead(sensed.features[asked], window[asked], differs[asked])
+            lead, outcome = (
+                old.index_copy(0, asked, new)
+                for old, new in zip((lead, outcome), true, strict=True)
+            )
+        return lead, outcome, truly
+
+    def true_lead(
+        self, features: torch.Tensor, window: torch.Tensor, differs: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return which cell leads, and what it does: see `lead_of`.
+
+        Args:
+            features: [B, h * w, C], see `Sensed`; window: uint8 [B, h, w, p], what comes; differs:
+            bool [B, h, w], where it changes.
+        """
+        known = numbers_of(window[differs], self.tiles)
+        prefer = self.network.expected(features[differs.flatten(1)], self.kept_of().keys)
+        return lead_of(
+            self.screen.mask,
+            differs,
+            self.network.expect(features).squeeze(2),
+            F.cross_entropy(prefer, known, reduction="none"),
+            known,
+            len(self.tiles) + 1,
+        )
 
 
 def take(cells: torch.Tensor, at: torch.Tensor) -> torch.Tensor:

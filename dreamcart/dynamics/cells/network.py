@@ -5,26 +5,28 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from dreamcart.dynamics.cells.parts import WHOLE, Block, Deed, Painter, Reader, Summary
 from dreamcart.dynamics.cells.state import MOST_HELD, MOST_IDLE, PLANES, State, hold
 
 GLANCES = 32  # sums over the window that reach the memory
 # uses of what the reader says, after those of the planes
-NEXT, CHOICE, GLANCE = PLANES, PLANES + 1, PLANES + 2
+HINT, CHOICE, GLANCE = PLANES, PLANES + 1, PLANES + 2
 
 
 class Sensed(NamedTuple):
     """What the network makes of a state before chance is drawn.
 
-    x: [B, C, h, w]; memory: [B, M]; pressed: [B, 2 n]; code: logits of what kind of event comes
-    [B, Z].
+    x: [B, C, h, w]; memory: [B, M]; pressed: [B, 2 n]; features: of the cells [B, h * w, C]; lead:
+    logits of which cell does what is least expected, the last that none does, [B, h * w + 1].
     """
 
     x: torch.Tensor
     memory: torch.Tensor
     pressed: torch.Tensor
-    code: torch.Tensor
+    features: torch.Tensor
+    lead: torch.Tensor
 
 
 class Network(nn.Module):
@@ -33,7 +35,7 @@ class Network(nn.Module):
     Args:
         height, width: of the window, in cells; pixels: of a cell; colours: of the palette; buttons;
         backdrops; known: tiles that a cell may become as a whole; channels, blocks, memory: sizes;
-        depth: remembered steps; deed: numbers kept of each of them; events: kinds of events Z.
+        depth: remembered steps; deed: numbers kept of each of them.
     """
 
     def __init__(
@@ -50,12 +52,11 @@ class Network(nn.Module):
         memory: int,
         depth: int,
         deed: int,
-        events: int,
     ) -> None:
         super().__init__()
         self.channels, self.depth = channels, depth
         self.summary = Summary(colours, pixels, height, width)
-        # uses: three planes, the next frame (for its event's code), a tile as a choice, glances
+        # uses: three planes, a tile as a hint of what comes, a tile as a choice, glances
         self.reader = Reader(colours, pixels, 2 * channels, [*[channels] * (PLANES + 2), GLANCES])
         self.age = nn.Embedding(2 * (depth + 1), channels)
         self.place = nn.Parameter(torch.randn(channels, height, width) * 0.02)
@@ -69,15 +70,17 @@ class Network(nn.Module):
         self.glance = nn.Linear(GLANCES, memory)
         self.mix = nn.Sequential(nn.ReLU(), nn.Linear(memory, memory), nn.ReLU())
         self.blocks = nn.ModuleList(Block(channels, memory, buttons) for _ in range(blocks))
-        self.half = blocks // 2  # blocks before chance is drawn
-        self.code = nn.Sequential(
-            nn.Linear(channels + memory, memory), nn.ReLU(), nn.Linear(memory, events)
+        self.half = max(1, blocks - 1)  # blocks before chance is drawn
+        self.expect = nn.Linear(channels, 1)
+        self.prefer = nn.Linear(channels, channels)
+        self.lead = nn.Linear(channels, 1)
+        self.none = nn.Sequential(
+            nn.Linear(channels + memory, memory), nn.ReLU(), nn.Linear(memory, 1)
         )
-        self.happened = nn.Embedding(events, memory)
-        self.judge = nn.Linear(2 * channels, channels)
-        self.named = nn.Sequential(
-            nn.Linear(channels + memory, memory), nn.ReLU(), nn.Linear(memory, events)
-        )
+        self.surprise = nn.Linear(channels, channels)
+        self.other = nn.Linear(channels, 2)  # the lead is painted, or stays as it is
+        self.hint = nn.Parameter(torch.randn(2, channels) * 0.2)  # likewise
+        self.heard = nn.Linear(channels, memory)
         self.gate = nn.Conv2d(channels, 1, 1)
         self.event = nn.Sequential(
             nn.Linear(channels + memory, memory), nn.ReLU(), nn.Linear(memory, 1 + backdrops)
@@ -88,7 +91,6 @@ class Network(nn.Module):
         self.painter = Painter(colours, channels, 32)
         for table in (self.age, self.press):
             nn.init.normal_(table.weight, std=0.1)
-        nn.init.normal_(self.happened.weight, std=0.2)
         for part in (self.glance, self.painted):
             for weight in part.parameters():
                 nn.init.zeros_(weight)
@@ -132,7 +134,7 @@ class Network(nn.Module):
         state: State,
         action: torch.Tensor,
     ) -> Sensed:
-        """Return what the first half of the blocks makes of it.
+        """Return what the blocks before the last make of it.
 
         Args:
             planes: three [B, h, w, C], of what cells show and have shown; glances, deeds: see
@@ -146,30 +148,51 @@ class Network(nn.Module):
         pressed = torch.cat([(down & (state.last == 0)).float(), down.float()], 1)
         for block in self.blocks[: self.half]:
             x = block(x, memory, pressed)
-        seen = torch.cat([torch.relu(x).sum((2, 3)) / WHOLE, memory], 1)
-        return Sensed(x, memory, pressed, self.code(seen))
+        features = torch.relu(x).permute(0, 2, 3, 1).flatten(1, 2)
+        none = self.none(torch.cat([features.sum(1) / WHOLE, memory], 1))
+        lead = torch.cat([self.lead(features).squeeze(2), none], 1)
+        return Sensed(x, memory, pressed, features, lead)
 
-    def name_event(
-        self, sensed: Sensed, following: torch.Tensor, differs: torch.Tensor
-    ) -> torch.Tensor:
-        """Return what kind of event the true next frame is, logits [B, Z].
+    def expected(self, features: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        """Return logits of what changed cells become, before chance is drawn, [N, known + 1]: see
+        `choices`.
+        """
+        return self.among(torch.relu(self.prefer(features)), keys)
+
+    def outcomes(self, features: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        """Return logits of what leads do, [B, known + 2]: become a known tile, something painted,
+        or stay as they are.
 
         Args:
-            following: [B, h, w, C], its reading; differs: bool [B, h, w], the cells that change.
+            features: [B, C], of the leads; keys: [known, C], the readings of the known tiles.
         """
-        seen = torch.cat([sensed.x.permute(0, 2, 3, 1), following], 3)
-        told = torch.relu(self.judge(seen)) * differs[:, :, :, None]
-        return self.named(torch.cat([told.sum((1, 2)) / 4, sensed.memory], 1))
+        chosen = torch.relu(self.surprise(features))
+        return torch.cat([chosen @ (keys + self.key).mT, self.other(chosen)], 1)
+
+    def hints(self, tiles: torch.Tensor) -> torch.Tensor:
+        """Return what each outcome of a lead tells, [known + 2, C], from what the reader says of
+        the known tiles as hints, [known, C].
+        """
+        return torch.cat([tiles, self.hint.to(tiles.dtype)])
 
     def believe(
-        self, sensed: Sensed, code: torch.Tensor
+        self, sensed: Sensed, lead: torch.Tensor, hint: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return beliefs about the next frame, given the kind of event, one-hot [B, Z].
+        """Return beliefs about the next frame, given what the lead does.
+
+        Args:
+            lead: int64 [B], the flat number of its cell, h * w for none; hint: [B, C], what its
+                outcome tells.
 
         Returns logits that anything changes [B], that each cell does, if anything does [B, h, w],
         features of the cells [B, h, w, C], and logits of the backdrop [B, K].
         """
-        x, memory = sensed.x, sensed.memory + code @ self.happened.weight
+        x = sensed.x
+        cells = x.shape[2] * x.shape[3]
+        there = F.one_hot(lead, cells + 1)[:, :cells].to(hint.dtype)
+        told = there.any(1, keepdim=True) * hint
+        x = x + (told[:, :, None] * there[:, None]).view_as(x)
+        memory = sensed.memory + self.heard(told)
         for block in self.blocks[self.half :]:
             x = block(x, memory, sensed.pressed)
         x = torch.relu(x)
@@ -186,5 +209,8 @@ class Network(nn.Module):
             features: [N, C]; keys: [known, C], the readings of the known tiles.
         """
         chosen = torch.relu(self.choose(features))
-        tiles = chosen @ (keys + self.key).mT
-        return torch.cat([tiles, self.painted(chosen)], 1), chosen
+        return self.among(chosen, keys), chosen
+
+    def among(self, chosen: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        """Return logits of the known tiles and, the last, of painting: [N, known + 1]."""
+        return torch.cat([chosen @ (keys + self.key).mT, self.painted(chosen)], 1)

@@ -23,8 +23,6 @@ VAL_BATCH = 64
 JUDGE_SAMPLE = 2048  # transitions that a validation looks at, at most
 MOST_KNOWN = 1024  # tiles that a cell may become as a whole: those that most changes end in
 MOST_SHARE = 0.995  # of the changes, those in which no more cells need paint than a step paints
-# the price of an event's code at first, so that it is used before it is paid for; it grows to 1
-CHEAP = 0.02
 LEAST_PAINTED = 4  # cells that a step may paint, even where recordings hardly show unknown tiles
 # what of a dream's config comes from params.yaml, and from which key there
 SIZES = {
@@ -32,7 +30,7 @@ SIZES = {
     "side": "preprocess.tile",
     "depth": "dynamics.history_frames",
     "deed": "latent_dim",
-    **{name: f"dynamics.cells.{name}" for name in ("channels", "blocks", "memory", "events")},
+    **{name: f"dynamics.cells.{name}" for name in ("channels", "blocks", "memory")},
 }
 CHUNK = 1024  # transitions that are looked at together: a bound on memory
 
@@ -75,8 +73,7 @@ def train_cells(
 
     def loss_at(step: int) -> torch.Tensor:
         at, weight = practice.draw(step_rng(params.seed, step), own.batch_size, own.changed_share)
-        price = min(1.0, CHEAP + 2 * step / plan.steps)
-        loss = frame_loss(model, practice.get(at).to(device), weight.to(device), price)
+        loss = frame_loss(model, practice.get(at).to(device), weight.to(device))
         practice.learn(step, at, loss.detach().cpu())
         return bounded(loss).mean()
 
@@ -124,7 +121,6 @@ def fresh(
         "channels": own.cells.channels,
         "blocks": own.cells.blocks,
         "memory": own.cells.memory,
-        "events": own.cells.events,
     }
     named = {f"screen.{name}": tensor for name, tensor in buffers.items()}
     return config, named | {"tiles": shown[torch.from_numpy(known)]}
