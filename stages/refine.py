@@ -19,12 +19,12 @@ from dreamcart.core.errors import run_stage
 from dreamcart.core.paths import Paths
 from dreamcart.core.reports import pick, write_report
 from dreamcart.core.tables import print_table
-from dreamcart.data.branches import can_branch
-from dreamcart.evaluation.counterexample_picture import differences_picture, note_picture
-from dreamcart.evaluation.rounds import Rounds, copy_trained
 from dreamcart.families import FAMILIES
 from dreamcart.games.spec import GameSpec
 from dreamcart.params import Params, load_params
+from dreamcart.refine.branches import can_branch
+from dreamcart.refine.picture import differences_picture, note_picture
+from dreamcart.refine.rounds import Rounds, copy_trained
 from dreamcart.training.device import make_repeatable
 from dreamcart.world.cart import model_print
 

@@ -17,7 +17,7 @@ ROWS = [
     {"representation", "dynamics"},
     {"world"},
     {"evaluation"},
-    {"play", "lab"},
+    {"play", "lab", "refine"},
     {"record"},
 ]
 PACKAGE = ROOT / "dreamcart"

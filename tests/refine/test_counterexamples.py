@@ -9,10 +9,9 @@ from toys.synthetic import BUTTONS, assert_sentence, make_params, make_spec, mak
 
 from dreamcart.core.errors import UserError
 from dreamcart.data.collect import TEST_SEEDS, plan_episodes
-from dreamcart.evaluation import counterexamples
 from dreamcart.evaluation.control import SEEDS as CONTROL_SEEDS
-from dreamcart.evaluation.counterexample_picture import differences_picture, note_picture
-from dreamcart.evaluation.counterexamples import (
+from dreamcart.refine import counterexamples
+from dreamcart.refine.counterexamples import (
     EACH,
     NOTHING_NEW,
     Found,
@@ -23,6 +22,7 @@ from dreamcart.evaluation.counterexamples import (
     plan_streams,
     summary,
 )
+from dreamcart.refine.picture import differences_picture, note_picture
 from stages.refine import unable, why_not
 
 LENGTHS = [71, 5, 31, 41]  # records of the streams: 70, 4, 30 and 40 steps

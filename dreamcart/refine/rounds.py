@@ -19,14 +19,16 @@ import torch
 from dreamcart.core.files import fingerprint, read_array, read_json, write_json, writing
 from dreamcart.core.paths import Paths
 from dreamcart.core.tensors import load_tensors, save_tensors
-from dreamcart.data.branches import Branching, Stream, record_branches
 from dreamcart.data.collect import Episode, record_episodes
 from dreamcart.data.preprocess import preprocess
 from dreamcart.data.processed import Split, load_split
 from dreamcart.data.schema import INFO_NAME
 from dreamcart.data.unsplit import load_unsplit
 from dreamcart.dynamics.base import Trained, load_dynamics
-from dreamcart.evaluation.counterexamples import (
+from dreamcart.families import FAMILIES, imported
+from dreamcart.params import Params
+from dreamcart.refine.branches import Branching, Stream, record_branches
+from dreamcart.refine.counterexamples import (
     Found,
     compare,
     first_seed,
@@ -35,8 +37,6 @@ from dreamcart.evaluation.counterexamples import (
     plan_streams,
     summary,
 )
-from dreamcart.families import FAMILIES, imported
-from dreamcart.params import Params
 from dreamcart.representation.encode import encode_splits
 from dreamcart.representation.palette import TILES, Palette
 from dreamcart.representation.registry import load_representation

@@ -11,11 +11,11 @@ from toys.toy_emulator import ToyEmulator
 
 from dreamcart.core.errors import UserError
 from dreamcart.core.files import read_json
-from dreamcart.data.branches import Branching, Stream, _Task, branches_of, saves_states
 from dreamcart.data.collect import Episode
 from dreamcart.data.preprocess import LEAD_INFO, preprocess
 from dreamcart.data.processed import LEAD, load_split
 from dreamcart.games.spec import Script
+from dreamcart.refine.branches import Branching, Stream, _Task, branches_of, saves_states
 
 TILED = dataclasses.replace(SEEN_AS, height=24, width=32, color="rgb", resize="nearest", tile=8)
 

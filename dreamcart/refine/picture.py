@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from dreamcart.evaluation.counterexamples import NOTHING_NEW, REGION
 from dreamcart.evaluation.pictures import INK, plt, save_figure
+from dreamcart.refine.counterexamples import NOTHING_NEW, REGION
 
 DIM = 0.35  # how bright the real frame behind the heat map is
 
