@@ -12,8 +12,8 @@ from toys.synthetic import BUTTONS, make_params, make_processed, make_rows
 
 from dreamcart.core.errors import UserError
 from dreamcart.dynamics.base import UNTOLD, Trained, load_dynamics, save_dynamics
-from dreamcart.dynamics.cells.chance import CHANCES, draw, lead_of, numbers_of
-from dreamcart.dynamics.cells.loss import PRACTICE, Reading, changes_of, to_paint, told_lead
+from dreamcart.dynamics.cells.chance import CHANCES, draw, lead_of, numbers_of, true_lead
+from dreamcart.dynamics.cells.loss import PRACTICE, Reading, changes_of, to_paint
 from dreamcart.dynamics.cells.model import CellDynamics
 from dreamcart.dynamics.cells.parts import Painter
 from dreamcart.dynamics.cells.samples import Samples
@@ -260,20 +260,27 @@ def test_a_tile_is_found_by_its_pixels():
     assert numbers_of(torch.cat([tiles, strange]), tiles).tolist() == [0, 1, 2, 3, 4, 5, 6]
 
 
-def test_the_truth_says_which_cell_leads(game):
-    """What a frame says of its lead is what training takes for it."""
+def test_what_is_in_doubt_is_told_by_the_truth(game):
+    """The lead that a true frame names is the one that training takes for it."""
     model, _ = make_model(game)
-    split = game[0]["train"]
     records = np.array([20, 27, 29])
-    batch = Samples(split, game[1]["train"], game[2].flatten(1), model).get(records)
+    samples = Samples(game[0]["train"], game[1]["train"], game[2].flatten(1), model)
+    batch = samples.get(records)
     differs, _ = changes_of(model, batch)
+    state, action = begun(game, model)
+    truth = frames_of(game, "train", records + 1).to(torch.int16)
     with torch.inference_mode():
-        read = Reading(model, batch)
-        trained = told_lead(model, batch, read, differs)[:2]
-        following = batch.tiles[batch.following]
-        asked = model.true_lead(read.sensed.features, following, differs)
-    for one, other in zip(trained, asked, strict=True):
-        assert torch.equal(one, other)
+        read, known = Reading(model, batch), batch.known[batch.following[differs]]
+        trained = true_lead(
+            model.network, read.sensed.features, read.keys, model.screen.mask, differs, known
+        )
+        sensed, none = model.look(state, action), torch.full((3,), model.cells)
+        lead, outcome, moves = model.given(state, sensed, truth, none, none * 0)
+    assert lead.tolist() == trained[0].tolist()
+    led = lead < model.cells
+    assert led.any()
+    assert outcome[led].tolist() == trained[1][led].tolist()
+    assert moves.tolist() == differs.flatten(1).any(1).long().tolist()
 
 
 def test_a_step_exports(game):

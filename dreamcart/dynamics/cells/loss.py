@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from dreamcart.dynamics.cells.chance import draw, lead_of
+from dreamcart.dynamics.cells.chance import does, draw, draw_lead, leads, true_lead
 from dreamcart.dynamics.cells.model import CellDynamics
 from dreamcart.dynamics.cells.network import CHOICE, GLANCE, HINT, Sensed
 from dreamcart.dynamics.cells.parts import Painter
@@ -56,19 +56,21 @@ def frame_loss(model: CellDynamics, batch: Batch, weight: torch.Tensor) -> torch
     at = differs.nonzero(as_tuple=True)
     with autocast(mask.device):
         read = Reading(model, batch)
-        lead, outcome, expect, firsts = told_lead(model, batch, read, differs)
-        expected = model.leads(read.sensed).float()
+        known = batch.known[batch.following[at]]
+        lead, outcome, expect, firsts = true_lead(
+            network, read.sensed.features, read.keys, mask, differs, known
+        )
+        expected = leads(read.sensed, mask).float()
         even = torch.rand(2, len(moves), device=mask.device)
         warm = torch.ones((), device=mask.device)
         # where nothing changes the lead is drawn as in play: it must not tell that
         lead = torch.where(moves, lead, draw(expected, even[0], warm))
-        does = model.does(read.sensed, lead, read.keys).float()
-        outcome = torch.where(moves, outcome, draw(does, even[1], warm))
+        doing = does(network, read.sensed, lead, read.keys).float()
+        outcome = torch.where(moves, outcome, draw(doing, even[1], warm))
         event, gate, features, scene = network.believe(
             read.sensed, lead, F.embedding(outcome, read.hints)
         )
         choice, chosen = network.choices(features[at], read.keys)
-        known = batch.known[batch.following[at]]
         weights, drawn = to_paint(known == len(model.tiles), MOST_PAINTED * len(moves))
         spot = tuple(part[drawn] for part in at)
         colours = network.painter(around(model, batch, spot), chosen[drawn])
@@ -77,39 +79,19 @@ def frame_loss(model: CellDynamics, batch: Batch, weight: torch.Tensor) -> torch
         * weight
         * F.binary_cross_entropy_with_logits(event.float(), moves.float(), reduction="none")
     )
-    leads = F.cross_entropy(expected, lead, reduction="none")
-    leads = leads + (lead < model.cells) * F.cross_entropy(does, outcome, reduction="none")
+    led = F.cross_entropy(expected, lead, reduction="none")
+    led = led + (lead < model.cells) * F.cross_entropy(doing, outcome, reduction="none")
     gates = F.binary_cross_entropy_with_logits(gate.float(), differs.float(), reduction="none")
     scenes = F.cross_entropy(scene.float(), batch.backdrop, reduction="none")
     gates = gates + FIRST * F.binary_cross_entropy_with_logits(
         expect.view_as(gates), differs.float(), reduction="none"
     )
-    loss = loss + moves * ((gates * mask).flatten(1).sum(1) + weight * leads + scenes)
+    loss = loss + moves * ((gates * mask).flatten(1).sum(1) + weight * led + scenes)
     chances = FIRST * firsts + F.cross_entropy(choice.float(), known, reduction="none")
     shown = batch.tiles[batch.following[spot]].long()
     pixels = F.cross_entropy(colours.float().transpose(1, 2), shown, reduction="none").sum(1)
     loss = loss.index_add(0, at[0], chances).index_add(0, spot[0], weights * pixels)
     return SCALE * loss
-
-
-def told_lead(
-    model: CellDynamics, batch: Batch, read: Reading, differs: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return which cell truly leads, and what it does, int64 [B] each; and what was expected:
-    logits that cells change [B, h * w], and the negative log-probability of what each changed cell
-    became, [N].
-
-    Args:
-        differs: bool [B, h, w], the cells that change.
-    """
-    features, network = read.sensed.features, model.network
-    expect = network.expect(features).squeeze(2).float()
-    known = batch.known[batch.following[differs]]
-    prefer = network.expected(features.view(*differs.shape, -1)[differs], read.keys)
-    firsts = F.cross_entropy(prefer.float(), known, reduction="none")
-    stays = len(model.tiles) + 1
-    told = expect.detach(), firsts.detach(), known, stays
-    return *lead_of(model.screen.mask, differs, *told), expect, firsts
 
 
 def to_paint(unknown: torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -164,7 +146,9 @@ def wrong(model: CellDynamics, batch: Batch) -> torch.Tensor:
     differs, moves = changes_of(model, batch)
     read = Reading(model, batch)
     even = torch.full((len(moves), 2), 0.5, device=moves.device)
-    lead, outcome = model.draw_lead(read.sensed, read.keys, even, torch.zeros_like(even[0, 0]))
+    lead, outcome = draw_lead(
+        network, read.sensed, read.keys, mask, even, torch.zeros_like(even[0, 0])
+    )
     event, gate, features, scene = network.believe(read.sensed, lead, read.hints[outcome])
     at = differs.nonzero(as_tuple=True)
     choice, chosen = network.choices(features[at], read.keys)

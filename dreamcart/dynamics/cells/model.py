@@ -12,11 +12,19 @@ to which the network, before its last block, gives the least probability of what
 from typing import NamedTuple
 
 import torch
-from torch.nn import functional as F
 from tqdm import tqdm
 
 from dreamcart.dynamics.base import Dynamics
-from dreamcart.dynamics.cells.chance import CHANCES, SURE, draw, lead_of, numbers_of
+from dreamcart.dynamics.cells.chance import (
+    CHANCES,
+    SURE,
+    does,
+    draw_lead,
+    leads,
+    numbers_of,
+    take,
+    true_lead,
+)
 from dreamcart.dynamics.cells.network import CHOICE, GLANCE, HINT, Network, Sensed
 from dreamcart.dynamics.cells.parts import Painter
 from dreamcart.dynamics.cells.screen import Screen
@@ -181,7 +189,9 @@ class CellDynamics(Dynamics):
         now = state.planes[:, 0]
         sensed = self.look(state, action)
         kept = self.kept_of()
-        lead, outcome = self.draw_lead(sensed, kept.keys, noise[:, 1:], temperature)
+        lead, outcome = draw_lead(
+            network, sensed, kept.keys, screen.mask, noise[:, 1:], temperature
+        )
         if oracle is not None:
             lead, outcome, truly = self.given(state, sensed, oracle, lead, outcome)
         event, gate, features, scene = network.believe(sensed, lead, kept.hints[outcome])
@@ -259,25 +269,6 @@ class CellDynamics(Dynamics):
         glances = tell[GLANCE](state.seen[:, 0])
         return network.sense(planes, glances, state.deeds, state, action)
 
-    def leads(self, sensed: Sensed) -> torch.Tensor:
-        """Return logits of which cell leads, the last of none, [B, h * w + 1]."""
-        able = F.pad(self.screen.mask.flatten(), (0, 1), value=True)
-        return sensed.lead.masked_fill(~able, -torch.inf)
-
-    def draw_lead(
-        self, sensed: Sensed, keys: torch.Tensor, noise: torch.Tensor, temperature: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return which cell leads, and what it does, int64 [B] each: see `Network.believe` and
-        `outcomes`. noise: [B, 2].
-        """
-        lead = draw(self.leads(sensed), noise[:, 0], temperature)
-        return lead, draw(self.does(sensed, lead, keys), noise[:, 1], temperature)
-
-    def does(self, sensed: Sensed, lead: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-        """Return logits of what a lead does, [B, known + 2]; of none they mean nothing."""
-        features = take(sensed.features, lead.clamp(max=self.cells - 1)[:, None])[:, 0]
-        return self.network.outcomes(features, keys)
-
     def given(
         self,
         state: State,
@@ -293,39 +284,15 @@ class CellDynamics(Dynamics):
         window = self.screen.window(self.screen.cut(oracle.clamp(min=0).to(torch.uint8)))
         differs = (window != state.planes[:, 0]).any(3) & self.screen.mask
         truly = torch.where(told, differs.flatten(1).any(1).long(), -1)
-        does = self.does(sensed, lead, self.kept_of().keys)
-        sure = (lead == self.cells) | (does.softmax(1).amax(1) >= SURE)
-        sure &= self.leads(sensed).softmax(1).amax(1) >= SURE
+        network, keys, mask = self.network, self.kept_of().keys, self.screen.mask
+        sure = leads(sensed, mask).softmax(1).amax(1) >= SURE
+        sure &= (lead == self.cells) | (
+            does(network, sensed, lead, keys).softmax(1).amax(1) >= SURE
+        )
         asked = (told & ~sure).nonzero().squeeze(1)
         if len(asked):
-            true = self.true_lead(sensed.features[asked], window[asked], differs[asked])
-            lead, outcome = (
-                old.index_copy(0, asked, new)
-                for old, new in zip((lead, outcome), true, strict=True)
-            )
+            known = numbers_of(window[asked][differs[asked]], self.tiles)
+            true = true_lead(network, sensed.features[asked], keys, mask, differs[asked], known)
+            lead = lead.index_copy(0, asked, true[0])
+            outcome = outcome.index_copy(0, asked, true[1])
         return lead, outcome, truly
-
-    def true_lead(
-        self, features: torch.Tensor, window: torch.Tensor, differs: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return which cell leads, and what it does: see `lead_of`.
-
-        Args:
-            features: [B, h * w, C], see `Sensed`; window: uint8 [B, h, w, p], what comes; differs:
-            bool [B, h, w], where it changes.
-        """
-        known = numbers_of(window[differs], self.tiles)
-        prefer = self.network.expected(features[differs.flatten(1)], self.kept_of().keys)
-        return lead_of(
-            self.screen.mask,
-            differs,
-            self.network.expect(features).squeeze(2),
-            F.cross_entropy(prefer, known, reduction="none"),
-            known,
-            len(self.tiles) + 1,
-        )
-
-
-def take(cells: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
-    """Return the cells [B, N, p] at their numbers [B, k]: [B, k, p]."""
-    return cells.gather(1, at[:, :, None].expand(-1, -1, cells.shape[2]))
