@@ -37,7 +37,8 @@ from dreamcart.dynamics.base import Dynamics, make_dynamics
 from dreamcart.dynamics.cells.loss import bounded, frame_loss
 from dreamcart.dynamics.cells.samples import Samples
 from dreamcart.dynamics.cells.train import fresh
-from dreamcart.dynamics.train import Windows, fresh_model
+from dreamcart.dynamics.train import fresh_model
+from dreamcart.dynamics.windows import Windows
 from dreamcart.families import FAMILIES
 from dreamcart.params import Params, load_params
 from dreamcart.representation.palette import TILES

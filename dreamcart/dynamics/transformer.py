@@ -6,13 +6,6 @@ each of them has been through (its token, the one before it, and for how long; a
 other), then the next frame's tokens, each given the cells of the past and the tokens already
 decided (a causal mask). What a cell has been through stands for the frames themselves: as tokens of
 their own, 32 frames of a screen would be a sequence of ten thousand.
-
-Decoding is sequential in its result, not in its time. Each cell's random number is fixed first, so
-its token is a function of those before it. A draft goes through the network in one pass; up to its
-first wrong token all is final, and keys and values of that part are kept. What the pass says is the
-next draft, until nothing is wrong (Jacobi decoding, Song et al. 2021). The first draft is what the
-past alone says of each cell (a head of its own, as in blockwise decoding, Stern et al. 2018): where
-nothing is left to chance it is right, and a frame takes one pass in place of hundreds.
 """
 
 from typing import Any
@@ -23,14 +16,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from dreamcart.dynamics.attention import Block, Cache
-from dreamcart.dynamics.base import UNTOLD, Dynamics, History
+from dreamcart.dynamics.base import Dynamics, History
 from dreamcart.dynamics.cells.state import look_back
+from dreamcart.dynamics.drafts import decide
 from dreamcart.dynamics.layout import Layout, find_layout
 
-# a token at least this probable is not left to chance: hundreds of cells a frame would break it
-# somewhere
-SURE = 0.9
-MOST_PASSES = 32  # drafts of a frame; what is open then is taken as the last one says
 # logit by which a cell stays as it is before any training: a given other token comes once in
 # thousands of steps
 COPY = 8.0
@@ -215,47 +205,8 @@ class TransformerDynamics(Dynamics):
             )
             noise = -(-even.clamp(1e-10, 1 - 1e-7).log()).log() * temperature
         truth = None if oracle is None else self.layout.window(oracle)[:, 0].long()
-        tokens = self.decide(now, cells, condition, guess.argmax(2), caches, noise, truth)
+        tokens = decide(self.write, (now, cells, condition), guess.argmax(2), caches, noise, truth)
         return self.layout.compose(tokens[:, None], scene.argmax(1))
-
-    def decide(
-        self,
-        now: torch.Tensor,
-        cells: torch.Tensor,
-        condition: torch.Tensor,
-        result: torch.Tensor,
-        caches: list[Cache],
-        noise: torch.Tensor | None,
-        truth: torch.Tensor | None,
-    ) -> torch.Tensor:
-        """The next frame's tokens, int64 [B, N], as if decided one by one.
-
-        result: int64 [B, N], a first draft, changed in place; noise: [B, N, vocabulary], added to
-        the logits of what is not sure; truth: int64 [B, N], taken in its place.
-        """
-        rows = torch.arange(len(now), device=now.device)  # those with something open
-        first = 0
-        for _ in range(MOST_PASSES):
-            draft = result[rows]
-            logits, extended = self.write(
-                now[rows], cells[rows], condition[rows], draft, caches, first
-            )
-            choice = choose(
-                logits,
-                None if noise is None else noise[rows, first:],
-                None if truth is None else truth[rows, first:],
-            )
-            wrong = choice != draft[:, first:]
-            result[rows, first:] = choice
-            left = wrong[:, :-1].any(1)  # a last cell that was wrong is right now
-            if not left.any():
-                break
-            # the cells up to the first wrong one are final
-            settled = int(wrong[left].int().argmax(1).min()) + 1
-            keep = len(self.cells) + first + settled
-            caches = [(key[left, :, :keep], value[left, :, :keep]) for key, value in extended]
-            rows, first = rows[left], first + settled
-        return result
 
     def step(
         self,
@@ -317,22 +268,6 @@ def with_stay(logits: torch.Tensor, stay: torch.Tensor, now: torch.Tensor) -> to
     `now` [B, T]; float32.
     """
     return logits.float().scatter_add(2, now[..., None], stay.float())
-
-
-def choose(
-    logits: torch.Tensor, noise: torch.Tensor | None, truth: torch.Tensor | None
-) -> torch.Tensor:
-    """Tokens from their logits [B, T, vocabulary]: the best, or where that is not SURE the drawn or
-    the true one.
-    """
-    best = logits.argmax(2)
-    if noise is None and truth is None:
-        return best
-    sure = logits.softmax(2).amax(2) >= SURE
-    other = (
-        (logits + noise).argmax(2) if truth is None else torch.where(truth == UNTOLD, best, truth)
-    )
-    return torch.where(sure, best, other)
 
 
 def streak(same: torch.Tensor) -> torch.Tensor:

@@ -36,7 +36,7 @@ from dreamcart.data.preprocess import SplitWriter, preprocess, process_frame, sp
 from dreamcart.data.processed import history, load_split, start_frames
 from dreamcart.data.reader import count_rows, dataset_spec, read_episodes
 from dreamcart.data.schema import INFO_NAME, ShardWriter
-from dreamcart.dynamics.train import Windows
+from dreamcart.dynamics.windows import Windows
 from dreamcart.params import PreprocessConfig
 
 RAW_V1 = GOLDEN / "raw_v1"

@@ -27,7 +27,7 @@ from dreamcart.data.processed import Split, load_split, open_frames
 from dreamcart.data.reader import read_episodes
 from dreamcart.data.tiled import TiledFrames, TiledWriter, renumber, write_tiles
 from dreamcart.data.unsplit import load_unsplit
-from dreamcart.dynamics.train import rarity
+from dreamcart.dynamics.windows import rarity
 from dreamcart.evaluation.pictures import pairs_picture
 from dreamcart.lab.plan import changed_params
 from dreamcart.params import PreprocessConfig

@@ -14,10 +14,12 @@ from toys.synthetic import BUTTONS, assert_sentence, make_params, make_spec
 from dreamcart.core.errors import UserError
 from dreamcart.data.processed import Split, index_dtype
 from dreamcart.dynamics.base import load_dynamics, make_dynamics, save_dynamics
+from dreamcart.dynamics.drafts import choose
 from dreamcart.dynamics.gaussian import divergence
 from dreamcart.dynamics.layout import find_layout
-from dreamcart.dynamics.train import Windows, dynamics_config, train_dynamics
-from dreamcart.dynamics.transformer import TransformerDynamics, choose, streak
+from dreamcart.dynamics.train import dynamics_config, train_dynamics
+from dreamcart.dynamics.transformer import TransformerDynamics, streak
+from dreamcart.dynamics.windows import Windows
 from dreamcart.families import FAMILIES, fitting
 from dreamcart.params import Params
 

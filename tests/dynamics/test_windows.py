@@ -7,7 +7,8 @@ from toys.synthetic import BUTTONS, make_split
 
 from dreamcart.data.processed import Split
 from dreamcart.dynamics.base import make_dynamics
-from dreamcart.dynamics.train import Windows, rarity, self_feeding
+from dreamcart.dynamics.train import self_feeding
+from dreamcart.dynamics.windows import Windows, rarity
 
 CPU = torch.device("cpu")
 

@@ -22,7 +22,7 @@ from toys.synthetic import assert_sentence, make_processed, make_rows
 
 from dreamcart.core.errors import UserError
 from dreamcart.core.paths import ROOT
-from dreamcart.dynamics.train import Windows
+from dreamcart.dynamics.windows import Windows
 from dreamcart.families import FAMILIES
 from dreamcart.lab.code import played, used, without_others
 from dreamcart.lab.log import began, curve, said_last
