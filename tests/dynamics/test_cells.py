@@ -13,7 +13,14 @@ from toys.synthetic import BUTTONS, make_params, make_processed, make_rows
 from dreamcart.core.errors import UserError
 from dreamcart.dynamics.base import UNTOLD, Trained, load_dynamics, save_dynamics
 from dreamcart.dynamics.cells.chance import CHANCES, draw, lead_of, numbers_of, true_lead
-from dreamcart.dynamics.cells.loss import PRACTICE, Reading, changes_of, to_paint
+from dreamcart.dynamics.cells.loss import (
+    MOST_PAINTED,
+    PRACTICE,
+    PRACTISED,
+    Reading,
+    changes_of,
+    to_paint,
+)
 from dreamcart.dynamics.cells.model import CellDynamics
 from dreamcart.dynamics.cells.parts import Painter
 from dreamcart.dynamics.cells.samples import Samples
@@ -395,15 +402,14 @@ def test_a_dream_of_other_sizes_is_no_start(game, tmp_path, changes, buttons, wh
 
 
 def test_what_no_known_tile_fits_is_painted_first():
-    """Cells beyond the room are left out, and those of their kind count for them."""
+    """And few others; what there is no room for is left out, and those of its kind count for it."""
     unknown = torch.tensor([False, True, False, True, False, True])
-    weights, drawn = to_paint(unknown, 4)
-    assert len(drawn) == 4
+    weights, drawn = to_paint(unknown, 1)
     assert set(drawn[:3].tolist()) == {1, 3, 5}
-    assert weights.tolist() == pytest.approx([1, 1, 1, PRACTICE])
-    weights, drawn = to_paint(unknown, 2)
-    assert unknown[drawn].all()
-    assert weights.tolist() == pytest.approx([1.5, 1.5])
+    assert weights.tolist() == pytest.approx([1, 1, 1] + [PRACTICE] * PRACTISED)
+    weights, drawn = to_paint(torch.ones(2 * MOST_PAINTED, dtype=torch.bool), 1)
+    assert len(drawn) == MOST_PAINTED
+    assert weights.tolist() == pytest.approx([2.0] * MOST_PAINTED)
 
 
 def test_latent_dim_sizes_what_is_carried_from_step_to_step(game):

@@ -19,8 +19,9 @@ EVENT = 3.0
 PRACTICE = 0.05
 # weight of what is expected before chance is drawn, from which the lead follows
 FIRST = 2.0
-# cells a frame that are painted in training, on average at most
-MOST_PAINTED = 4
+# cells a frame that are painted in training, on average: of those that no known tile fits at most,
+# and of others; a cell costs as much as a tenth of all else
+MOST_PAINTED, PRACTISED = 4, 1
 # a frame whose loss is larger pulls no harder: one freak must not outweigh its whole batch
 MOST_PULL = 4.0
 
@@ -71,7 +72,7 @@ def frame_loss(model: CellDynamics, batch: Batch, weight: torch.Tensor) -> torch
             read.sensed, lead, F.embedding(outcome, read.hints)
         )
         choice, chosen = network.choices(features[at], read.keys)
-        weights, drawn = to_paint(known == len(model.tiles), MOST_PAINTED * len(moves))
+        weights, drawn = to_paint(known == len(model.tiles), len(moves))
         spot = tuple(part[drawn] for part in at)
         colours = network.painter(around(model, batch, spot), chosen[drawn])
     loss = (
@@ -94,19 +95,19 @@ def frame_loss(model: CellDynamics, batch: Batch, weight: torch.Tensor) -> torch
     return SCALE * loss
 
 
-def to_paint(unknown: torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Choose changed cells that are painted in training: those that no known tile fits, and of the
-    others what room is left.
+def to_paint(unknown: torch.Tensor, frames: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Choose changed cells that are painted in training: those that no known tile fits, and a few
+    of the others.
 
     Args:
-        unknown: bool [N]; most: cells to choose, at most.
+        unknown: bool [N]; frames: in which they are.
 
     Returns:
         Weights of the chosen ones, float32 [n], that make up for those left out, and their numbers,
         int64 [n].
     """
     order = (torch.rand(len(unknown), device=unknown.device) + unknown).argsort(descending=True)
-    drawn = order[:most]
+    drawn = order[: min(MOST_PAINTED * frames, int(unknown.sum()) + PRACTISED * frames)]
     left_out = unknown.sum() / unknown[drawn].sum().clamp(min=1)
     return torch.where(unknown[drawn], left_out, PRACTICE), drawn
 

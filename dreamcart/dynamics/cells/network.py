@@ -18,7 +18,7 @@ HINT, CHOICE, GLANCE = PLANES, PLANES + 1, PLANES + 2
 class Sensed(NamedTuple):
     """What the network makes of a state before chance is drawn.
 
-    x: [B, C, h, w]; memory: [B, M]; pressed: [B, 2 n]; features: of the cells [B, h * w, C]; lead:
+    x: [B, h, w, C]; memory: [B, M]; pressed: [B, 2 n]; features: of the cells [B, h * w, C]; lead:
     logits of which cell does what is least expected, the last that none does, [B, h * w + 1].
     """
 
@@ -140,15 +140,15 @@ class Network(nn.Module):
             planes: three [B, h, w, C], of what cells show and have shown; glances, deeds: see
                 `remember`; state: its planes, seen, sums and deeds are not looked at.
         """
-        offset = torch.tensor([0, self.depth + 1], device=action.device)[:, None, None]
-        x = sum(planes) + self.age(state.ages + offset).sum(1)
-        x = x.permute(0, 3, 1, 2) + self.place
+        ages = self.age(state.ages[:, 0]) + self.age(state.ages[:, 1] + self.depth + 1)
+        x = planes[0] + planes[1] + planes[2] + ages
+        x = x + self.place.permute(1, 2, 0).contiguous()
         memory = self.remember(deeds, state, action, glances)
         down = action > 0
         pressed = torch.cat([(down & (state.last == 0)).float(), down.float()], 1)
         for block in self.blocks[: self.half]:
             x = block(x, memory, pressed)
-        features = torch.relu(x).permute(0, 2, 3, 1).flatten(1, 2)
+        features = torch.relu(x).flatten(1, 2)
         none = self.none(torch.cat([features.sum(1) / WHOLE, memory], 1))
         lead = torch.cat([self.lead(features).squeeze(2), none], 1)
         return Sensed(x, memory, pressed, features, lead)
@@ -188,16 +188,17 @@ class Network(nn.Module):
         features of the cells [B, h, w, C], and logits of the backdrop [B, K].
         """
         x = sensed.x
-        cells = x.shape[2] * x.shape[3]
+        cells = x.shape[1] * x.shape[2]
         there = F.one_hot(lead, cells + 1)[:, :cells].to(hint.dtype)
         told = there.any(1, keepdim=True) * hint
-        x = x + (told[:, :, None] * there[:, None]).view_as(x)
+        x = x + (there[:, :, None] * told[:, None]).view_as(x)
         memory = sensed.memory + self.heard(told)
         for block in self.blocks[self.half :]:
             x = block(x, memory, sensed.pressed)
         x = torch.relu(x)
-        event = self.event(torch.cat([x.sum((2, 3)) / WHOLE, memory], 1))
-        return event[:, 0], self.gate(x).squeeze(1), x.permute(0, 2, 3, 1), event[:, 1:]
+        event = self.event(torch.cat([x.sum((1, 2)) / WHOLE, memory], 1))
+        gate = self.gate(x.permute(0, 3, 1, 2)).squeeze(1)
+        return event[:, 0], gate, x, event[:, 1:]
 
     def choices(
         self, features: torch.Tensor, keys: torch.Tensor

@@ -89,20 +89,21 @@ class Line(nn.Module):
 
     def __init__(self, channels: int, over: int) -> None:
         super().__init__()
-        self.over = over  # the axis of [B, C, h, w] that is summed away
+        self.over = over  # the axis of [B, h, w, C] that is summed away
         self.look = nn.Linear(channels, channels)
         self.tell = nn.Linear(3 * channels, channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[B, C, h, w] → the same shape, with the summed axis of size 1."""
-        line = torch.relu(self.look(x.sum(self.over).mT / 4))
+        """[B, h, w, C] → the same shape, with the summed axis of size 1."""
+        line = torch.relu(self.look(x.sum(self.over) / 4))
         before = line.cumsum(1) / line.shape[1]
         after = before[:, -1:] - before
-        return self.tell(torch.cat([line, before, after], 2)).mT.unsqueeze(self.over)
+        return self.tell(torch.cat([line, before, after], 2)).unsqueeze(self.over)
 
 
 class Block(nn.Module):
     """Residual: a convolution, lines, what history and the whole picture say, and a layer a cell.
+    All of it has channels last, so that a cell is a row of a matrix and nothing is rearranged.
 
     The weights of that layer depend on the buttons, as those of CondConv (Yang et al. 2019) on the
     picture: what all have in common, and what each button that is down, or has just gone down,
@@ -116,24 +117,23 @@ class Block(nn.Module):
         self.tell = nn.Linear(channels, channels)
         nn.init.zeros_(self.tell.weight)
         self.press = nn.Parameter(torch.zeros(2 * buttons, channels * channels))
-        self.row, self.column = Line(channels, 3), Line(channels, 2)
+        self.row, self.column = Line(channels, 2), Line(channels, 1)
         self.film = nn.Sequential(
             nn.Linear(channels + memory, memory), nn.ReLU(), nn.Linear(memory, 2 * channels)
         )
 
     def forward(self, x: torch.Tensor, memory: torch.Tensor, pressed: torch.Tensor) -> torch.Tensor:
-        """x [B, C, h, w], memory [B, M], pressed [B, 2 n] → [B, C, h, w]."""
-        n = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        whole = torch.cat([self.calm(n.sum((2, 3))), memory], 1)
-        scale, shift = self.film(whole)[:, :, None, None].chunk(2, 1)
-        y = torch.relu(self.look(n) * (1 + scale) + (shift + self.row(n)) + self.column(n))
+        """x [B, h, w, C], memory [B, M], pressed [B, 2 n] → [B, h, w, C]."""
+        n = self.norm(x)
+        whole = torch.cat([self.calm(n.sum((1, 2))), memory], 1)
+        scale, shift = self.film(whole)[:, None, None].chunk(2, 3)
+        seen = self.look(n.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        y = torch.relu(seen * (1 + scale) + (shift + self.row(n)) + self.column(n))
         weights = (self.tell.weight.flatten() + pressed @ self.press).unflatten(
             1, self.tell.weight.shape
         )
-        # channels last: cells are rows of a matrix
-        flat = y.permute(0, 2, 3, 1).flatten(1, 2)
-        told = flat @ weights.mT.to(flat.dtype) + self.tell.bias.to(flat.dtype)
-        return x + told.unflatten(1, y.shape[2:]).permute(0, 3, 1, 2)
+        told = y.flatten(1, 2) @ weights.mT.to(y.dtype) + self.tell.bias.to(y.dtype)
+        return x + told.view_as(x)
 
 
 class Painter(nn.Module):
@@ -165,8 +165,7 @@ class Painter(nn.Module):
             around: int [N, FRAMES, t + 2 MARGIN, t + 2 MARGIN], the present frame first; chosen:
                 [N, C].
         """
-        x = self.colour(around).permute(0, 1, 4, 2, 3).flatten(1, 2)
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = self.colour(around.permute(0, 2, 3, 1)).flatten(3).permute(0, 3, 1, 2)
         film = self.film(chosen).view(chosen.shape[0], self.LAYERS, 2, self.width, 1, 1)
         for number, layer in enumerate(self.layers):
             x = torch.relu(layer(x) * (1 + film[:, number, 0]) + film[:, number, 1])
