@@ -1,5 +1,5 @@
-"""Plain references for `train_dynamics.py`, one a family: the model as one writes it first, in fp32,
-with contiguous tensors and textbook layers.
+"""Plain references for `train_dynamics.py`, one a family: the model as one writes it first, in
+fp32, with contiguous tensors and textbook layers.
 """
 
 import itertools
