@@ -210,8 +210,8 @@ def make_world_of_cells(folder: Path, spec: GameSpec | None = None, seed: int = 
     dynamics = make_dynamics(config)
     network = dynamics.network
     with torch.no_grad():  # in doubt about everything, and everything matters
-        for part in (network.event[2], network.choose, network.surprise):
-            part.weight.mul_(6.0)
+        network.choose.weight.mul_(2.0)
+        network.surprise.weight.mul_(6.0)
         network.hint.mul_(6.0)
         network.key.normal_(std=2.0)
         network.place.mul_(4.0)
